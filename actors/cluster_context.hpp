@@ -1,0 +1,41 @@
+/// What every actor of a cluster is built with.
+#pragma once
+
+#include <dataflow/util/platform.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/fwd.hpp>
+#include <caf/spawn_options.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+namespace dataflow::actors {
+
+struct cluster_context {
+  platform* world = nullptr; ///< outlives the cluster's actors
+  /// The control plane's actors have threads of their own, so that busy tasks never delay a cancel or a heartbeat.
+  /// Off in simulations, where everything runs in one thread.
+  bool own_threads = true;
+  /// Slots grow with what jobs ask for; off when their number was configured.
+  bool elastic_slots = true;
+  /// How long a job waits for slots before it fails with no_resources.
+  std::chrono::milliseconds slot_timeout{std::chrono::minutes{5}};
+  /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
+  std::uint32_t max_restarts = 3;
+  std::chrono::milliseconds restart_window{std::chrono::minutes{1}};
+  /// Told of every actor right after it was spawned: "dispatcher", "resource manager", "task manager", "slot",
+  /// "job master", "task". For tests and fault injection; called on the spawning actor's thread.
+  std::function<void(std::string_view kind, const caf::actor& who)> spawned;
+  /// Held by every actor until it has ended, so that whoever owns the cluster can wait for all of them.
+  std::shared_ptr<const void> alive;
+
+  void announce(std::string_view kind, const caf::actor& who) const {
+    if (spawned) spawned(kind, who);
+  }
+};
+
+} // namespace dataflow::actors

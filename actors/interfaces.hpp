@@ -1,0 +1,298 @@
+/// Every message between actors, in one place: what it says, who sends it to whom.
+///
+/// Messages are plain structs; an actor handles a struct by its type. Those marked INTERNAL an actor sends to itself.
+/// In one process they travel as they are. Whatever a message shares (plans, metrics, batches) is immutable or counted.
+/// Fencing: messages about a task carry its attempt; what belongs to an earlier one is refused and logged once.
+#pragma once
+
+#include <dataflow/api/executor.hpp>
+#include <dataflow/config/configuration.hpp>
+#include <dataflow/connectors/source.hpp>
+#include <dataflow/exchange/element.hpp>
+#include <dataflow/graph/execution_plan.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/allowed_unsafe_message_type.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dataflow::actors {
+
+/// A task within its job, at one attempt.
+struct task_key {
+  task_index task = 0;
+  std::uint32_t attempt = 0;
+  auto operator<=>(const task_key&) const = default;
+};
+
+// ---- data: task <-> task --------------------------------------------------------------------------------------------
+
+/// producer -> consumer: the next element of a channel.
+struct channel_data {
+  std::uint32_t attempt = 0; ///< of the consumer
+  std::uint32_t channel = 0; ///< of the consumer's input channels
+  std::uint64_t sequence = 0;
+  std::uint64_t bytes = 0; ///< counted against the channel's credit
+  element what;
+};
+/// consumer -> producer: so much more may be sent.
+struct channel_credit_grant {
+  std::uint32_t attempt = 0; ///< of the producer
+  std::uint32_t gate = 0, channel = 0, batches = 0;
+  std::uint64_t bytes = 0;
+};
+
+// ---- task
+// ------------------------------------------------------------------------------------------------------------
+
+/// One end of a channel as the other end needs it: whom to send to, and its numbers there.
+struct channel_peer {
+  caf::actor task;
+  std::uint32_t attempt = 0;
+  std::uint32_t gate = 0;    ///< of a producer: its output gate
+  std::uint32_t channel = 0; ///< of a consumer: its input channel; of a producer: the channel within its gate
+};
+/// job master -> task: all tasks of the region are deployed; connect and run.
+struct start_task {
+  task_key key;
+  std::vector<std::vector<channel_peer>> outputs; ///< consumers, by gate and channel
+  std::vector<channel_peer> inputs;               ///< producers, by input channel
+};
+/// task manager -> task, urgent: stop after the record at hand, as CANCELED.
+struct cancel_task {
+  task_key key;
+};
+/// task -> itself, INTERNAL: run a slice.
+struct run_step {};
+/// task -> itself, INTERNAL, delayed: a buffer timeout or a source's time has come.
+struct timer_due {
+  std::int64_t at = 0; ///< nanoseconds; an earlier one may have replaced it
+};
+/// anybody -> task: the source has something to poll.
+struct wake_source {};
+/// task -> job master: its source wants a split.
+struct split_request {
+  task_key key;
+};
+/// job master -> task: more to read.
+struct splits_assigned {
+  task_key key;
+  std::vector<source_split> splits;
+};
+/// job master -> task: nothing more will come.
+struct no_more_splits {
+  task_key key;
+};
+/// task -> job master: a part of a bounded result.
+struct result_part {
+  task_key key;
+  std::uint64_t collector = 0;
+  std::string bytes; ///< one encoded batch
+};
+/// task -> job master: its state has changed.
+struct task_update {
+  task_key key;
+  task_status status = task_status::created;
+  error failure;                                    ///< of FAILED
+  std::map<std::string, std::int64_t> accumulators; ///< of FINISHED
+};
+
+// ---- slots and task managers
+// -----------------------------------------------------------------------------------------
+
+/// How tasks of a job are to run.
+struct task_settings {
+  batch_limits limits;
+  std::int64_t credit_batches = 4, credit_bytes = 4 << 20;
+  std::chrono::milliseconds buffer_timeout{100};
+  std::size_t iteration_memory = 32 << 20;
+  std::string temporary_directory;
+  std::uint64_t seed = 0;
+};
+/// What all tasks of a job share; immutable.
+struct job_description {
+  std::string id, name;
+  std::shared_ptr<const execution_plan> plan;
+  task_settings tasks;
+};
+/// job master -> slot: build a task (it waits for start_task).
+struct deploy_task {
+  std::shared_ptr<const job_description> job;
+  task_key key;
+  caf::actor job_master;
+};
+/// slot -> job master: the task's actor is there.
+struct task_deployed {
+  task_key key;
+  caf::actor task;
+};
+/// job master -> task manager: cancel these.
+struct cancel_tasks {
+  std::string job;
+  std::vector<task_key> keys;
+};
+/// job master -> slot: it needs it no more; kills what still runs there. Also to the task manager: the job has ended.
+struct release_slot {
+  std::string job;
+};
+/// job master -> task manager (request): counters of all its tasks of a job.
+struct query_tasks {
+  std::string job;
+};
+struct tasks_queried {
+  std::vector<std::pair<task_key, task_report>> tasks;
+};
+
+// ---- resource manager
+// ------------------------------------------------------------------------------------------------
+
+struct slot_offer {
+  std::uint64_t id = 0; ///< unique in the cluster, never used twice
+  caf::actor slot, task_manager;
+  std::string job;       ///< who has it; empty: free
+  caf::actor job_master; ///< of `job`
+};
+/// task manager -> resource manager: these slots are mine.
+struct register_slots {
+  caf::actor task_manager;
+  std::vector<slot_offer> slots;
+};
+/// resource manager -> task manager: more slots, please (embedded clusters grow with their jobs).
+struct add_slots {
+  std::uint32_t count = 0;
+};
+/// resource manager -> task manager: who has a slot from now on (empty: nobody), so that the next resource manager can
+/// be told.
+struct slot_reserved {
+  std::uint64_t id = 0;
+  std::string job;
+  caf::actor job_master;
+};
+/// job master -> resource manager: so many slots, all or none.
+struct request_slots {
+  std::string job;
+  std::uint32_t count = 0;
+  caf::actor job_master;
+};
+/// resource manager -> job master.
+struct slots_granted {
+  std::vector<slot_offer> slots;
+};
+/// resource manager -> job master: not enough, and the time to wait is over.
+struct slots_denied {
+  error why;
+};
+/// job master -> resource manager.
+struct slots_released {
+  std::string job;
+  std::vector<std::uint64_t> slots;
+};
+/// resource manager -> itself, INTERNAL, delayed: has a waiting request been served?
+struct request_expired {
+  std::uint64_t request = 0;
+};
+
+// ---- job manager, dispatcher, job master
+// -----------------------------------------------------------------------------
+
+/// What a client hands in.
+struct job_submission {
+  std::string id, name;
+  std::shared_ptr<const stream_graph> graph;
+  configuration settings;
+};
+/// client -> job manager -> dispatcher (request; answered with unit or an error). Handing in the same job once more
+/// changes nothing, so a client may ask again when the answer was lost.
+struct submit_job {
+  std::shared_ptr<const job_submission> job;
+  caf::actor client;
+};
+/// client -> job manager -> dispatcher (request, answered with unit) -> job master.
+struct cancel_job {
+  std::string job;
+};
+/// client -> dispatcher -> job master (request): a picture of the job.
+struct query_job {
+  std::string job;
+};
+/// dispatcher -> job master: begin.
+struct start_job {};
+/// job master -> dispatcher -> client: the job's status has changed.
+struct job_update {
+  std::string job;
+  job_status status = job_status::created;
+};
+/// job master -> dispatcher -> client: the job has ended. Shared, because results may be large.
+struct job_ended {
+  std::shared_ptr<const job_result> result;
+};
+/// dispatcher -> job master: the result is kept; go.
+struct job_archived {
+  std::string job;
+};
+/// dispatcher -> job master: I am the dispatcher now (a new one took over).
+struct use_dispatcher {
+  caf::actor dispatcher;
+};
+/// job master -> itself, INTERNAL, delayed: the back-off is over.
+struct restart_due {
+  region_index region = 0;
+};
+/// job manager -> dispatcher, task managers: whom to talk to from now on (a component was replaced).
+struct use_resource_manager {
+  caf::actor resource_manager;
+};
+/// anybody -> a supervisor (request, answered with a string): its subtree as text, with its history of failures.
+struct describe_tree {};
+/// a supervisor -> itself, INTERNAL, delayed: the back-off of a child is over.
+struct respawn_child {
+  std::string child;
+  std::uint32_t attempt = 0; ///< of the child to be; an older one has been overtaken by events
+};
+
+} // namespace dataflow::actors
+
+#define DATAFLOW_MESSAGE(name) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::actors::name)
+DATAFLOW_MESSAGE(channel_data)
+DATAFLOW_MESSAGE(channel_credit_grant)
+DATAFLOW_MESSAGE(start_task)
+DATAFLOW_MESSAGE(cancel_task)
+DATAFLOW_MESSAGE(run_step)
+DATAFLOW_MESSAGE(timer_due)
+DATAFLOW_MESSAGE(wake_source)
+DATAFLOW_MESSAGE(split_request)
+DATAFLOW_MESSAGE(splits_assigned)
+DATAFLOW_MESSAGE(no_more_splits)
+DATAFLOW_MESSAGE(result_part)
+DATAFLOW_MESSAGE(task_update)
+DATAFLOW_MESSAGE(deploy_task)
+DATAFLOW_MESSAGE(task_deployed)
+DATAFLOW_MESSAGE(cancel_tasks)
+DATAFLOW_MESSAGE(release_slot)
+DATAFLOW_MESSAGE(query_tasks)
+DATAFLOW_MESSAGE(tasks_queried)
+DATAFLOW_MESSAGE(register_slots)
+DATAFLOW_MESSAGE(add_slots)
+DATAFLOW_MESSAGE(slot_reserved)
+DATAFLOW_MESSAGE(request_slots)
+DATAFLOW_MESSAGE(slots_granted)
+DATAFLOW_MESSAGE(slots_denied)
+DATAFLOW_MESSAGE(slots_released)
+DATAFLOW_MESSAGE(request_expired)
+DATAFLOW_MESSAGE(submit_job)
+DATAFLOW_MESSAGE(cancel_job)
+DATAFLOW_MESSAGE(query_job)
+DATAFLOW_MESSAGE(start_job)
+DATAFLOW_MESSAGE(job_update)
+DATAFLOW_MESSAGE(job_ended)
+DATAFLOW_MESSAGE(restart_due)
+DATAFLOW_MESSAGE(use_resource_manager)
+DATAFLOW_MESSAGE(job_archived)
+DATAFLOW_MESSAGE(use_dispatcher)
+DATAFLOW_MESSAGE(describe_tree)
+DATAFLOW_MESSAGE(respawn_child)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::job_report)
+#undef DATAFLOW_MESSAGE

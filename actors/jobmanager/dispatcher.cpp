@@ -1,0 +1,178 @@
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/jobmanager/dispatcher.hpp>
+#include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <caf/all.hpp>
+
+namespace dataflow::actors {
+
+dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<job_store> store,
+                                   caf::actor root, caf::actor resource_manager)
+    : event_based_actor(config), context_(std::move(context)), store_(std::move(store)), root_(std::move(root)),
+      resource_manager_(std::move(resource_manager)) {
+  keep_exception_texts(*this);
+  set_down_handler([this](caf::down_msg& m) { master_down(m); });
+}
+
+caf::behavior dispatcher_actor::make_behavior() {
+  adopt();
+  return {
+      [this](submit_job& m) -> caf::result<caf::unit_t> {
+        auto [i, fresh] = store_->jobs.try_emplace(m.job->id);
+        if (!fresh && i->second.job == m.job) return caf::unit;
+        if (!fresh) return to_caf(error{errc::invalid_argument, "job " + m.job->id + " was submitted already"});
+        i->second.job = m.job;
+        i->second.client = m.client;
+        supervise(i->second);
+        return caf::unit;
+      },
+      [this](const job_update& m) {
+        auto j = store_->jobs.find(m.job);
+        if (j == store_->jobs.end() || j->second.result) return;
+        j->second.status = m.status;
+        send(j->second.client, m);
+      },
+      [this](const job_ended& m) {
+        auto j = store_->jobs.find(m.result->id);
+        if (j == store_->jobs.end()) return;
+        if (j->second.master) send(j->second.master, job_archived{m.result->id});
+        if (!j->second.result) ended(j->second, m.result);
+        forget_ended();
+      },
+      [this](const cancel_job& m) {
+        auto j = store_->jobs.find(m.job);
+        if (j == store_->jobs.end() || j->second.result) return;
+        j->second.cancel_requested = true;
+        if (j->second.master) send<caf::message_priority::high>(j->second.master, m);
+      },
+      [this](const query_job& m) {
+        auto promise = make_response_promise();
+        auto j = store_->jobs.find(m.job);
+        if (j == store_->jobs.end())
+          promise.deliver(to_caf(error{errc::job_not_found, "no job with the id " + m.job}));
+        else if (j->second.result)
+          promise.deliver(j->second.result->final_report);
+        else if (j->second.master)
+          promise.delegate(j->second.master, m);
+        else
+          promise.deliver(to_caf(error{errc::component_lost, "the job master is about to start again"}));
+        return promise;
+      },
+      [this](const use_resource_manager& m) {
+        resource_manager_ = m.resource_manager;
+        for (auto& [id, r] : store_->jobs)
+          if (r.master) send(r.master, m);
+      },
+      [this](const respawn_child& m) {
+        for (auto& [id, master] : masters_)
+          master->respawn(m);
+        forget_ended();
+      },
+      [this](describe_tree) { return describe(); },
+  };
+}
+
+/// Takes over from a dispatcher that died.
+void dispatcher_actor::adopt() {
+  for (auto& [id, r] : store_->jobs)
+    if (!r.result) supervise(r);
+  forget_ended();
+}
+
+/// Supervises the job's master, which may be running already.
+void dispatcher_actor::supervise(job_store::record& r) {
+  auto& children =
+      *(masters_[r.job->id] = std::make_unique<supervised_children>(
+            *this, *context_.world->clock, "dispatcher, of job " + r.job->id, control_plane_supervision(context_)));
+  children.on_escalation([this, &r](const std::vector<error>& causes) { ended(r, lost_result(r, folded(causes))); });
+  children.start({"job master of \"" + r.job->name + "\" (" + r.job->id + ")"}, [this, &r](std::uint32_t attempt) {
+    if (attempt > 0 || !r.master) return start_master(r);
+    const auto self = caf::actor_cast<caf::actor>(this);
+    send(r.master, use_dispatcher{self});
+    send(r.master, use_resource_manager{resource_manager_});
+    if (r.cancel_requested) send<caf::message_priority::high>(r.master, cancel_job{r.job->id});
+    return r.master;
+  });
+}
+
+caf::actor dispatcher_actor::start_master(job_store::record& r) {
+  auto self = caf::actor_cast<caf::actor>(this);
+  r.master = context_.own_threads
+                 ? spawn<job_master_actor, caf::detached>(context_, r.job, root_, self, resource_manager_)
+                 : spawn<job_master_actor>(context_, r.job, root_, self, resource_manager_);
+  context_.announce("job master", r.master);
+  send(r.master, start_job{});
+  if (r.cancel_requested) send<caf::message_priority::high>(r.master, cancel_job{r.job->id});
+  return r.master;
+}
+
+void dispatcher_actor::master_down(const caf::down_msg& m) {
+  for (auto& [id, r] : store_->jobs) {
+    if (!r.master || r.master.address() != m.source) continue;
+    r.master = nullptr;
+    if (r.result) return;
+    r.master_failures.push_back(
+        {context_.world->clock->wall(), {}, from_caf(m.reason, "the job master of \"" + r.job->name + "\"")});
+    if (r.cancel_requested)
+      ended(r, lost_result(r, error{errc::job_canceled, "the job was cancelled"}));
+    else
+      masters_.at(id)->child_down(m);
+    break;
+  }
+  forget_ended();
+}
+
+/// Jobs that have ended need no supervision; their masters end by themselves.
+void dispatcher_actor::forget_ended() {
+  std::erase_if(masters_, [&](auto& m) { return store_->jobs.at(m.first).result != nullptr; });
+}
+
+std::string dispatcher_actor::describe() const {
+  std::string text;
+  for (auto& [id, r] : store_->jobs) {
+    if (auto m = masters_.find(id); m != masters_.end())
+      text += m->second->describe(4);
+    else
+      text += "    job master of \"" + r.job->name + "\" (" + id + "), ended\n";
+    text += "      job is " + std::string{to_string(r.status)} + "\n";
+    for (auto& f : r.master_failures)
+      text += "      failed: " + f.cause.to_string() + "\n";
+    if (!r.result) continue;
+    for (auto& f : r.result->final_report.failures)
+      text += "      failed: " + (f.task.empty() ? "" : f.task + ": ") + f.cause.to_string() + "\n";
+  }
+  return text;
+}
+
+void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_result> result) {
+  r.result = std::move(result);
+  r.status = r.result->status;
+  send(r.client, job_ended{r.result});
+  r.client = nullptr;
+}
+
+std::shared_ptr<const job_result> lost_result(const job_store::record& r, error why) {
+  auto result = std::make_shared<job_result>();
+  result->id = r.job->id;
+  result->name = r.job->name;
+  result->status = why.code() == errc::job_canceled ? job_status::canceled : job_status::failed;
+  result->failure = std::move(why);
+  result->final_report.id = r.job->id;
+  result->final_report.name = r.job->name;
+  result->final_report.status = result->status;
+  result->final_report.failures = r.master_failures;
+  return result;
+}
+
+void dispatcher_actor::on_exit() {
+  masters_.clear(); // the job masters live on
+  store_.reset();
+  root_ = nullptr;
+  resource_manager_ = nullptr;
+  context_.alive.reset();
+  context_.spawned = nullptr;
+}
+
+} // namespace dataflow::actors

@@ -1,0 +1,494 @@
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <caf/all.hpp>
+
+namespace dataflow::actors {
+
+namespace {
+
+configuration settings_of(const job_submission& job) {
+  auto settings = job.settings;
+  settings.set_all(job.graph->settings.configuration);
+  return settings;
+}
+
+task_settings task_settings_of(const configuration& c, const stream_graph& graph, std::uint64_t seed) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  task_settings t;
+  t.limits.records = static_cast<std::size_t>(c.integer("taskmanager.batch.records"));
+  t.limits.bytes = c.memory_size("taskmanager.batch.bytes");
+  t.limits.record_bytes = c.memory_size("taskmanager.record.max-bytes");
+  t.credit_batches = c.integer("taskmanager.channel.credit.batches");
+  t.credit_bytes = static_cast<std::int64_t>(c.memory_size("taskmanager.channel.credit.bytes"));
+  t.buffer_timeout =
+      graph.settings.buffer_timeout.value_or(duration_cast<milliseconds>(c.duration("execution.buffer-timeout")));
+  t.iteration_memory = c.memory_size("taskmanager.iteration.memory");
+  t.temporary_directory = c.text("io.tmp.dirs");
+  t.seed = seed;
+  return t;
+}
+
+} // namespace
+
+std::shared_ptr<const execution_plan> plan_of(const job_submission& job) {
+  const auto c = settings_of(job);
+  graph_defaults defaults;
+  defaults.parallelism = static_cast<std::uint32_t>(c.integer("parallelism.default"));
+  if (auto m = c.integer("pipeline.max-parallelism"); m > 0) defaults.max_parallelism = static_cast<std::uint32_t>(m);
+  defaults.chaining_enabled = c.boolean("pipeline.operator-chaining.enabled");
+  auto slots = c.integer("taskmanager.numberOfTaskSlots");
+  return std::make_shared<const execution_plan>(std::make_shared<const job_graph>(make_job_graph(job.graph, defaults)),
+                                                slots > 0 ? static_cast<std::uint32_t>(slots) : 1u);
+}
+
+job_master_actor::job_master_actor(caf::actor_config& config, cluster_context context,
+                                   std::shared_ptr<const job_submission> job, caf::actor root, caf::actor dispatcher,
+                                   caf::actor resource_manager)
+    : event_based_actor(config), context_(context), job_(std::move(job)), root_(root.address()),
+      dispatcher_(std::move(dispatcher)), resource_manager_(std::move(resource_manager)) {
+  keep_exception_texts(*this);
+  monitor(root);
+  set_down_handler([this](caf::down_msg& m) {
+    if (m.source == root_) return quit(caf::exit_reason::kill);
+    slot_lost(m.source);
+  });
+}
+
+std::chrono::milliseconds job_master_actor::now() const {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(context_.world->clock->now());
+}
+
+caf::behavior job_master_actor::make_behavior() {
+  return {
+      [this](start_job) { start(); },
+      [this](slots_granted& m) {
+        slots_requested_ = false;
+        if (ended_) return give_back(m.slots);
+        auto next = m.slots.begin();
+        for (auto& s : slots_) {
+          if (s || next == m.slots.end()) continue;
+          monitor(next->slot);
+          s = std::move(*next++);
+        }
+        give_back({next, m.slots.end()});
+        deploy_waiting();
+      },
+      [this](const slots_denied& m) {
+        slots_requested_ = false;
+        apply(execution_->job_failed_for_good(m.why));
+      },
+      [this](const use_resource_manager& m) {
+        resource_manager_ = m.resource_manager;
+        if (!std::exchange(slots_requested_, false)) return;
+        request_missing_slots();
+      },
+      [this](const task_deployed& m) { task_deployed_at(m); },
+      [this](const task_update& m) { task_changed(m); },
+      [this](const split_request& m) {
+        if (!current(m.key)) return;
+        const auto& t = plan_->tasks()[m.key.task];
+        if (auto s = sources_.find(t.vertex); s != sources_.end()) {
+          try {
+            s->second.split_requested(t.subtask);
+          } catch (...) {
+            fail_job(current_error());
+          }
+        }
+      },
+      [this](result_part& m) {
+        if (current(m.key)) tasks_[m.key.task].results.emplace_back(m.collector, std::move(m.bytes));
+      },
+      [this](const restart_due& m) {
+        if (!ended_) apply(execution_->restart_due(m.region));
+      },
+      [this](const job_archived&) { quit(); },
+      [this](const use_dispatcher& m) {
+        dispatcher_ = m.dispatcher;
+        send(dispatcher_, job_update{job_->id, reported_});
+        if (result_) send(dispatcher_, job_ended{result_});
+      },
+      [this](const cancel_job&) {
+        cancel_requested_ = true;
+        if (execution_ && !ended_) apply(execution_->cancel());
+      },
+      [this](const query_job&) {
+        auto promise = make_response_promise<job_report>();
+        gather([promise](job_report r) mutable { promise.deliver(std::move(r)); });
+        return promise;
+      },
+  };
+}
+
+void job_master_actor::start() {
+  started_ = context_.world->clock->wall();
+  try {
+    build();
+  } catch (...) {
+    return fail_unbuilt(current_error(errc::internal));
+  }
+  set_status(job_status::created);
+  if (cancel_requested_) return apply(execution_->cancel());
+  apply(execution_->start());
+}
+
+/// A job that cannot be planned again has nothing to run or to restart.
+void job_master_actor::fail_unbuilt(error why) {
+  ended_ = true;
+  auto result = std::make_shared<job_result>();
+  result->id = job_->id;
+  result->name = job_->name;
+  result->status = job_status::failed;
+  result->failure = std::move(why);
+  result->final_report = basic_report();
+  result->final_report.status = job_status::failed;
+  result_ = std::move(result);
+  send(dispatcher_, job_ended{result_});
+}
+
+void job_master_actor::give_back(const std::vector<slot_offer>& slots) {
+  if (slots.empty()) return;
+  std::vector<std::uint64_t> ids;
+  for (auto& s : slots)
+    ids.push_back(s.id);
+  send(resource_manager_, slots_released{job_->id, std::move(ids)});
+}
+
+void job_master_actor::build() {
+  plan_ = plan_of(*job_);
+  const auto c = settings_of(*job_);
+  auto seed = c.integer("execution.random-seed");
+  const auto job_seed = seed >= 0 ? static_cast<std::uint64_t>(seed) : context_.world->seed;
+  description_ = std::make_shared<const job_description>(
+      job_description{job_->id, job_->name, plan_, task_settings_of(c, *job_->graph, job_seed)});
+  execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed));
+  tasks_.resize(plan_->tasks().size());
+  for (task_index t = 0; t < tasks_.size(); ++t) {
+    tasks_[t].inputs = plan_->inputs_of(t);
+    tasks_[t].outputs = plan_->outputs_of(t);
+  }
+  slots_.resize(plan_->slots().size());
+  for (auto& v : plan_->graph().vertices) {
+    const auto& head = plan_->graph().head(v);
+    if (!head.source) continue;
+    source_coordinator::sender sender;
+    sender.assign = [this, vertex = v.index](std::uint32_t subtask, source_split split) {
+      auto t = plan_->task_of(vertex, subtask);
+      send(tasks_[t].actor, splits_assigned{key_of(t), {std::move(split)}});
+    };
+    sender.no_more_splits = [this, vertex = v.index](std::uint32_t subtask) {
+      auto t = plan_->task_of(vertex, subtask);
+      send(tasks_[t].actor, no_more_splits{key_of(t)});
+    };
+    sources_.try_emplace(v.index, head.name, *head.source, v.parallelism, *context_.world, std::move(sender));
+  }
+}
+
+void job_master_actor::request_missing_slots() {
+  if (slots_requested_ || ended_) return;
+  auto missing = static_cast<std::uint32_t>(std::count(slots_.begin(), slots_.end(), std::nullopt));
+  if (missing == 0) return;
+  slots_requested_ = true;
+  send(resource_manager_, request_slots{job_->id, missing, caf::actor_cast<caf::actor>(this)});
+}
+
+void job_master_actor::apply(job_actions actions) {
+  std::map<caf::actor, cancel_tasks> by_manager;
+  for (auto& c : actions.cancel) {
+    log_info({"job master", job_->id, title(c.task)}, "switched to CANCELING");
+    if (auto& slot = slots_[plan_->tasks()[c.task].slot]) {
+      auto& m = by_manager[slot->task_manager];
+      m.job = job_->id;
+      m.keys.push_back({c.task, c.attempt});
+    }
+  }
+  for (auto& [manager, m] : by_manager)
+    send<caf::message_priority::high>(manager, std::move(m));
+  for (auto& r : actions.restarts)
+    delayed_send(this, r.delay, restart_due{r.region});
+  set_status(execution_->status());
+  for (auto r : actions.deploy)
+    deploy(r);
+  if (actions.ended) end();
+}
+
+void job_master_actor::deploy(region_index r) {
+  waiting_regions_.push_back(r);
+  deploy_waiting();
+}
+
+/// Deploys the regions all of whose slots are there; asks for those that are missing.
+void job_master_actor::deploy_waiting() {
+  if (ended_) return;
+  auto regions = std::move(waiting_regions_);
+  waiting_regions_.clear();
+  for (auto r : regions) {
+    const auto& members = plan_->regions()[r];
+    if (!std::all_of(members.begin(), members.end(),
+                     [&](auto t) { return slots_[plan_->tasks()[t].slot].has_value(); })) {
+      waiting_regions_.push_back(r);
+      continue;
+    }
+    if (execution_->status_of(members.front()) != task_status::scheduled) continue; // stopped meanwhile
+    for (auto t : members) {
+      tasks_[t].actor = nullptr;
+      tasks_[t].accumulators.clear();
+      tasks_[t].results.clear();
+    }
+    try {
+      prepare_sources(r);
+    } catch (...) {
+      return fail_job(current_error());
+    }
+    for (auto t : members) {
+      execution_->task_changed(t, execution_->attempt_of(t), task_status::deploying, {}, now());
+      log_info({"job master", job_->id, title(t)}, "switched to DEPLOYING");
+      send(slot_of(t), deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this)});
+    }
+  }
+  if (!waiting_regions_.empty()) request_missing_slots();
+}
+
+/// A source all of whose readers start again gets a new enumerator; else the readers' splits go back to it.
+void job_master_actor::prepare_sources(region_index r) {
+  for (auto& [v, source] : sources_) {
+    std::vector<std::uint32_t> readers;
+    bool first = true;
+    for (auto t : plan_->regions()[r]) {
+      if (plan_->tasks()[t].vertex != v) continue;
+      readers.push_back(plan_->tasks()[t].subtask);
+      first = first && execution_->attempt_of(t) == 0;
+    }
+    const auto parallelism = plan_->graph().vertices[v].parallelism;
+    if (readers.empty()) continue;
+    if (readers.size() == parallelism || (first && readers.front() == 0)) {
+      source.start();
+    } else if (!first) {
+      for (auto subtask : readers)
+        source.reader_restarted(subtask);
+    }
+  }
+}
+
+void job_master_actor::task_deployed_at(const task_deployed& m) {
+  if (ended_) return;
+  if (!current(m.key) || execution_->status_of(m.key.task) == task_status::canceling) {
+    // Stopped while it was being built: the order to cancel may have come too early.
+    if (auto& slot = slots_[plan_->tasks()[m.key.task].slot])
+      send<caf::message_priority::high>(slot->task_manager, cancel_tasks{job_->id, {m.key}});
+    return;
+  }
+  tasks_[m.key.task].actor = m.task;
+  connect_if_ready(plan_->tasks()[m.key.task].region);
+}
+
+/// When all tasks of a region are there, they learn of each other: consumers first, so that nobody sends to a task
+/// that does not know its peers.
+void job_master_actor::connect_if_ready(region_index r) {
+  const auto& members = plan_->regions()[r];
+  for (auto t : members)
+    if (!tasks_[t].actor) return;
+  // Where a channel is in the other end's numbering.
+  auto input_position = [&](task_index consumer, const planned_channel& c) {
+    const auto& in = tasks_[consumer].inputs;
+    for (std::uint32_t i = 0; i < in.size(); ++i)
+      if (in[i].edge == c.edge && in[i].channel == c.peer_channel) return i;
+    throw error{errc::internal, "a channel without its other end"};
+  };
+  auto gate_of = [&](task_index producer, edge_index edge) {
+    const auto& out = plan_->vertex_of(producer).outputs;
+    return static_cast<std::uint32_t>(std::find(out.begin(), out.end(), edge) - out.begin());
+  };
+  for (auto i = members.rbegin(); i != members.rend(); ++i) {
+    auto& task = tasks_[*i];
+    start_task s;
+    s.key = key_of(*i);
+    s.outputs.resize(plan_->vertex_of(*i).outputs.size());
+    for (auto& c : task.outputs)
+      s.outputs[gate_of(*i, c.edge)].push_back(
+          {tasks_[c.peer].actor, execution_->attempt_of(c.peer), 0, input_position(c.peer, c)});
+    for (auto& c : task.inputs)
+      s.inputs.push_back(
+          {tasks_[c.peer].actor, execution_->attempt_of(c.peer), gate_of(c.peer, c.edge), c.peer_channel});
+    send(task.actor, std::move(s));
+  }
+}
+
+void job_master_actor::task_changed(const task_update& m) {
+  if (ended_ || !execution_) return;
+  if (m.key.attempt != execution_->attempt_of(m.key.task)) {
+    if (stale_++ == 0)
+      log_warn({"job master", job_->id, title(m.key.task)},
+               "a report of attempt " + std::to_string(m.key.attempt) + " was refused: it is over");
+    return;
+  }
+  const auto before = execution_->status_of(m.key.task);
+  if (is_terminal(before)) return;
+  log_info({"job master", job_->id, title(m.key.task)}, "switched from " + std::string{to_string(before)} + " to " +
+                                                            std::string{to_string(m.status)} +
+                                                            (m.failure ? ": " + m.failure.to_string() : ""));
+  if (m.status == task_status::finished) tasks_[m.key.task].accumulators = m.accumulators;
+  if (m.status == task_status::failed)
+    failures_.push_back({context_.world->clock->wall(), title(m.key.task), m.failure});
+  auto actions = execution_->task_changed(m.key.task, m.key.attempt, m.status, m.failure, now());
+  if (m.status == task_status::running) {
+    const auto& t = plan_->tasks()[m.key.task];
+    if (auto s = sources_.find(t.vertex); s != sources_.end()) {
+      try {
+        s->second.reader_registered(t.subtask);
+      } catch (...) {
+        apply(std::move(actions));
+        return fail_job(current_error());
+      }
+    }
+  }
+  apply(std::move(actions));
+}
+
+void job_master_actor::slot_lost(const caf::actor_addr& who) {
+  if (ended_) return;
+  for (slot_index s = 0; s < slots_.size(); ++s) {
+    if (!slots_[s] || slots_[s]->slot.address() != who) continue;
+    slots_[s].reset();
+    const error why{errc::task_lost, "the slot that ran the task is gone"};
+    for (auto t : plan_->slots()[s].tasks) {
+      const auto status = execution_->status_of(t);
+      if (is_terminal(status) || status == task_status::scheduled || status == task_status::created) continue;
+      task_changed({key_of(t), task_status::failed, why, {}});
+      if (ended_) return;
+    }
+  }
+  if (!waiting_regions_.empty()) request_missing_slots();
+}
+
+void job_master_actor::fail_job(const error& e) {
+  failures_.push_back({context_.world->clock->wall(), {}, e});
+  log_warn({"job master", job_->id, {}}, e.to_string());
+  apply(execution_->job_failed(e, now()));
+}
+
+void job_master_actor::set_status(job_status s) {
+  if (s == reported_ || is_terminal(s)) return; // the end is told with the result
+  log_info({"job master", job_->id, {}}, "job \"" + job_->name + "\" switched from " +
+                                             std::string{to_string(reported_)} + " to " + std::string{to_string(s)});
+  reported_ = s;
+  send(dispatcher_, job_update{job_->id, s});
+}
+
+void job_master_actor::end() {
+  if (ended_) return;
+  ended_ = true;
+  gather([this](job_report r) { finish(std::move(r)); });
+}
+
+void job_master_actor::finish(job_report report) {
+  auto result = std::make_shared<job_result>();
+  result->id = job_->id;
+  result->name = job_->name;
+  result->status = execution_->status();
+  result->restarts = execution_->restarts();
+  result->duration = context_.world->clock->wall() - started_;
+  if (result->status == job_status::failed) result->failure = execution_->failure();
+  if (result->status == job_status::canceled)
+    result->failure = error{errc::job_canceled, "job \"" + job_->name + "\" was cancelled"};
+  for (auto& t : tasks_) {
+    for (auto& [name, value] : t.accumulators)
+      result->accumulators[name] += value;
+    if (result->status == job_status::finished)
+      for (auto& [collector, bytes] : t.results)
+        result->collected[collector].push_back(std::move(bytes));
+  }
+  report.status = result->status;
+  report.accumulators = result->accumulators;
+  result->final_report = std::move(report);
+  log_info({"job master", job_->id, {}}, "job \"" + job_->name + "\" switched from " +
+                                             std::string{to_string(reported_)} + " to " +
+                                             std::string{to_string(result->status)});
+  std::vector<std::uint64_t> ids;
+  for (auto& s : slots_) {
+    if (!s) continue;
+    demonitor(s->slot.address());
+    send(s->slot, release_slot{job_->id});
+    send(s->task_manager, release_slot{job_->id});
+    ids.push_back(s->id);
+  }
+  send(resource_manager_, slots_released{job_->id, std::move(ids)});
+  result_ = std::move(result);
+  send(dispatcher_, job_ended{result_});
+}
+
+/// Asks all task managers for their counters, then calls `then`. A task manager that does not answer is left out.
+void job_master_actor::gather(std::function<void(job_report)> then) {
+  auto report = std::make_shared<job_report>(basic_report());
+  std::map<caf::actor_addr, caf::actor> managers;
+  for (auto& s : slots_)
+    if (s) managers.emplace(s->task_manager.address(), s->task_manager);
+  auto open = std::make_shared<std::size_t>(managers.size());
+  auto one_done = [report, open, then] {
+    if (--*open == 0) then(std::move(*report));
+  };
+  if (managers.empty()) return then(std::move(*report));
+  for (auto& [address, manager] : managers) {
+    request(manager, std::chrono::seconds{5}, query_tasks{job_->id})
+        .then(
+            [this, report, one_done](tasks_queried& answer) {
+              for (auto& [key, r] : answer.tasks) {
+                if (key.task >= report->tasks.size() || key.attempt != execution_->attempt_of(key.task)) continue;
+                r.status = report->tasks[key.task].status;
+                report->tasks[key.task] = std::move(r);
+              }
+              one_done();
+            },
+            [one_done](caf::error&) { one_done(); });
+  }
+}
+
+job_report job_master_actor::basic_report() const {
+  job_report r;
+  r.id = job_->id;
+  r.name = job_->name;
+  r.status = execution_ ? execution_->status() : job_status::initializing;
+  r.started = started_;
+  r.now = context_.world->clock->wall();
+  if (!execution_) return r;
+  r.restarts = execution_->restarts();
+  r.failures = failures_;
+  for (task_index t = 0; t < tasks_.size(); ++t) {
+    task_report task;
+    const auto& v = plan_->vertex_of(t);
+    task.name = v.name;
+    task.vertex = v.index;
+    task.subtask = plan_->tasks()[t].subtask;
+    task.parallelism = v.parallelism;
+    task.attempt = execution_->attempt_of(t);
+    task.status = execution_->status_of(t);
+    r.tasks.push_back(std::move(task));
+  }
+  return r;
+}
+
+bool job_master_actor::current(task_key key) const {
+  return execution_ && key.task < tasks_.size() && execution_->attempt_of(key.task) == key.attempt;
+}
+
+caf::actor job_master_actor::slot_of(task_index t) const { return slots_[plan_->tasks()[t].slot]->slot; }
+
+std::string job_master_actor::title(task_index t) const {
+  return task_title(*plan_, t) + "#" + std::to_string(execution_->attempt_of(t));
+}
+
+void job_master_actor::on_exit() {
+  sources_.clear();
+  tasks_.clear();
+  slots_.clear();
+  context_.alive.reset();
+  context_.spawned = nullptr;
+  dispatcher_ = nullptr;
+  resource_manager_ = nullptr;
+}
+
+} // namespace dataflow::actors

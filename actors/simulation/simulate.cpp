@@ -1,0 +1,112 @@
+#include <dataflow/actors/simulation/simulate.hpp>
+#include <dataflow/actors/simulation/simulated_world.hpp>
+#include <dataflow/util/file_system.hpp>
+#include <dataflow/util/log.hpp>
+#include <dataflow/util/random.hpp>
+
+#include <algorithm>
+
+namespace dataflow {
+
+namespace {
+
+constexpr std::size_t shown = 400; // of an outcome, in describe()
+constexpr std::uint64_t job_seed = 42;
+
+std::string beginning(const std::string& text) { return text.size() <= shown ? text : text.substr(0, shown) + "..."; }
+
+simulated_run run_once(const detail::simulated_job& job, const simulate_options& options, std::uint64_t seed,
+                       std::uint64_t steps_without_faults) {
+  simulation_settings settings;
+  settings.settings = options.settings;
+  settings.task_managers = options.task_managers;
+  settings.time_limit = options.time_limit;
+  auto cluster = std::make_shared<simulated_cluster>(seed, std::move(settings));
+  for (auto& [path, content] : options.files) {
+    cluster->files().create_directories(parent_directory(path));
+    cluster->files().write_file(path, content);
+  }
+  if (steps_without_faults > 0) {
+    random_source choices{seed ^ 0xfa017ull};
+    for (std::uint32_t i = 0; i < options.faults.kills; ++i) {
+      const auto kind = options.faults.kinds[choices.below(options.faults.kinds.size())];
+      cluster->kill_after(choices.below(steps_without_faults), kind);
+    }
+  }
+  simulated_run run;
+  run.seed = seed;
+  try {
+    environment_options inputs;
+    inputs.runner = cluster;
+    inputs.submit_time = timestamp{actors::simulated_clock::start_of_time};
+    inputs.random_seed = job_seed;
+    environment env{std::move(inputs)};
+    run.outcome = job(env, *cluster);
+  } catch (...) {
+    run.failure = current_error();
+  }
+  run.kills = cluster->kills();
+  run.steps = cluster->steps();
+  run.trace_hash = cluster->trace_hash();
+  return run;
+}
+
+} // namespace
+
+const simulated_run* simulation_report::first_difference() const noexcept {
+  auto different = [&](const simulated_run& r) { return r.failure || r.outcome != expected.outcome; };
+  auto found = std::find_if(runs.begin(), runs.end(), different);
+  return found == runs.end() ? nullptr : &*found;
+}
+
+std::string simulation_report::describe() const {
+  if (expected.failure) return "the run without faults failed: " + expected.failure.to_string();
+  const auto* run = first_difference();
+  if (!run) return std::to_string(runs.size()) + " runs ended as the one without faults";
+  auto text = "seed " + std::to_string(run->seed) + " (" + std::to_string(run->kills) + " actors killed, " +
+              std::to_string(run->steps) + " steps): ";
+  if (run->failure) return text + run->failure.to_string();
+  return text + "another outcome\n  expected: " + beginning(expected.outcome) +
+         "\n  but got:  " + beginning(run->outcome) +
+         "\nReplay it with simulate(job, {.seeds = 1, .first_seed = " + std::to_string(run->seed) + ", ...}).";
+}
+
+namespace detail {
+
+std::string printed_lines(environment& env, simulated_cluster& cluster) {
+  env.execute();
+  std::vector<std::string> lines;
+  std::string_view rest = cluster.printed();
+  while (!rest.empty()) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    lines.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (auto& line : lines)
+    all += line + "\n";
+  return all;
+}
+
+simulation_report simulate(const simulated_job& job, const simulate_options& options) {
+  if (options.faults.kills > 0 && options.faults.kinds.empty())
+    throw error{errc::invalid_argument, "simulate: faults without a kind of actor", "name at least one kind"};
+  auto with_restarts = options;
+  auto& settings = with_restarts.settings;
+  if (!settings.is_set("restart-strategy.type")) {
+    settings.set("restart-strategy.type", "fixed-delay");
+    settings.set("restart-strategy.fixed-delay.attempts", "1000000");
+    settings.set("restart-strategy.fixed-delay.delay", "1 s");
+  }
+  log_capture quiet{log_level::error}; // deaths are what is wanted here
+  simulation_report report;
+  report.expected = run_once(job, with_restarts, options.first_seed, 0);
+  if (report.expected.failure) return report;
+  for (std::uint64_t i = 0; i < options.seeds; ++i)
+    report.runs.push_back(run_once(job, with_restarts, options.first_seed + i, report.expected.steps));
+  return report;
+}
+
+} // namespace detail
+} // namespace dataflow

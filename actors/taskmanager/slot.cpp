@@ -1,0 +1,157 @@
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/taskmanager/slot.hpp>
+#include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <caf/all.hpp>
+
+namespace dataflow::actors {
+
+void task_registry::add(const std::string& job, task_key key, entry e) {
+  std::lock_guard lock{mutex_};
+  auto& tasks = jobs_[job];
+  for (auto i = tasks.begin(); i != tasks.end();) // an earlier attempt is history
+    i = i->first.task == key.task ? tasks.erase(i) : std::next(i);
+  tasks[key] = std::move(e);
+}
+
+void task_registry::remove_job(const std::string& job) {
+  std::lock_guard lock{mutex_};
+  jobs_.erase(job);
+}
+
+void task_registry::remove(const std::string& job, task_key key, const caf::actor_addr& task) {
+  std::lock_guard lock{mutex_};
+  auto j = jobs_.find(job);
+  if (j == jobs_.end()) return;
+  auto t = j->second.find(key);
+  if (t == j->second.end() || t->second.task.address() != task) return;
+  j->second.erase(t);
+  if (j->second.empty()) jobs_.erase(j);
+}
+
+void task_registry::clear() {
+  std::lock_guard lock{mutex_};
+  jobs_.clear();
+}
+
+caf::actor task_registry::pause(const std::string& job, task_key key) {
+  std::lock_guard lock{mutex_};
+  auto j = jobs_.find(job);
+  if (j == jobs_.end()) return {};
+  auto t = j->second.find(key);
+  if (t == j->second.end()) return {};
+  t->second.control->pause->store(true, std::memory_order_relaxed);
+  return t->second.task;
+}
+
+std::vector<std::pair<task_key, task_report>> task_registry::report(const std::string& job) const {
+  std::vector<std::pair<task_key, task_report>> reports;
+  std::lock_guard lock{mutex_};
+  auto j = jobs_.find(job);
+  if (j == jobs_.end()) return reports;
+  for (auto& [key, e] : j->second) {
+    const auto& m = *e.control->metrics;
+    task_report r;
+    r.name = e.name;
+    r.vertex = e.vertex;
+    r.subtask = e.subtask;
+    r.parallelism = e.parallelism;
+    r.attempt = key.attempt;
+    r.status = e.control->status.load(std::memory_order_relaxed);
+    r.records_in = m.records_in.value();
+    r.records_out = m.records_out.value();
+    r.bytes_in = m.bytes_in.value();
+    r.bytes_out = m.bytes_out.value();
+    r.busy_ns = m.busy_ns.value();
+    r.idle_ns = m.idle_ns.value();
+    r.backpressured_ns = m.backpressured_ns.value();
+    r.queued_elements = m.queued_elements.value();
+    for (auto& op : m.operators)
+      r.operators.push_back({op.name, op.uid, op.records_in.value(), op.records_out.value()});
+    reports.emplace_back(key, std::move(r));
+  }
+  return reports;
+}
+
+slot_actor::slot_actor(caf::actor_config& config, std::uint64_t id, cluster_context context,
+                       std::shared_ptr<task_registry> registry)
+    : event_based_actor(config), id_(id), context_(context), registry_(std::move(registry)) {
+  keep_exception_texts(*this);
+  set_down_handler([this](caf::down_msg& m) { task_down(m); });
+}
+
+caf::behavior slot_actor::make_behavior() {
+  return {
+      [this](const deploy_task& m) { deploy(m); },
+      [this](const release_slot&) {
+        if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
+      },
+  };
+}
+
+void slot_actor::deploy(const deploy_task& m) {
+  if (masters_.insert(m.job_master.address()).second) monitor(m.job_master);
+  auto control = std::make_shared<task_control>();
+  caf::actor task;
+  try {
+    task = spawn<task_actor, caf::monitored>(
+        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive});
+  } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
+    send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
+    return;
+  }
+  const auto& plan = *m.job->plan;
+  registry_->add(m.job->id, m.key,
+                 {plan.vertex_of(m.key.task).name, plan.tasks()[m.key.task].vertex, plan.tasks()[m.key.task].subtask,
+                  plan.vertex_of(m.key.task).parallelism, control, task});
+  tasks_.emplace(task.address(), child{m.key, m.job->id, m.job_master, control});
+  context_.announce("task", task);
+  send(m.job_master, task_deployed{m.key, task});
+}
+
+void slot_actor::task_down(const caf::down_msg& m) {
+  if (masters_.count(m.source) > 0) return kill_tasks(m.source);
+  auto t = tasks_.find(m.source);
+  if (t == tasks_.end()) return;
+  auto c = std::move(t->second);
+  tasks_.erase(t);
+  // A task that ends in order has reported so. Whatever else ended it, the job master must know.
+  auto last = c.control->status.load(std::memory_order_relaxed);
+  if (is_terminal(last)) return;
+  auto why = from_caf(m.reason, "the task's actor");
+  if (why.code() == errc::component_lost) why = error{errc::task_lost, why.cause()};
+  c.control->status.store(task_status::failed, std::memory_order_relaxed);
+  send(c.job_master, task_update{c.key, task_status::failed, std::move(why), {}});
+}
+
+/// By job master, not by job: a job that begins anew under another job master may have its tasks here, too.
+void slot_actor::kill_tasks(const caf::actor_addr& job_master) {
+  for (auto i = tasks_.begin(); i != tasks_.end();) {
+    if (i->second.job_master.address() != job_master) {
+      ++i;
+      continue;
+    }
+    log_info({"slot", i->second.job, {}}, "a task is stopped: its job master needs it no more, or is gone");
+    registry_->remove(i->second.job, i->second.key, i->first);
+    i->second.control->pause->store(true, std::memory_order_relaxed);
+    demonitor(i->first);
+    send_exit(i->first, caf::exit_reason::kill);
+    i = tasks_.erase(i);
+  }
+  if (masters_.erase(job_master) > 0) demonitor(job_master);
+}
+
+void slot_actor::on_exit() {
+  for (auto& [address, c] : tasks_) {
+    c.control->pause->store(true, std::memory_order_relaxed);
+    send_exit(address, caf::exit_reason::kill);
+    registry_->remove(c.job, c.key, address);
+  }
+  tasks_.clear();
+  masters_.clear();
+  context_.alive.reset();
+  context_.spawned = nullptr;
+}
+
+} // namespace dataflow::actors

@@ -1,0 +1,68 @@
+/// A slot: runs one subtask of each vertex of a slot sharing group, as children; tells the job master when one dies.
+///
+/// Parent: a task manager. When the slot dies it kills its tasks; the job masters that have it notice by themselves.
+#pragma once
+
+#include <dataflow/actors/cluster_context.hpp>
+#include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/taskmanager/task.hpp>
+
+#include <caf/event_based_actor.hpp>
+
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace dataflow::actors {
+
+/// The tasks of one task manager, for whoever must reach them without waiting for their mailboxes.
+/// Threading: safe from any thread.
+class task_registry {
+public:
+  struct entry {
+    std::string name;
+    std::uint32_t vertex = 0, subtask = 0, parallelism = 1;
+    std::shared_ptr<task_control> control;
+    caf::actor task;
+  };
+  void add(const std::string& job, task_key key, entry e);
+  void remove_job(const std::string& job);
+  /// Nothing when another attempt has taken its place.
+  void remove(const std::string& job, task_key key, const caf::actor_addr& task);
+  /// Sets the pause flag; empty when the task is not known.
+  caf::actor pause(const std::string& job, task_key key);
+  std::vector<std::pair<task_key, task_report>> report(const std::string& job) const;
+  void clear();
+
+private:
+  mutable std::mutex mutex_;
+  std::map<std::string, std::map<task_key, entry>> jobs_;
+};
+
+class slot_actor final : public caf::event_based_actor {
+public:
+  slot_actor(caf::actor_config& config, std::uint64_t id, cluster_context context,
+             std::shared_ptr<task_registry> registry);
+  caf::behavior make_behavior() override;
+  void on_exit() override;
+  const char* name() const override { return "dataflow.slot"; }
+
+private:
+  struct child {
+    task_key key;
+    std::string job;
+    caf::actor job_master;
+    std::shared_ptr<task_control> control;
+  };
+  void deploy(const deploy_task& m);
+  void task_down(const caf::down_msg& m);
+  void kill_tasks(const caf::actor_addr& job_master);
+
+  const std::uint64_t id_;
+  cluster_context context_;
+  std::shared_ptr<task_registry> registry_;
+  std::map<caf::actor_addr, child> tasks_;
+  std::set<caf::actor_addr> masters_; // monitored job masters
+};
+
+} // namespace dataflow::actors

@@ -1,0 +1,177 @@
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/taskmanager/task.hpp>
+#include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <caf/actor_ostream.hpp>
+#include <caf/send.hpp>
+
+namespace dataflow::actors {
+
+task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
+    : event_based_actor(config), arguments_(std::move(arguments)) {
+  keep_exception_texts(*this);
+  subtask_ = std::make_unique<subtask>(make_subtask_config(*arguments_.job, arguments_.key), *arguments_.world, *this,
+                                       *arguments_.control->metrics, arguments_.control->pause);
+}
+
+task_actor::~task_actor() = default;
+
+caf::behavior task_actor::make_behavior() {
+  return {
+      [this](channel_data& m) {
+        if (m.attempt != arguments_.key.attempt || ended_) return;
+        guarded([&] {
+          subtask_->receive(m.channel, m.sequence, m.bytes, std::move(m.what));
+          schedule_step();
+        });
+      },
+      [this](const channel_credit_grant& m) {
+        if (m.attempt != arguments_.key.attempt || ended_) return;
+        subtask_->credit(m.gate, m.channel, m.batches, m.bytes);
+        schedule_step();
+      },
+      [this](run_step) { step(); },
+      [this](const timer_due& m) {
+        if (steady_time{m.at} != armed_) return;
+        armed_ = step_result::never;
+        schedule_step();
+      },
+      [this](wake_source) { schedule_step(); },
+      [this](splits_assigned& m) {
+        if (!current(m.key) || ended_) return;
+        guarded([&] {
+          subtask_->add_splits(std::move(m.splits));
+          schedule_step();
+        });
+      },
+      [this](const no_more_splits& m) {
+        if (!current(m.key) || ended_) return;
+        guarded([&] {
+          subtask_->no_more_splits();
+          schedule_step();
+        });
+      },
+      [this](start_task& m) {
+        if (current(m.key) && !ended_) start(m);
+      },
+      [this](const cancel_task& m) {
+        if (!current(m.key) || ended_) return;
+        report(task_status::canceling);
+        ended_ = true;
+        subtask_->close();
+        report(task_status::canceled);
+        quit();
+      },
+  };
+}
+
+/// Everything that runs a user's code goes through here: what it throws fails the task with its text.
+template <class F>
+void task_actor::guarded(F&& f) {
+  try {
+    f();
+  } catch (...) {
+    fail(current_error());
+  }
+}
+
+void task_actor::start(start_task& m) {
+  outputs_ = std::move(m.outputs);
+  inputs_ = std::move(m.inputs);
+  report(task_status::initializing);
+  guarded([&] {
+    subtask_->open();
+    running_ = true;
+    report(task_status::running);
+    schedule_step();
+  });
+}
+
+void task_actor::schedule_step() {
+  if (step_pending_ || !running_ || ended_) return;
+  step_pending_ = true;
+  event_based_actor::send(this, run_step{});
+}
+
+void task_actor::step() {
+  step_pending_ = false;
+  if (!running_ || ended_) return;
+  guarded([&] {
+    auto result = subtask_->step();
+    arguments_.control->metrics->mailbox_size.set(mailbox().size());
+    switch (result.what) {
+    case step_result::kind::again:
+      schedule_step();
+      break;
+    case step_result::kind::finished:
+      ended_ = true;
+      subtask_->close();
+      report(task_status::finished);
+      return quit();
+    default:
+      break;
+    }
+    if (result.at != step_result::never) arm_timer(result.at);
+  });
+}
+
+void task_actor::arm_timer(steady_time at) {
+  if (armed_ <= at) return;
+  armed_ = at;
+  const auto now = arguments_.world->clock->now();
+  delayed_send(this, at > now ? at - now : steady_time{0}, timer_due{at.count()});
+}
+
+void task_actor::report(task_status status, error failure) {
+  arguments_.control->status.store(status, std::memory_order_relaxed);
+  task_update update{arguments_.key, status, std::move(failure), {}};
+  if (status == task_status::finished) update.accumulators = subtask_->accumulators();
+  event_based_actor::send(arguments_.job_master, std::move(update));
+}
+
+void task_actor::fail(error e) {
+  if (ended_) return;
+  ended_ = true;
+  subtask_->close();
+  report(task_status::failed, e);
+  quit(to_caf(e));
+}
+
+void task_actor::on_exit() {
+  ended_ = true;
+  // Buffers go back to their pools and the circle of handles between tasks is cut.
+  subtask_.reset();
+  outputs_.clear();
+  inputs_.clear();
+  arguments_.job_master = nullptr;
+  arguments_.alive.reset();
+}
+
+void task_actor::send(std::uint32_t gate, std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes,
+                      element e) {
+  auto& peer = outputs_[gate][channel];
+  event_based_actor::send(peer.task, channel_data{peer.attempt, peer.channel, sequence, bytes, std::move(e)});
+}
+
+void task_actor::grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
+  auto& peer = inputs_[channel];
+  event_based_actor::send(peer.task, channel_credit_grant{peer.attempt, peer.gate, peer.channel, batches, bytes});
+}
+
+/// Readers of blocking sources ask on their own thread, so nothing of the actor may be touched here.
+void task_actor::request_split() { caf::anon_send(arguments_.job_master, split_request{arguments_.key}); }
+
+void task_actor::report_result(std::uint64_t collector, std::string bytes) {
+  event_based_actor::send(arguments_.job_master, result_part{arguments_.key, collector, std::move(bytes)});
+}
+
+std::function<void()> task_actor::wake_up() {
+  auto weak = caf::actor_cast<caf::weak_actor_ptr>(ctrl());
+  return [weak] {
+    if (auto strong = weak.lock()) caf::anon_send(caf::actor_cast<caf::actor>(strong), wake_source{});
+  };
+}
+
+} // namespace dataflow::actors

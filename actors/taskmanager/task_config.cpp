@@ -1,0 +1,63 @@
+#include <dataflow/actors/taskmanager/task_config.hpp>
+
+namespace dataflow::actors {
+
+std::string task_title(const execution_plan& plan, task_index task) {
+  const auto& v = plan.vertex_of(task);
+  return v.name + " (" + std::to_string(plan.tasks()[task].subtask + 1) + "/" + std::to_string(v.parallelism) + ")";
+}
+
+subtask_config make_subtask_config(const job_description& job, task_key key) {
+  const auto& plan = *job.plan;
+  const auto& graph = plan.graph();
+  const auto& vertex = plan.vertex_of(key.task);
+  const auto& head = graph.head(vertex);
+  subtask_config c;
+  c.info = {job.name,   job.id, vertex.name, plan.tasks()[key.task].subtask, vertex.parallelism, vertex.max_parallelism,
+            key.attempt};
+  c.limits = job.tasks.limits;
+  c.credit = {job.tasks.credit_batches, job.tasks.credit_bytes};
+  c.buffer_timeout = job.tasks.buffer_timeout;
+  c.feedback = {job.tasks.iteration_memory, job.tasks.temporary_directory};
+  c.code = graph.streams->code;
+  c.inputs = head.kind == node_kind::source ? 0 : head.kind == node_kind::two_input ? 2 : 1;
+  c.source = head.source;
+  for (auto& op : vertex.chain) {
+    const auto& node = graph.node(op);
+    stage_config s;
+    s.name = node.name;
+    s.uid = node.uid.empty() ? op.id.to_string() : node.uid;
+    s.make = node.make_operator;
+    s.on_record_error = node.on_record_error;
+    s.parent = op.parent == no_parent ? 0 : op.parent;
+    s.side = op.side_output.value_or(0);
+    c.stages.push_back(std::move(s));
+  }
+  const auto outputs = plan.outputs_of(key.task);
+  for (std::uint32_t g = 0; g < vertex.outputs.size(); ++g) {
+    const auto& edge = graph.edges[vertex.outputs[g]];
+    subtask_config::output o;
+    o.stage = edge.producer;
+    o.side = edge.side_output.value_or(0);
+    o.type = edge.type;
+    o.gate.index = g;
+    o.gate.kind = edge.partition.kind;
+    o.gate.factory = edge.partition.factory;
+    o.gate.channels = 0;
+    for (auto& channel : outputs)
+      if (channel.edge == edge.index) ++o.gate.channels;
+    o.gate.max_parallelism = edge.max_parallelism;
+    o.gate.subtask = c.info.subtask;
+    o.gate.seed = job.tasks.seed ^ (std::uint64_t{key.task} << 32 | edge.index);
+    o.gate.feedback = edge.feedback;
+    o.gate.limits = c.limits;
+    o.gate.initial_credit = c.credit;
+    c.outputs.push_back(std::move(o));
+  }
+  for (auto& channel : plan.inputs_of(key.task))
+    c.channels.push_back(
+        {channel.input, channel.feedback, task_title(plan, channel.peer) + " -> " + task_title(plan, key.task)});
+  return c;
+}
+
+} // namespace dataflow::actors

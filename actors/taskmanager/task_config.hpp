@@ -1,0 +1,16 @@
+/// From the plan to one subtask's configuration.
+#pragma once
+
+#include <dataflow/actors/interfaces.hpp>
+#include <dataflow/task/subtask.hpp>
+
+namespace dataflow::actors {
+
+/// Gates, channels and stages of one task, in the numbering that the job master uses when it connects tasks: gates in
+/// the order of the vertex' output edges, input channels in the order of execution_plan::inputs_of.
+subtask_config make_subtask_config(const job_description& job, task_key key);
+
+/// "map (2/4)"
+std::string task_title(const execution_plan& plan, task_index task);
+
+} // namespace dataflow::actors

@@ -1,0 +1,161 @@
+#include <dataflow/util/error.hpp>
+#include <dataflow/util/suggest.hpp>
+#include <dataflow/util/version.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <apps/dataflow/command_line.hpp>
+
+namespace dataflow::cli {
+
+namespace {
+
+const std::vector<std::string> verbs{"run", "info", "examples", "options", "new"};
+
+struct raw_options {
+  std::string config_file, parallelism, format = "text";
+  std::vector<std::string> defines;
+};
+
+void add_job_options(CLI::App& app, command_line& out, raw_options& raw) {
+  app.allow_extras();
+  app.add_option("job", out.job, "A job library (lib<job>.so), or the name of a built-in example")->required();
+  app.add_option("-p,--parallelism", raw.parallelism, "Short for -Dparallelism.default=N");
+  app.add_option("-c,--job", out.entry, "Which job, when the library has several");
+  app.add_option("-D", raw.defines, "A configuration key: -Dkey=value; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  app.add_option("--config", raw.config_file, "A YAML file of configuration keys")->type_name("FILE");
+}
+
+[[noreturn]] void unknown_flag(const std::string& flag, const CLI::App& app) {
+  std::vector<std::string> known;
+  for (const auto* o : app.get_options())
+    for (const auto& name : o->get_lnames())
+      known.push_back("--" + name);
+  const auto name = flag.substr(0, flag.find('='));
+  throw error{errc::unknown_option, "there is no flag " + name + " of `dataflow " + app.get_name() + "`",
+              did_you_mean(name, known,
+                           "see `dataflow " + app.get_name() +
+                               " --help`; parameters of the job stand "
+                               "after its name")};
+}
+
+/// What is left over belongs to the job, unless it stands before the job's name.
+std::vector<std::string> job_arguments(const CLI::App& app, const std::vector<std::string>& given,
+                                       const std::string& job) {
+  const auto rest = app.remaining();
+  for (const auto& argument : given) {
+    if (argument == job) break;
+    if (argument.starts_with("-") && std::find(rest.begin(), rest.end(), argument) != rest.end())
+      unknown_flag(argument, app);
+  }
+  return rest;
+}
+
+void refuse_extras(const CLI::App& app) {
+  const auto rest = app.remaining();
+  if (rest.empty()) return;
+  if (rest.front().starts_with("-")) unknown_flag(rest.front(), app);
+  throw error{errc::invalid_option, "\"" + rest.front() + "\" is too much for `dataflow " + app.get_name() + "`",
+              "see `dataflow " + app.get_name() + " --help`"};
+}
+
+void apply(const raw_options& raw, command_line& out) {
+  if (!raw.config_file.empty()) out.config.load_file(raw.config_file);
+  for (const auto& define : raw.defines)
+    out.config.set_from_flag(define);
+  if (!raw.parallelism.empty())
+    out.config.set("parallelism.default", raw.parallelism, config_layer::command_line, "-p");
+}
+
+} // namespace
+
+std::vector<std::string> run_flags() { return {"parallelism", "job", "config", "detached", "quiet", "json", "format"}; }
+
+command_line parse_command_line(const std::vector<std::string>& arguments) {
+  command_line out;
+  raw_options raw;
+  CLI::App app{"Runs streaming jobs: job libraries of yours, and built-in examples.", "dataflow"};
+  app.require_subcommand(0, 1);
+  bool version = false;
+  app.add_flag("--version", version, "Print the version");
+
+  auto& run = *app.add_subcommand("run", "Run a job in this process and wait for its end");
+  add_job_options(run, out, raw);
+  run.add_flag("-d,--detached", out.detached, "Leave the job running in the background");
+  run.add_flag("-q,--quiet", out.quiet, "No progress; errors only");
+  run.add_flag("--json", out.json, "Progress and result as one JSON object per line on standard output");
+  run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
+             "After a lone -- everything is. Exit codes: docs/command-line.md.");
+
+  auto& info = *app.add_subcommand("info", "Show how a job would run: tasks, chains, slots");
+  add_job_options(info, out, raw);
+  info.add_option("--format", raw.format, "text, json or dot (Graphviz)")->type_name("FORMAT");
+  info.add_flag("--json", out.json, "Short for --format json");
+
+  auto& examples = *app.add_subcommand("examples", "List the built-in example jobs");
+  examples.allow_extras();
+  auto& options = *app.add_subcommand("options", "List all configuration keys");
+  options.allow_extras();
+  options.add_flag("--markdown", out.markdown, "As the reference page");
+  options.add_flag("--yaml", out.yaml, "As a commented configuration file");
+  auto& create = *app.add_subcommand("new", "Write a job project of your own");
+  create.allow_extras();
+  create.add_option("name", out.name, "Name of the job: letters, digits and underscores")->required();
+  create.add_option("directory", out.directory, "Where; the default is ./<name>");
+
+  // A mistyped verb is told from a missing one before CLI11 calls it an unexpected argument.
+  if (!arguments.empty() && !arguments[0].starts_with("-") &&
+      std::find(verbs.begin(), verbs.end(), arguments[0]) == verbs.end()) {
+    throw error{errc::unknown_option, "there is no command `dataflow " + arguments[0] + "`",
+                did_you_mean(arguments[0], verbs, "see `dataflow --help`")};
+  }
+  auto reversed = arguments;
+  std::reverse(reversed.begin(), reversed.end());
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    const auto chosen = app.get_subcommands();
+    out.help = chosen.empty() ? app.help() : chosen.front()->help();
+    return out;
+  } catch (const CLI::ParseError& e) {
+    throw error{errc::invalid_option, e.what(), "see `dataflow --help`"};
+  }
+
+  if (version) {
+    out.verb = cli::verb::version;
+  } else if (run.parsed() || info.parsed()) {
+    out.verb = run.parsed() ? cli::verb::run : cli::verb::info;
+    out.job_arguments = job_arguments(run.parsed() ? run : info, arguments, out.job);
+    apply(raw, out);
+    if (info.parsed()) {
+      if (out.json) raw.format = "json";
+      if (raw.format == "text") {
+        out.format = info_format::text;
+      } else if (raw.format == "json") {
+        out.format = info_format::json;
+      } else if (raw.format == "dot") {
+        out.format = info_format::dot;
+      } else {
+        throw error{errc::invalid_option, "--format: \"" + raw.format + "\" is no valid value",
+                    "write one of text, json, dot"};
+      }
+    }
+  } else if (examples.parsed()) {
+    refuse_extras(examples);
+    out.verb = cli::verb::examples;
+  } else if (options.parsed()) {
+    refuse_extras(options);
+    out.verb = cli::verb::options;
+  } else if (create.parsed()) {
+    refuse_extras(create);
+    out.verb = cli::verb::create;
+  } else {
+    out.help = app.help();
+  }
+  return out;
+}
+
+} // namespace dataflow::cli

@@ -1,0 +1,41 @@
+/// The command line as a value: parsed by CLI11, flags and job parameters told apart.
+///
+/// Errors: unknown_option and invalid_option, with the near flag or verb.
+#pragma once
+
+#include <dataflow/config/configuration.hpp>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dataflow::cli {
+
+enum class verb { run, info, examples, options, create, help, version };
+enum class info_format { text, json, dot };
+
+struct command_line {
+  cli::verb verb = cli::verb::help;
+  std::string help; ///< of verb help: what to print
+
+  // run and info
+  std::string job;   ///< a library or a built-in example
+  std::string entry; ///< -c: which job of the library
+  std::vector<std::string> job_arguments;
+  configuration config; ///< --config, -D, -p
+  bool detached = false, quiet = false, json = false;
+  info_format format = info_format::text;
+
+  // options
+  bool markdown = false, yaml = false;
+
+  // new
+  std::string name, directory;
+};
+
+command_line parse_command_line(const std::vector<std::string>& arguments);
+
+/// Long names of run's flags, without dashes.
+std::vector<std::string> run_flags();
+
+} // namespace dataflow::cli

@@ -1,0 +1,20 @@
+/// The commands that work on jobs. Each returns the process's exit code; errors before the job runs are thrown.
+#pragma once
+
+#include <apps/dataflow/command_line.hpp>
+
+namespace dataflow {
+class error;
+}
+
+namespace dataflow::cli {
+
+/// `dataflow run`
+int run(const command_line& line);
+/// `dataflow info`
+int info(const command_line& line);
+
+/// "error: ..." with the advice on a line of its own; as JSON when asked for.
+void report_error(const error& e, bool json);
+
+} // namespace dataflow::cli

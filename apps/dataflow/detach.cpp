@@ -1,0 +1,82 @@
+#include <dataflow/util/file_system.hpp>
+
+#include <apps/dataflow/detach.hpp>
+#include <apps/dataflow/exit_codes.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utility>
+
+namespace dataflow::cli {
+
+namespace {
+
+/// The foreground: what the background says in its first words decides.
+int wait_for_word(int from, pid_t child) {
+  std::string word;
+  char buffer[4096];
+  for (;;) {
+    const auto n = ::read(from, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    word.append(buffer, static_cast<std::size_t>(n));
+  }
+  ::close(from);
+  const auto colon = word.find(':');
+  if (colon == std::string::npos) { // it ended without a word
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : exit_internal;
+  }
+  const int code = std::atoi(word.c_str());
+  std::FILE* const to = code == exit_success ? stdout : stderr;
+  std::fputs(word.c_str() + colon + 1, to);
+  std::fflush(to);
+  return code;
+}
+
+void write_all(int fd, const std::string& text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto n = ::write(fd, text.data() + at, text.size() - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return; // the foreground is gone: nobody to tell
+    at += static_cast<std::size_t>(n);
+  }
+}
+
+} // namespace
+
+int run_detached(const std::string& log, const std::function<int(std::function<void(int, const std::string&)>)>& body) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw file_error(errno, "make a pipe for", log);
+  const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (file < 0 || nothing < 0) throw file_error(errno, "open", file < 0 ? log : "/dev/null");
+  const pid_t child = ::fork();
+  if (child < 0) throw file_error(errno, "start a process for", log);
+  if (child > 0) {
+    ::close(ends[1]);
+    return wait_for_word(ends[0], child);
+  }
+  ::close(ends[0]);
+  ::setsid();
+  ::signal(SIGHUP, SIG_IGN);
+  ::signal(SIGPIPE, SIG_IGN);
+  ::dup2(nothing, STDIN_FILENO);
+  ::dup2(file, STDOUT_FILENO);
+  ::dup2(file, STDERR_FILENO);
+  bool told = false;
+  const int code = body([&](int word, const std::string& text) {
+    if (std::exchange(told, true)) return;
+    write_all(ends[1], std::to_string(word) + ":" + text);
+    ::close(ends[1]);
+  });
+  std::exit(code);
+}
+
+} // namespace dataflow::cli

@@ -1,0 +1,171 @@
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/file_system.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <apps/dataflow/commands.hpp>
+#include <apps/dataflow/detach.hpp>
+#include <apps/dataflow/exit_codes.hpp>
+#include <apps/dataflow/interrupts.hpp>
+#include <apps/dataflow/jobs.hpp>
+#include <apps/dataflow/progress.hpp>
+#include <apps/dataflow/screen.hpp>
+#include <csignal>
+#include <functional>
+#include <unistd.h>
+
+namespace dataflow::cli {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+enum class progress_kind { none, block, lines, json };
+
+/// Shows a job until it has ended, and passes Ctrl-C on to it.
+class watcher {
+public:
+  watcher(const command_line& line, std::shared_ptr<job_client> client, text_output& out, text_output& err,
+          screen& display, screen::streams kind)
+      : line_(line), client_(std::move(client)), out_(out), err_(err), display_(display), kind_(kind) {
+    if (line.json)
+      how_ = progress_kind::json;
+    else if (line.quiet || line.detached)
+      how_ = progress_kind::none;
+    else
+      how_ = kind.err_is_terminal ? progress_kind::block : progress_kind::lines;
+  }
+
+  job_result wait() {
+    const auto interval = line_.config.duration("metrics.fetcher.update-interval");
+    auto& time = *system_platform().clock;
+    auto next = time.now() + std::min<std::chrono::nanoseconds>(interval, milliseconds{200}); // the first one soon
+    while (!client_->wait_for(milliseconds{25})) {
+      pass_on_signal();
+      if (how_ == progress_kind::none || time.now() < next) continue;
+      show(client_->report());
+      next = time.now() + interval;
+    }
+    auto result = client_->wait();
+    display_.clear();
+    return result;
+  }
+
+private:
+  void pass_on_signal() {
+    if (cancelled_ || interrupts::received() == 0) return;
+    cancelled_ = true;
+    client_->cancel();
+    display_.clear();
+    if (!line_.quiet) err_.write("Cancelling the job; once more aborts.\n");
+  }
+
+  void show(const job_report& report) {
+    const auto rows = tracker_.update(report);
+    switch (how_) {
+    case progress_kind::block: {
+      auto shown = rows;
+      const auto room = kind_.rows > 5 ? kind_.rows - 4 : 1;
+      if (shown.size() > room) shown.resize(room);
+      display_.show(progress_block(report, shown, kind_.columns));
+      return;
+    }
+    case progress_kind::lines:
+      err_.write(progress_line(report, rows));
+      return;
+    case progress_kind::json:
+      out_.write(progress_json(report, rows));
+      return;
+    case progress_kind::none:
+      return;
+    }
+  }
+
+  const command_line& line_;
+  std::shared_ptr<job_client> client_;
+  text_output& out_;
+  text_output& err_;
+  screen& display_;
+  const screen::streams kind_;
+  progress_kind how_ = progress_kind::none;
+  progress_tracker tracker_;
+  bool cancelled_ = false;
+};
+
+int exit_code_of(const job_result& result) {
+  switch (result.status) {
+  case job_status::finished:
+    return exit_success;
+  case job_status::canceled:
+    if (const int signal = interrupts::received()) return 128 + signal;
+    return exit_canceled;
+  default:
+    return exit_job_failed;
+  }
+}
+
+void report_result(const command_line& line, const job_result& result, text_output& out, text_output& err) {
+  if (line.json) {
+    out.write(result_json(result));
+    return;
+  }
+  if (result.status == job_status::finished) {
+    if (line.quiet) return;
+    auto text = "Job with JobID " + result.id +
+                " has finished.\nJob Runtime: " + std::to_string(result.duration.count()) + " ms\n";
+    if (result.restarts > 0) text += "Restarts: " + std::to_string(result.restarts) + "\n";
+    if (!result.accumulators.empty()) text += "Accumulator Results:\n";
+    for (const auto& [name, value] : result.accumulators)
+      text += "- " + name + ": " + std::to_string(value) + "\n";
+    err.write(text);
+  } else if (result.status == job_status::canceled) {
+    if (!line.quiet) err.write("Job with JobID " + result.id + " was cancelled.\n");
+  } else {
+    report_error(result.failure, false);
+  }
+}
+
+/// tell: of detached jobs, how the start went.
+int run_here(const command_line& line, const std::function<void(int, const std::string&)>& tell) {
+  auto& world = system_platform();
+  auto& out = *world.out;
+  auto& err = *world.err;
+  const interrupts signals;
+  set_log_level(parse_log_level(line.config.text("log.level")).value());
+  const auto job = build_job(line);
+  for (const auto& warning : job.warnings)
+    err.write("warning: " + warning + "\n");
+
+  const auto kind = screen::streams::of_process();
+  screen display{world, kind, line.json};
+  const auto runner = default_executor(line.config);
+  const auto client = runner->submit(job.graph);
+  const auto submitted = "Job has been submitted with JobID " + client->id() + "\n";
+  if (tell)
+    tell(exit_success, submitted);
+  else if (!line.quiet && !line.json)
+    err.write(submitted);
+  const auto result = watcher{line, client, out, err, display, kind}.wait();
+  report_result(line, result, out, err);
+  return exit_code_of(result);
+}
+
+} // namespace
+
+int run(const command_line& line) {
+  if (!line.detached) return run_here(line, {});
+  const auto log = system_files().temporary_name(line.config.text("io.tmp.dirs"), "dataflow-job-");
+  return run_detached(log, [&](const std::function<void(int, const std::string&)>& tell) {
+    try {
+      return run_here(line, [&](int code, const std::string& text) {
+        tell(code, text + "It runs in process " + std::to_string(::getpid()) +
+                       " (kill it to cancel the job) and writes to " + log + "\n");
+      });
+    } catch (const error& e) {
+      tell(cli::exit_code_of(e), "error: " + e.to_string() + "\n");
+      report_error(e, line.json);
+      return cli::exit_code_of(e);
+    }
+  });
+}
+
+} // namespace dataflow::cli

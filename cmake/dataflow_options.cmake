@@ -1,0 +1,56 @@
+# Compiler flags that every target of the tree shares.
+add_library(dataflow_options INTERFACE)
+target_compile_options(dataflow_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow=local -Wno-missing-field-initializers
+  -fno-gnu-unique $<$<BOOL:${DATAFLOW_WERROR}>:-Werror>)
+
+if(DATAFLOW_SANITIZE)
+  # -fno-sanitize-recover: undefined behaviour fails the test that shows it (and compiles three times as fast).
+  target_compile_options(dataflow_options INTERFACE -fsanitize=${DATAFLOW_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all $<$<BOOL:$<TARGET_PROPERTY:INCLUDES_CAF>>:-fno-sanitize=vptr,null>)
+  target_link_options(dataflow_options INTERFACE -fsanitize=${DATAFLOW_SANITIZE})
+  if(DATAFLOW_SANITIZE MATCHES "thread" AND NOT CAF_ROOT)
+    # The stock CAF hides its happens-before edges from the sanitizer.
+    execute_process(COMMAND ${PROJECT_SOURCE_DIR}/tools/tsan-caf OUTPUT_VARIABLE caf_prefix
+      OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+    set(CAF_ROOT ${caf_prefix} CACHE PATH "The instrumented CAF")
+  endif()
+endif()
+
+# For targets that include CAF's headers, whose queues downcast a list's anchor and whose spawn binds a reference to
+# nothing: without these two checks, of which the address sanitizer sees what matters.
+function(dataflow_includes_caf target)
+  if(DATAFLOW_SANITIZE MATCHES "undefined")
+    set_target_properties(${target} PROPERTIES INCLUDES_CAF ON)
+  endif()
+endfunction()
+
+# Depend mode spares ccache a preprocessor run per miss; the base directory lets several checkouts share one cache.
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_DEPEND=true CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}
+    CCACHE_NOHASHDIR=true ${CCACHE_PROGRAM})
+endif()
+
+# The sanitizer builds compile several sources as one: they are rarely rebuilt in part, and it halves their time. The
+# release build, which everybody works with, does not, so that a source that relies on another's includes shows there.
+option(DATAFLOW_UNITY "Compile several sources as one translation unit" OFF)
+function(dataflow_unity target)
+  if(NOT DATAFLOW_UNITY)
+    return()
+  endif()
+  # That warning takes every file but the main one for a header.
+  target_compile_options(${target} PRIVATE -Wno-subobject-linkage)
+  find_package(Python3 3.9 REQUIRED COMPONENTS Interpreter)
+  get_target_property(sources ${target} SOURCES)
+  list(FILTER sources INCLUDE REGEX "[.]cpp$")
+  string(REPLACE ";" "\n" lines "${sources}")
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${target}_sources.txt "${lines}\n")
+  execute_process(COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/unity_groups.py
+    INPUT_FILE ${CMAKE_CURRENT_BINARY_DIR}/${target}_sources.txt OUTPUT_VARIABLE groups COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "[^\n]+" groups "${groups}")
+  foreach(line IN LISTS groups)
+    string(REGEX MATCH "^(.*) (g[0-9]+)$" matched "${line}")
+    set_source_files_properties(${CMAKE_MATCH_1} PROPERTIES UNITY_GROUP ${CMAKE_MATCH_2})
+  endforeach()
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_MODE GROUP)
+endfunction()

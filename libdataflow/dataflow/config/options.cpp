@@ -1,0 +1,316 @@
+#include <dataflow/config/options.hpp>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace dataflow {
+
+namespace {
+
+using enum option_type;
+
+constexpr std::string_view ours = "Flink has no such key.";
+constexpr double int_max = 2147483647;
+
+const std::vector<option> table{
+    // --- the job
+    {.section = "Jobs",
+     .key = "pipeline.name",
+     .type = text,
+     .fallback = "",
+     .doc = "The name of the job. Empty: the name that the code gives, else the job function's name."},
+    {.section = "Jobs",
+     .key = "parallelism.default",
+     .type = integer,
+     .fallback = "1",
+     .doc = "Parallelism of operators that set none, in a job that sets none. -p sets this key.",
+     .least = 1,
+     .most = 32768},
+    {.section = "Jobs",
+     .key = "pipeline.max-parallelism",
+     .type = integer,
+     .fallback = "-1",
+     .doc = "Number of key groups. -1: from the parallelism, 1.5 times it rounded up to a power of two, 128 to 32768.",
+     .least = -1,
+     .most = 32768},
+    {.section = "Jobs",
+     .key = "pipeline.operator-chaining.enabled",
+     .type = boolean,
+     .fallback = "true",
+     .doc = "Run operators that only forward to each other in one task. false gives every operator its own actor."},
+    {.section = "Jobs",
+     .key = "execution.buffer-timeout",
+     .type = duration,
+     .fallback = "100 ms",
+     .doc = "How long a record may wait for its batch to fill. 0: every record is sent at once; -1: full batches only.",
+     .flink = "Flink spells -1 as execution.buffer-timeout.enabled: false.",
+     .least = -1},
+    {.section = "Jobs",
+     .key = "execution.random-seed",
+     .type = integer,
+     .fallback = "-1",
+     .doc = "The seed behind env.random_seed(), shuffles and jitter. -1: another one for every submission.",
+     .flink = ours,
+     .least = -1},
+
+    // --- task managers
+    {.section = "Task managers",
+     .key = "taskmanager.numberOfTaskSlots",
+     .type = integer,
+     .fallback = "-1",
+     .doc = "Slots of one task manager. -1: the embedded cluster offers as many as the job needs.",
+     .flink = "1 in Flink, whose local environment also takes as many as the job needs.",
+     .least = -1,
+     .most = int_max},
+    {.section = "Task managers",
+     .key = "taskmanager.scheduler.threads",
+     .type = integer,
+     .fallback = "0",
+     .doc = "Threads that run the actors. 0: one per hardware thread.",
+     .flink = "Flink starts one thread per task.",
+     .most = 1024},
+    {.section = "Task managers",
+     .key = "taskmanager.batch.records",
+     .type = integer,
+     .fallback = "2048",
+     .doc = "A batch is sent on when it holds this many records.",
+     .flink = ours,
+     .least = 1,
+     .most = 1 << 20},
+    {.section = "Task managers",
+     .key = "taskmanager.batch.bytes",
+     .type = memory_size,
+     .fallback = "1 mb",
+     .doc = "A batch is sent on when its records take this much memory.",
+     .flink = "Flink's nearest: taskmanager.memory.segment-size, 32 kb.",
+     .least = 1},
+    {.section = "Task managers",
+     .key = "taskmanager.channel.credit.batches",
+     .type = integer,
+     .fallback = "4",
+     .doc = "Batches that a receiver lets a sender have under way on one channel.",
+     .flink = "Flink's nearest: taskmanager.network.memory.buffers-per-channel, 2.",
+     .least = 1,
+     .most = 4096},
+    {.section = "Task managers",
+     .key = "taskmanager.channel.credit.bytes",
+     .type = memory_size,
+     .fallback = "4 mb",
+     .doc = "Bytes that a receiver lets a sender have under way on one channel; one batch may always go.",
+     .flink = ours,
+     .least = 1},
+    {.section = "Task managers",
+     .key = "taskmanager.record.max-bytes",
+     .type = memory_size,
+     .fallback = "64 mb",
+     .doc = "The longest line that a text source reads, unless its options say otherwise. A longer one fails the task.",
+     .flink = "Flink has no limit and runs out of memory.",
+     .least = 1},
+    {.section = "Task managers",
+     .key = "taskmanager.iteration.memory",
+     .type = memory_size,
+     .fallback = "32 mb",
+     .doc = "What a feedback edge of an iteration keeps in memory per subtask before it spills to io.tmp.dirs.",
+     .flink = ours},
+    {.section = "Task managers",
+     .key = "io.tmp.dirs",
+     .type = text,
+     .fallback = "",
+     .doc = "Directory of temporary files. Empty: $TMPDIR, else /tmp."},
+
+    // --- recovery
+    {.section = "Recovery",
+     .key = "restart-strategy.type",
+     .type = choice,
+     .fallback = "none",
+     .doc = "What happens when a job fails.",
+     .choices = "none|fixed-delay|failure-rate|exponential-delay"},
+    {.section = "Recovery",
+     .key = "restart-strategy.fixed-delay.attempts",
+     .type = integer,
+     .fallback = "1",
+     .doc = "Restarts before the job fails for good.",
+     .most = int_max},
+    {.section = "Recovery",
+     .key = "restart-strategy.fixed-delay.delay",
+     .type = duration,
+     .fallback = "1 s",
+     .doc = "Wait before each restart."},
+    {.section = "Recovery",
+     .key = "restart-strategy.failure-rate.max-failures-per-interval",
+     .type = integer,
+     .fallback = "1",
+     .doc = "Failures within the interval that are still answered by a restart.",
+     .most = int_max},
+    {.section = "Recovery",
+     .key = "restart-strategy.failure-rate.failure-rate-interval",
+     .type = duration,
+     .fallback = "1 min",
+     .doc = "The sliding interval in which failures are counted. One that is exactly this old still counts."},
+    {.section = "Recovery",
+     .key = "restart-strategy.failure-rate.delay",
+     .type = duration,
+     .fallback = "1 s",
+     .doc = "Wait before each restart."},
+    {.section = "Recovery",
+     .key = "restart-strategy.exponential-delay.initial-backoff",
+     .type = duration,
+     .fallback = "1 s",
+     .doc = "Wait before the first restart.",
+     .least = 1},
+    {.section = "Recovery",
+     .key = "restart-strategy.exponential-delay.max-backoff",
+     .type = duration,
+     .fallback = "1 min",
+     .doc = "The longest wait before a restart.",
+     .least = 1},
+    {.section = "Recovery",
+     .key = "restart-strategy.exponential-delay.backoff-multiplier",
+     .type = real,
+     .fallback = "1.5",
+     .doc = "Each wait is this many times the one before.",
+     .least = 1,
+     .most = 1e6},
+    {.section = "Recovery",
+     .key = "restart-strategy.exponential-delay.reset-backoff-threshold",
+     .type = duration,
+     .fallback = "1 h",
+     .doc = "After this long without a failure the wait starts again at the initial one.",
+     .least = 1},
+    {.section = "Recovery",
+     .key = "restart-strategy.exponential-delay.jitter-factor",
+     .type = real,
+     .fallback = "0.1",
+     .doc = "A random part of the wait, as its share, added or taken away.",
+     .most = 1},
+    {.section = "Recovery",
+     .key = "restart-strategy.exponential-delay.attempts-before-reset-backoff",
+     .type = integer,
+     .fallback = "2147483647",
+     .doc = "Restarts without a reset in between before the job fails for good.",
+     .least = 1,
+     .most = int_max},
+
+    // --- observation
+    {.section = "Metrics and log",
+     .key = "metrics.fetcher.update-interval",
+     .type = duration,
+     .fallback = "1 s",
+     .doc = "How often the command line fetches and shows metrics.",
+     .flink = "10 s in Flink, for its web page.",
+     .least = 10},
+    {.section = "Metrics and log",
+     .key = "log.level",
+     .type = choice,
+     .fallback = "warn",
+     .doc = "Messages of this level and above go to standard error.",
+     .flink = "Flink configures log4j.",
+     .choices = "trace|debug|info|warn|error|off"},
+};
+
+/// Names that Flink still reads, or read, for the same thing.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> aliases{{
+    {"restart-strategy", "restart-strategy.type"},
+    {"pipeline.operator-chaining", "pipeline.operator-chaining.enabled"},
+    {"execution.buffer-timeout.interval", "execution.buffer-timeout"},
+}};
+
+std::string shown_default(const option& o) {
+  return o.fallback.empty() ? "(empty)" : std::string{"`"}.append(o.fallback) + "`";
+}
+
+std::string shown_type(const option& o) {
+  if (o.type != choice) return std::string{to_string(o.type)};
+  std::string out;
+  for (const char c : o.choices)
+    c == '|' ? out += ", " : out += c;
+  return out;
+}
+
+} // namespace
+
+std::string_view to_string(option_type type) noexcept {
+  switch (type) {
+  case text:
+    return "text";
+  case integer:
+    return "integer";
+  case real:
+    return "number";
+  case boolean:
+    return "true or false";
+  case duration:
+    return "duration";
+  case memory_size:
+    return "memory size";
+  case choice:
+    return "choice";
+  }
+  return "unknown";
+}
+
+const std::vector<option>& all_options() { return table; }
+
+const option* find_option(std::string_view key) {
+  for (const auto& [alias, meant] : aliases)
+    if (key == alias) key = meant;
+  const auto found = std::find_if(table.begin(), table.end(), [&](const option& o) { return o.key == key; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> option_keys() {
+  std::vector<std::string> keys;
+  for (const auto& o : table)
+    keys.emplace_back(o.key);
+  return keys;
+}
+
+std::string options_as_markdown() {
+  std::string out = R"(# Configuration
+
+Every key, from the table in `libdataflow/dataflow/config/options.cpp`; `dataflow options --markdown` prints this page.
+
+A value is taken from the last of these that gives one: the default, the file named by `--config` (YAML, keys nested or
+flat), `-Dkey=value` (`-p` and the like are short for one), the job's code. Keys and defaults are Flink's where Flink
+has them. An unknown key or a value of the wrong type is an error that names the key, the value and where it stands.
+
+Durations are a number with a unit (`ns`, `us`, `ms`, `s`, `min`, `h`, `d`, or their long names); without a unit,
+milliseconds. Memory sizes are bytes, or a number with `kb`, `mb`, `gb` or `tb`, which are powers of 1024.
+)";
+  std::string_view section;
+  for (const auto& o : table) {
+    if (o.section != section) {
+      section = o.section;
+      out += "\n## " + std::string{section} + "\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n";
+    }
+    out += "| `" + std::string{o.key} + "` | " + shown_type(o) + " | " + shown_default(o) + " | " + std::string{o.doc};
+    if (!o.flink.empty()) out += " *" + std::string{o.flink} + "*";
+    out += " |\n";
+  }
+  out += "\nOlder names that are read, too:";
+  for (const auto& [alias, meant] : aliases)
+    out += std::string{&alias == &aliases[0].first ? " " : "; "} + "`" + std::string{alias} + "` for `" +
+           std::string{meant} + "`";
+  return out + ".\n";
+}
+
+std::string options_as_yaml() {
+  std::string out =
+      "# Every configuration key with its default. Keep the lines that you change; see docs/configuration.md.\n"
+      "# `dataflow options --yaml` prints this file. Keys may also be nested.\n";
+  std::string_view section;
+  for (const auto& o : table) {
+    if (o.section != section) {
+      section = o.section;
+      out += "\n# --- " + std::string{section} + "\n";
+    }
+    out += "\n# " + std::string{o.doc} + "\n";
+    if (o.type == choice) out += "# One of: " + shown_type(o) + ".\n";
+    if (!o.flink.empty()) out += "# " + std::string{o.flink} + "\n";
+    out += std::string{o.key} + ": " + (o.fallback.empty() ? "\"\"" : std::string{o.fallback}) + "\n";
+  }
+  return out;
+}
+
+} // namespace dataflow

@@ -1,0 +1,49 @@
+/// A source reader without its record type: what the first stage of a source task drives.
+///
+/// Threading: as source_reader. Ownership: owns the reader.
+#pragma once
+
+#include <dataflow/connectors/source.hpp>
+#include <dataflow/connectors/source_factories.hpp>
+
+namespace dataflow {
+
+class source_driver {
+public:
+  virtual ~source_driver() = default;
+  virtual source_reader_base& reader() noexcept = 0;
+  virtual const record_type& type() const noexcept = 0;
+  /// Polls once into an empty batch of type().
+  virtual poll_result poll(batch_base& into, const batch_limits& limits) = 0;
+};
+
+template <class T>
+class typed_source_driver final : public source_driver {
+public:
+  explicit typed_source_driver(std::unique_ptr<source_reader<T>> reader) noexcept : reader_(std::move(reader)) {}
+  source_reader_base& reader() noexcept override { return *reader_; }
+  const record_type& type() const noexcept override { return record_type_of<T>(); }
+  poll_result poll(batch_base& into, const batch_limits& limits) override {
+    source_output<T> out{static_cast<batch<T>&>(into), limits};
+    return reader_->poll(out);
+  }
+
+private:
+  std::unique_ptr<source_reader<T>> reader_;
+};
+
+/// The factories that a stream node of this source needs.
+template <class S>
+source_factories factories_of(S source) {
+  using T = typename S::record;
+  auto shared = std::make_shared<const S>(std::move(source));
+  source_factories f;
+  f.bounded = shared->bounds() == boundedness::bounded;
+  f.blocking = shared->blocking();
+  f.make_reader = [shared] { return std::make_unique<typed_source_driver<T>>(shared->make_reader()); };
+  f.make_enumerator = [shared] { return shared->make_enumerator(); };
+  f.restore_enumerator = [shared](const std::string& snapshot) { return shared->restore_enumerator(snapshot); };
+  return f;
+}
+
+} // namespace dataflow

@@ -1,0 +1,8 @@
+/// All that a job needs: #include <dataflow/dataflow.hpp>
+#pragma once
+
+#include <dataflow/api/environment.hpp>
+#include <dataflow/api/job.hpp>
+#include <dataflow/config/parameters.hpp>
+#include <dataflow/record/record.hpp>
+#include <dataflow/time/timestamp.hpp>

@@ -1,0 +1,40 @@
+/// Elements: what flows along an edge, in order. Batches of records, and control elements that never overtake data.
+#pragma once
+
+#include <dataflow/record/batch.hpp>
+
+namespace dataflow {
+
+enum class element_kind : std::uint8_t {
+  batch,      ///< records; `data` is set
+  watermark,  ///< no more records with a timestamp at or before `value` (milliseconds)
+  idle,       ///< the channel is left out of the minimum of watermarks until it is active again
+  active,     ///< the channel takes part again
+  barrier,    ///< checkpoint `value` begins here
+  loop_probe, ///< round `value` of the search for the end of an iteration; `flag`: the round before met records
+  end,        ///< end of input
+};
+
+struct element {
+  element_kind kind = element_kind::end;
+  bool flag = false;
+  std::int64_t value = 0;
+  batch_ptr data;
+
+  static element of(batch_ptr b) { return {element_kind::batch, false, 0, std::move(b)}; }
+  static element watermark(timestamp t) { return {element_kind::watermark, false, t.time_since_epoch().count(), {}}; }
+  static element control(element_kind kind, std::int64_t value = 0, bool flag = false) {
+    return {kind, flag, value, {}};
+  }
+  timestamp time() const noexcept { return timestamp{std::chrono::milliseconds{value}}; }
+  bool is_batch() const noexcept { return kind == element_kind::batch; }
+};
+
+/// How large batches may become before they are sent on.
+struct batch_limits {
+  std::size_t records = 2048;
+  std::size_t bytes = 1 << 20;
+  std::size_t record_bytes = 64 << 20; ///< the largest single record; checked where records come into the pipeline
+};
+
+} // namespace dataflow

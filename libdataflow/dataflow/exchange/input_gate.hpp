@@ -1,0 +1,78 @@
+/// The consuming end of all edges into one subtask: checks sequences, keeps the order of arrival, and merges control
+/// elements over channels (watermarks to their minimum, ends and loop probes to "all of them").
+///
+/// A pure state machine. Threading: one task. Ownership: owns what has arrived and is not yet taken.
+/// Errors: a gap or repeat in a channel's sequence throws error{errc::channel_gap} naming the channel.
+#pragma once
+
+#include <dataflow/exchange/element.hpp>
+#include <dataflow/exchange/watermark_merger.hpp>
+
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dataflow {
+
+struct input_channel {
+  unsigned input = 0;    ///< of the operator: 0, or 1 for the second of a two-input operator
+  bool feedback = false; ///< closes an iteration: does not count for the end of its input
+  std::string name;      ///< "Map (2/4) -> Sink (1/1)", for errors and for explaining silence
+};
+
+class input_gate {
+public:
+  explicit input_gate(std::vector<input_channel> channels, unsigned inputs = 1);
+
+  /// An element has arrived. Only queues it.
+  void receive(std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e);
+
+  struct arrival {
+    static constexpr std::uint32_t merged = ~std::uint32_t{0};
+    std::uint32_t channel = merged; ///< of batches: whom to grant credit; of merged control elements: `merged`
+    unsigned input = 0;
+    std::uint64_t bytes = 0;
+    element what; ///< end: of that input as a whole
+  };
+  /// The next element for the operator, or nothing.
+  std::optional<arrival> next();
+
+  bool has_arrivals() const noexcept { return !queue_.empty(); }
+  std::size_t queued() const noexcept { return queue_.size(); }
+  bool all_ended() const noexcept { return open_inputs_ == 0; }
+  unsigned inputs() const noexcept { return static_cast<unsigned>(open_channels_.size()); }
+  const std::vector<input_channel>& channels() const noexcept { return channels_; }
+
+private:
+  struct queued_element {
+    std::uint32_t channel;
+    std::uint64_t bytes;
+    element what;
+  };
+  struct state {
+    std::uint64_t next_sequence = 0;
+    std::uint32_t position = 0; // among the channels of its input that count, as its merger knows it
+    bool ended = false;
+    std::deque<bool> probes; // flags of the rounds that came on this channel and are not merged yet
+  };
+  std::optional<arrival> merge(queued_element q);
+  std::optional<arrival> merge_watermark(std::uint32_t channel, const element& e);
+  void combine(unsigned input, const merged_time& change);
+  void publish(const merged_time& change);
+  std::optional<arrival> merge_end(std::uint32_t channel);
+  std::optional<arrival> merge_probe(std::uint32_t channel, const element& e);
+  std::optional<arrival> probe_if_complete();
+
+  std::vector<input_channel> channels_;
+  std::vector<state> states_;
+  std::vector<watermark_merger> mergers_;    // one per input
+  two_input_watermarks combined_;            // of two inputs
+  std::vector<std::uint32_t> open_channels_; // per input, feedback not counted
+  unsigned open_inputs_ = 0;
+  std::deque<queued_element> queue_;
+  std::deque<arrival> ready_;    // more than one result of one element
+  std::int64_t probe_round_ = 1; // the next one to complete
+};
+
+} // namespace dataflow

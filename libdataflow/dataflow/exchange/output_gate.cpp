@@ -1,0 +1,188 @@
+#include <dataflow/exchange/output_gate.hpp>
+#include <dataflow/record/record_type.hpp>
+
+#include <algorithm>
+
+namespace dataflow {
+
+output_gate::output_gate(output_gate_config config, batch_pool::handle pool, element_sender& sender)
+    : config_(std::move(config)), pool_(std::move(pool)), sender_(sender), random_(config_.seed) {
+  if (config_.factory) partitioner_ = config_.factory();
+  channels_.resize(config_.channels);
+  for (auto& c : channels_)
+    c.credit = config_.initial_credit;
+  builders_.resize(config_.channels);
+  // Subtasks begin at different consumers, so that few records do not all go to the first one.
+  next_target_ = config_.channels == 0 ? 0 : config_.subtask % config_.channels;
+}
+
+void output_gate::push(batch_ptr b) {
+  if (!b || b->size() == 0 || channels_.empty()) return;
+  records_sent_ += b->size();
+  if (config_.kind == partitioning_kind::broadcast) {
+    for (std::uint32_t c = 0; c < channels_.size(); ++c)
+      push_whole(channels_[c], c, b);
+    return;
+  }
+  if (config_.kind == partitioning_kind::hash && !b.unique()) { // the hashes are written into the batch
+    auto copy = pool_->get();
+    b->type().append(*copy, *b, 0, b->size(), false);
+    b = std::move(copy);
+  }
+  const bool one_target = channels_.size() == 1 || config_.kind == partitioning_kind::global;
+  if (!one_target || partitioner_) choose_targets(*b);
+  if (one_target) return push_whole(channels_[0], 0, std::move(b));
+  const bool may_move = b.unique();
+  spread(*b, may_move);
+}
+
+void output_gate::choose_targets(batch_base& b) {
+  const auto n = b.size();
+  const auto channels = static_cast<std::uint32_t>(channels_.size());
+  targets_.resize_for_overwrite(n);
+  switch (config_.kind) {
+  case partitioning_kind::rebalance:
+  case partitioning_kind::rescale:
+    for (std::size_t i = 0; i < n; ++i) {
+      targets_[i] = next_target_;
+      if (++next_target_ == channels) next_target_ = 0;
+    }
+    return;
+  case partitioning_kind::shuffle:
+    for (std::size_t i = 0; i < n; ++i)
+      targets_[i] = static_cast<std::uint32_t>(random_.below(channels));
+    return;
+  default:
+    break;
+  }
+  std::uint64_t* hashes = nullptr;
+  if (partitioner_->provides_hashes()) {
+    b.hashes.resize_for_overwrite(n);
+    hashes = b.hashes.data();
+  }
+  partitioner_->select(b, 0, n, channels, config_.max_parallelism, targets_.data(), hashes);
+}
+
+/// A batch that goes to one channel as it is: sent at once when it is worth a message, else collected.
+void output_gate::push_whole(channel& c, std::uint32_t index, batch_ptr b) {
+  const auto& type = b->type();
+  const auto bytes = type.byte_size(*b, 0, b->size());
+  const bool worthwhile = b->size() * 2 >= config_.limits.records || bytes * 2 >= config_.limits.bytes;
+  if (worthwhile || b->size() > config_.limits.records) {
+    seal(c, index);
+    return dispatch(c, index, element::of(std::move(b)));
+  }
+  if (c.partial &&
+      (c.partial->size() + b->size() > config_.limits.records || c.partial_bytes + bytes > config_.limits.bytes ||
+       c.partial->has_timestamps() != b->has_timestamps()))
+    seal(c, index);
+  if (!c.partial) {
+    ++partial_;
+    c.partial_bytes = 0;
+    if (b.unique()) {
+      c.partial = std::move(b);
+      c.partial_bytes = bytes;
+      return;
+    }
+    c.partial = pool_->get();
+  }
+  const bool may_move = b.unique();
+  type.append(*c.partial, *b, 0, b->size(), may_move);
+  c.partial_bytes += bytes;
+}
+
+/// Records go to channels one by one. Large records go in small portions, so that a batch stays near its byte bound.
+void output_gate::spread(batch_base& b, bool may_move) {
+  const auto& type = b.type();
+  const auto n = b.size();
+  const auto each = type.fixed_size() != 0 ? type.fixed_size() : type.byte_size(b, 0, n) / n + 1;
+  const auto portion = std::clamp<std::size_t>(config_.limits.bytes / each, 1, n);
+  if (portion == n) return spread_part(b, 0, n, each, may_move);
+  for (std::size_t begin = 0; begin < n; begin += portion) {
+    const auto end = std::min(n, begin + portion);
+    spread_part(b, begin, end, type.byte_size(b, begin, end) / (end - begin) + 1, may_move);
+  }
+}
+
+void output_gate::spread_part(batch_base& b, std::size_t begin, std::size_t end, std::size_t bytes_each,
+                              bool may_move) {
+  const auto n = end - begin;
+  const auto channels = static_cast<std::uint32_t>(channels_.size());
+  for (std::uint32_t c = 0; c < channels; ++c) {
+    auto& channel = channels_[c];
+    if (channel.partial && channel.partial->has_timestamps() != b.has_timestamps()) seal(channel, c);
+    if (!channel.partial) {
+      channel.partial = pool_->get();
+      channel.partial_bytes = 0;
+      ++partial_;
+    }
+    builders_[c] = channel.partial.get();
+  }
+  b.type().scatter(b, begin, end, targets_.data() + begin, builders_.data(), channels, may_move);
+  for (std::uint32_t c = 0; c < channels; ++c) {
+    auto& channel = channels_[c];
+    if (channel.partial->size() == 0) {
+      channel.partial.reset();
+      --partial_;
+      continue;
+    }
+    channel.partial_bytes = b.type().fixed_size() != 0 ? channel.partial->size() * bytes_each
+                                                       : channel.partial_bytes + bytes_each * (n / channels + 1);
+    if (channel.partial->size() >= config_.limits.records || channel.partial_bytes >= config_.limits.bytes)
+      seal(channel, c);
+  }
+}
+
+void output_gate::seal(channel& c, std::uint32_t index) {
+  if (!c.partial) return;
+  --partial_;
+  c.partial_bytes = 0;
+  dispatch(c, index, element::of(std::move(c.partial)));
+  c.partial.reset();
+}
+
+void output_gate::push_control(const element& e) {
+  for (std::uint32_t c = 0; c < channels_.size(); ++c) {
+    seal(channels_[c], c);
+    dispatch(channels_[c], c, e);
+  }
+}
+
+void output_gate::flush() {
+  if (partial_ == 0) return;
+  for (std::uint32_t c = 0; c < channels_.size(); ++c)
+    seal(channels_[c], c);
+}
+
+void output_gate::dispatch(channel& c, std::uint32_t index, element e) {
+  const bool free = config_.feedback || !e.is_batch() || c.credit.available();
+  if (c.waiting.empty() && free) return send(c, index, std::move(e));
+  if (c.waiting.empty()) ++blocked_;
+  c.waiting.push_back(std::move(e));
+}
+
+void output_gate::send(channel& c, std::uint32_t index, element e) {
+  std::uint64_t bytes = 0;
+  if (e.is_batch()) {
+    bytes = e.data->type().byte_size(*e.data, 0, e.data->size());
+    bytes_sent_ += bytes;
+    c.credit.batches -= 1;
+    c.credit.bytes -= static_cast<std::int64_t>(bytes);
+  }
+  sender_.send(config_.index, index, c.next_sequence++, bytes, std::move(e));
+}
+
+void output_gate::grant(std::uint32_t index, std::uint32_t batches, std::uint64_t bytes) {
+  auto& c = channels_[index];
+  c.credit.batches += batches;
+  c.credit.bytes += static_cast<std::int64_t>(bytes);
+  if (c.waiting.empty()) return;
+  while (!c.waiting.empty() && (!c.waiting.front().is_batch() || c.credit.available())) {
+    auto e = std::move(c.waiting.front());
+    c.waiting.pop_front();
+    send(c, index, std::move(e));
+  }
+  if (c.waiting.empty()) --blocked_;
+}
+
+} // namespace dataflow

@@ -1,0 +1,210 @@
+/// Rolling reductions on keyed streams: reduce, sum, min, max, min_by, max_by. One result per record.
+///
+/// Per key one record is kept: the first one passes through, each later one is merged into it, and the merged record
+/// goes on in the place of the one that came, with that one's timestamp.
+/// Threading: the task's own. Source: Flink's StreamGroupedReduceOperator, SumAggregator, ComparableAggregator.
+#pragma once
+
+#include <dataflow/operators/key_selector.hpp>
+#include <dataflow/operators/record_loop.hpp>
+#include <dataflow/state/keyed_table.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <type_traits>
+
+namespace dataflow {
+
+/// Key: selector, callable with const T&. Merge: merge(T& kept, const T& next), may throw.
+/// KeyInValue: what is kept always contains its key, where the selector (a member pointer) finds it.
+template <class T, class Key, class Merge, bool KeyInValue = false>
+class keyed_reduce_operator final : public stream_operator {
+public:
+  using key_type = selected_key<Key, T>;
+
+  keyed_reduce_operator(Key key, Merge merge)
+      : key_(std::move(key)), merge_(std::move(merge)), kept_(make_table(key_)) {}
+
+  void open(operator_context& context) override {
+    stream_operator::open(context);
+    pool_ = context.pool(record_type_of<T>());
+    open_function(merge_, context);
+  }
+  void close() noexcept override { close_function(merge_); }
+
+  void process(unsigned, batch_slice& slice) override {
+    if (!slice.data.unique()) { // others hold it: results go into a copy of the slice
+      auto own = pool_->get();
+      slice.data->type().append(*own, *slice.data, slice.cursor, slice.limit, false);
+      batch_slice part{std::move(own), 0, slice.limit - slice.cursor};
+      const auto size = part.limit;
+      reduce(part);
+      slice.cursor += part.data ? part.cursor : size;
+      return;
+    }
+    reduce(slice);
+  }
+
+private:
+  using table = keyed_table<key_type, T, key_equal<key_type>, key_hasher,
+                            std::conditional_t<KeyInValue, Key, detail::separate_keys>>;
+  static table make_table([[maybe_unused]] const Key& key) {
+    if constexpr (KeyInValue)
+      return table{key};
+    else
+      return table{};
+  }
+
+  /// Results replace the records; what stands before a record that is dropped goes on as a part of its own.
+  void reduce(batch_slice& slice) {
+    auto& b = slice.data.as<T>();
+    if (!b.has_hashes()) hash_all(b);
+    auto* const records = b.records.data();
+    const auto* const hashes = b.hashes.data();
+    std::uint32_t candidates[table::block];
+    auto from = slice.cursor; // of what is to be emitted
+    auto at = slice.cursor;
+    while (at < slice.limit) {
+      const auto begin = at;
+      const auto end = std::min(slice.limit, begin + table::block);
+      kept_.find_candidates(hashes + begin, end - begin, candidates);
+      auto body = [&](std::size_t i) __attribute__((always_inline)) {
+        auto& record = records[i];
+        const auto [kept, fresh] =
+            kept_.find_or_insert_value(std::invoke(key_, std::as_const(record)), hashes[i], candidates[i - begin],
+                                       [&] { return std::as_const(record); });
+        if (!fresh) [[likely]]
+          roll(*kept, record);
+      };
+      at = run_records<table::block>(context(), begin, end, body, [&](std::size_t i) {
+        auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, b, i); };
+        if (handle_record_error(
+                context(), [&] { body(i); }, divert) == record_outcome::recovered)
+          return;
+        emit_part(slice, from, i);
+        from = i + 1;
+      });
+      if (at < end || context().pause_requested()) break;
+    }
+    slice.cursor = at;
+    emit_records(context().output(), *pool_, slice, from, at);
+  }
+
+  /// Merges record into what is kept; record becomes the result.
+  void roll(T& kept, T& record) {
+    if constexpr (requires { merge_.roll(kept, record); }) {
+      merge_.roll(kept, record);
+    } else {
+      merge_(kept, std::as_const(record));
+      record = kept;
+    }
+  }
+
+  void emit_part(batch_slice& slice, std::size_t begin, std::size_t end) {
+    if (begin >= end) return;
+    auto part = pool_->get();
+    slice.data->type().append(*part, *slice.data, begin, end, true);
+    part->hashes.clear();
+    emit(std::move(part));
+  }
+
+  /// Where the batch comes from an edge that does not hash.
+  void hash_all(batch<T>& b) {
+    b.hashes.resize_for_overwrite(b.size());
+    for (std::size_t i = 0; i < b.size(); ++i)
+      b.hashes[i] = key_hash(std::invoke(key_, std::as_const(b.records[i])));
+  }
+
+  Key key_;
+  Merge merge_;
+  table kept_;
+  batch_pool::handle pool_;
+};
+
+// The merges behind the operators.
+
+/// reduce(f): f(const T& so far, const T& next) -> T.
+template <class F>
+struct reduce_merge {
+  F f;
+  void open(runtime_context& context) { open_function(f, context); }
+  void close() noexcept { close_function(f); }
+  template <class T>
+  void operator()(T& kept, const T& next) {
+    kept = f(std::as_const(kept), next);
+  }
+};
+/// sum: only the field changes; the other fields stay those of the first record. Integers wrap around, as in Flink.
+template <class Field>
+struct sum_merge {
+  Field field;
+  /// Whether a kept record's key cannot change: the key is another member than the one that is summed.
+  template <class Key>
+  bool keeps_key(const Key& key) const {
+    if constexpr (!std::is_member_object_pointer_v<Key> || !std::is_member_object_pointer_v<Field>)
+      return false;
+    else if constexpr (std::is_same_v<Key, Field>)
+      return key != field;
+    else
+      return true;
+  }
+  void operator()(auto& kept, const auto& next) const {
+    auto& sum = std::invoke(field, kept);
+    sum = added(sum, std::invoke(field, next));
+  }
+  /// The same with the result in the place of the record that came. The field is written last on both sides: copying
+  /// the whole record right after a store into one of its fields would stall.
+  void roll(auto& kept, auto& record) const {
+    using value = std::remove_cvref_t<decltype(std::invoke(field, record))>;
+    const value sum = added<value>(std::invoke(field, kept), std::invoke(field, record));
+    record = kept;
+    std::invoke(field, record) = sum;
+    std::invoke(field, kept) = sum;
+  }
+
+private:
+  template <class T>
+  static T added(const T& a, const T& b) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+    else
+      return static_cast<T>(a + b);
+  }
+};
+/// min, max: only the field changes. min_by, max_by: the whole record that has it; of equal ones the first, or the
+/// last.
+enum class extreme : std::uint8_t { least, greatest };
+template <class Field, extreme Which>
+struct extreme_merge {
+  Field field;
+  /// All records of a key have the same value in the key's member, also where that is the field.
+  template <class Key>
+  bool keeps_key(const Key&) const {
+    return std::is_member_object_pointer_v<Key> && std::is_member_object_pointer_v<Field>;
+  }
+  void operator()(auto& kept, const auto& next) const {
+    if (beats(std::invoke(field, next), std::invoke(field, kept))) std::invoke(field, kept) = std::invoke(field, next);
+  }
+  static bool beats(const auto& a, const auto& b) {
+    if constexpr (Which == extreme::least)
+      return a < b;
+    else
+      return b < a;
+  }
+};
+template <class Field, extreme Which>
+struct extreme_by_merge {
+  Field field;
+  bool first_of_equal = true;
+  template <class Key>
+  bool keeps_key(const Key&) const {
+    return std::is_member_object_pointer_v<Key>;
+  }
+  void operator()(auto& kept, const auto& next) const {
+    const auto &a = std::invoke(field, next), &b = std::invoke(field, kept);
+    using base = extreme_merge<Field, Which>;
+    if (base::beats(a, b) || (!first_of_equal && !base::beats(b, a))) kept = next;
+  }
+};
+
+} // namespace dataflow

@@ -1,0 +1,18 @@
+#include <dataflow/operators/operator.hpp>
+#include <dataflow/util/platform.hpp>
+
+namespace dataflow {
+
+std::string runtime_context::task_name_with_subtasks() const {
+  return task_name() + " (" + std::to_string(subtask_index() + 1) + "/" + std::to_string(parallelism()) + ")#" +
+         std::to_string(attempt());
+}
+
+dataflow::platform& runtime_context::platform() noexcept { return system_platform(); }
+
+progress stream_operator::advance_watermark(timestamp t) {
+  context_->output().emit_control(element::watermark(t));
+  return progress::done;
+}
+
+} // namespace dataflow

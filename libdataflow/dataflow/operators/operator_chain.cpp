@@ -1,0 +1,294 @@
+#include <dataflow/operators/operator_chain.hpp>
+#include <dataflow/record/record_type.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/error.hpp>
+#include <dataflow/util/platform.hpp>
+
+#include <algorithm>
+
+namespace dataflow {
+
+namespace {
+
+/// A queue whose elements are mostly taken as soon as they are put: keeps its memory.
+class element_queue {
+public:
+  struct entry {
+    unsigned input;
+    std::size_t cursor;
+    element what;
+  };
+  bool empty() const noexcept { return head_ == entries_.size(); }
+  entry& front() noexcept { return entries_[head_]; }
+  void push(unsigned input, element e) { entries_.push_back({input, 0, std::move(e)}); }
+  void pop() {
+    entries_[head_].what.data.reset();
+    if (++head_ == entries_.size()) {
+      entries_.clear();
+      head_ = 0;
+    } else if (head_ >= 64) {
+      entries_.erase(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(head_));
+      head_ = 0;
+    }
+  }
+
+private:
+  std::vector<entry> entries_;
+  std::size_t head_ = 0;
+};
+
+} // namespace
+
+/// Who reads an output of a stage: later stages of the chain, and output gates.
+struct operator_chain::consumers final : operator_output {
+  operator_chain* chain = nullptr;
+  stage* producer = nullptr;
+  std::vector<stage*> stages;
+  std::vector<output_gate*> gates;
+
+  void emit(batch_ptr b) override;
+  void emit_control(element e) override;
+};
+
+class operator_chain::null_output final : public operator_output {
+public:
+  void emit(batch_ptr) override {}
+  void emit_control(element) override {}
+};
+
+dataflow::platform& chain_host::platform() noexcept { return system_platform(); }
+
+class operator_chain::stage final : public operator_context, public operator_output {
+public:
+  stage(operator_chain& chain, std::size_t index, stage_config config)
+      : operator_context(chain.pause_), chain_(chain), index(index), config(std::move(config)) {
+    main.chain = &chain;
+    main.producer = this;
+  }
+
+  // operator_output: the main output; control elements go to side outputs, too
+  void emit(batch_ptr b) override {
+    if (!b || b->size() == 0) return;
+    if (auto* m = metrics()) m->records_out.add(b->size());
+    main.emit(std::move(b));
+  }
+  void emit_control(element e) override {
+    for (auto& [tag, side] : sides)
+      side.emit_control(e);
+    main.emit_control(std::move(e));
+  }
+
+  // operator_context
+  const std::string& job_name() const noexcept override { return chain_.info_.job_name; }
+  const std::string& job_id() const noexcept override { return chain_.info_.job_id; }
+  const std::string& operator_name() const noexcept override { return config.name; }
+  const std::string& operator_uid() const noexcept override { return config.uid; }
+  const std::string& task_name() const noexcept override { return chain_.info_.task_name; }
+  std::uint32_t subtask_index() const noexcept override { return chain_.info_.subtask; }
+  std::uint32_t parallelism() const noexcept override { return chain_.info_.parallelism; }
+  std::uint32_t max_parallelism() const noexcept override { return chain_.info_.max_parallelism; }
+  std::uint32_t attempt() const noexcept override { return chain_.info_.attempt; }
+  accumulator& accumulator_of(std::string_view name) override { return chain_.host_.accumulator_of(name); }
+  accumulator& counter(std::string_view name) override { return chain_.host_.counter(index, name); }
+  const dataflow::clock& clock() const noexcept override { return chain_.host_.clock(); }
+  dataflow::platform& platform() noexcept override { return chain_.host_.platform(); }
+  operator_output& output() override { return *this; }
+  operator_output& side_output(std::uint64_t tag) override {
+    auto i = sides.find(tag);
+    if (i != sides.end()) return i->second;
+    return nothing;
+  }
+  batch_pool::handle pool(const record_type& type) override { return chain_.host_.pool(type); }
+  const batch_limits& limits() const noexcept override { return chain_.limits_; }
+  const record_error_policy& on_record_error() const noexcept override { return config.on_record_error; }
+  void report_result(std::uint64_t collector, std::string bytes) override {
+    chain_.host_.report_result(collector, std::move(bytes));
+  }
+
+  operator_metrics* metrics() noexcept { return index < chain_.metrics_.size() ? chain_.metrics_[index] : nullptr; }
+  /// More or fewer records per call, so that a call takes about slice_time at most.
+  void adapt(std::size_t records, steady_time took) noexcept {
+    if (took > slice_time)
+      chunk = std::max<std::size_t>(
+          1, static_cast<std::size_t>(static_cast<double>(records) *
+                                      (steady_time{slice_time} / std::chrono::duration<double, std::nano>{took})));
+    else if (records >= chunk && took * 4 < slice_time && chunk < max_chunk)
+      chunk *= 2;
+  }
+
+  static constexpr std::size_t max_chunk = std::size_t{1} << 20;
+  operator_chain& chain_;
+  const std::size_t index;
+  stage_config config;
+  std::unique_ptr<stream_operator> op;
+  element_queue queue;
+  consumers main;
+  std::map<std::uint64_t, consumers> sides;
+  null_output nothing;
+  std::size_t chunk = 64;
+  unsigned ended_inputs = 0;
+  bool opened = false;
+};
+
+void operator_chain::consumers::emit(batch_ptr b) {
+  if (!b || b->size() == 0) return;
+  auto left = stages.size() + gates.size();
+  for (auto* s : stages) {
+    ++chain->pending_;
+    s->queue.push(0, element::of(--left == 0 ? std::move(b) : b));
+  }
+  for (auto* g : gates)
+    g->push(--left == 0 ? std::move(b) : b);
+}
+
+void operator_chain::consumers::emit_control(element e) {
+  for (auto* s : stages) {
+    ++chain->pending_;
+    s->queue.push(0, e);
+  }
+  for (auto* g : gates)
+    g->push_control(e);
+  if (stages.empty()) chain->host_.control_at_end(producer->index, e);
+}
+
+operator_chain::operator_chain(subtask_info info, std::vector<stage_config> stages, std::vector<chain_output> outputs,
+                               batch_limits limits, unsigned inputs, const std::atomic<bool>& pause, chain_host& host)
+    : info_(std::move(info)), outputs_(std::move(outputs)), inputs_(inputs), pause_(pause), host_(host),
+      limits_(limits) {
+  for (std::size_t i = 0; i < stages.size(); ++i)
+    stages_.push_back(std::make_unique<stage>(*this, i, std::move(stages[i])));
+  auto port = [&](std::size_t producer, std::uint64_t side) -> consumers& {
+    auto& s = *stages_[producer];
+    if (side == 0) return s.main;
+    auto& c = s.sides[side];
+    c.chain = this;
+    c.producer = &s;
+    return c;
+  };
+  for (std::size_t i = 1; i < stages_.size(); ++i)
+    port(stages_[i]->config.parent, stages_[i]->config.side).stages.push_back(stages_[i].get());
+  for (auto& o : outputs_)
+    port(o.stage, o.side).gates.push_back(o.gate);
+}
+
+operator_chain::~operator_chain() { close(); }
+
+operator_context& operator_chain::context(std::size_t i) { return *stages_[i]; }
+
+void operator_chain::open() {
+  for (auto i = stages_.size(); i-- > 0;) {
+    auto& s = *stages_[i];
+    if (!s.config.make) continue;
+    try {
+      s.op = s.config.make();
+      s.opened = true;
+      s.op->open(s);
+    } catch (...) {
+      throw located(i);
+    }
+  }
+  opened_ = true;
+}
+
+void operator_chain::close() noexcept {
+  for (auto& s : stages_) {
+    if (!s->opened) continue;
+    s->opened = false;
+    s->op->close();
+  }
+}
+
+error operator_chain::located(std::size_t stage) const {
+  auto e = current_error();
+  return e.within("operator \"" + stages_[stage]->config.name + "\" in task \"" + info_.task_name + "\" (" +
+                  std::to_string(info_.subtask + 1) + "/" + std::to_string(info_.parallelism) + ") attempt " +
+                  std::to_string(info_.attempt));
+}
+
+void operator_chain::feed(unsigned input, element e) {
+  ++pending_;
+  stages_[0]->queue.push(input, std::move(e));
+}
+
+void operator_chain::feed_source(element e) {
+  auto& s = *stages_[0];
+  if (e.is_batch()) return s.emit(std::move(e.data));
+  const bool end = e.kind == element_kind::end;
+  s.emit_control(std::move(e));
+  if (end && stages_.size() == 1) finished_ = true;
+}
+
+bool operator_chain::gates_writable() const noexcept {
+  for (auto& o : outputs_)
+    if (!o.gate->writable()) return false;
+  return true;
+}
+
+chain_state operator_chain::run(steady_time deadline) {
+  for (;;) {
+    if (!gates_writable()) return chain_state::blocked;
+    if (pending_ == 0) return chain_state::drained;
+    auto i = stages_.size();
+    while (stages_[--i]->queue.empty()) {
+    }
+    try {
+      run_stage(*stages_[i]);
+    } catch (...) {
+      throw located(i);
+    }
+    if (pause_.load(std::memory_order_relaxed) || host_.clock().now() >= deadline)
+      return pending_ == 0 && gates_writable() ? chain_state::drained : chain_state::yielded;
+  }
+}
+
+void operator_chain::run_stage(stage& s) {
+  auto pop = [&] {
+    s.queue.pop();
+    --pending_;
+  };
+  auto& front = s.queue.front();
+  switch (front.what.kind) {
+  case element_kind::batch: {
+    const auto size = front.what.data->size();
+    batch_slice slice{std::move(front.what.data), front.cursor, std::min(size, front.cursor + s.chunk)};
+    const auto before = slice.cursor;
+    const auto start = host_.clock().now();
+    // While a slice is out, its queue entry stays in place: emissions only reach later stages.
+    s.op->process(front.input, slice);
+    auto& entry = s.queue.front();
+    const auto done = slice.data ? slice.cursor - before : size - before;
+    s.adapt(done, host_.clock().now() - start);
+    if (auto* m = s.metrics()) m->records_in.add(done);
+    if (!slice.data || slice.cursor >= size)
+      pop();
+    else {
+      entry.what.data = std::move(slice.data);
+      entry.cursor = slice.cursor;
+    }
+    return;
+  }
+  case element_kind::watermark:
+    if (s.op->advance_watermark(front.what.time()) == progress::done) pop();
+    return;
+  case element_kind::end: {
+    if (s.ended_inputs < (s.index == 0 ? inputs_ : 1)) { // count an end once, also when finish() yields
+      if (s.index == 0 && inputs_ > 1) s.op->end_input(front.input);
+      ++s.ended_inputs;
+      if (s.index == 0 && s.ended_inputs < inputs_) return pop();
+    }
+    if (s.op->finish() != progress::done) return;
+    pop();
+    s.emit_control(element::control(element_kind::end));
+    // The tree is drained deepest first: when nothing is left, the end has reached every leaf.
+    if (pending_ == 0) finished_ = true;
+    return;
+  }
+  default: {
+    auto e = std::move(front.what);
+    pop();
+    s.emit_control(std::move(e));
+  }
+  }
+}
+
+} // namespace dataflow

@@ -1,0 +1,115 @@
+/// A chain: the operators of one subtask, run over a slice at a time.
+///
+/// The chain is a tree of stages. Each stage has a queue of elements; the deepest stage that has something to do runs
+/// first, so what lies between two stages is at most the output of one call. A call is given as many records as fit
+/// into its time slice by the stage's own measured speed; between calls the chain can stop: because an output lacks
+/// credit, because its time is up, or because somebody asked for a pause.
+/// Threading: one task. Ownership: owns its operators; the gates and the host are borrowed and outlive it.
+/// Errors: run() throws what an operator throws, as an error that names operator, subtask and attempt.
+#pragma once
+
+#include <dataflow/exchange/output_gate.hpp>
+#include <dataflow/metrics/task_metrics.hpp>
+#include <dataflow/operators/operator.hpp>
+#include <dataflow/util/clock.hpp>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace dataflow {
+
+/// What a chain needs to know of the subtask that it runs in.
+struct subtask_info {
+  std::string job_name, job_id, task_name;
+  std::uint32_t subtask = 0, parallelism = 1, max_parallelism = 128, attempt = 0;
+};
+
+/// One operator of a chain.
+struct stage_config {
+  std::string name, uid;
+  operator_factory make; ///< empty for a source's stage: its batches are fed with feed_source()
+  record_error_policy on_record_error;
+  std::size_t parent = 0; ///< stage that it reads; of stage 0: ignored
+  std::uint64_t side = 0; ///< tag's id when it reads a side output of its parent, else 0
+};
+
+/// An output gate and the stage (and side output, or 0) that feeds it.
+struct chain_output {
+  output_gate* gate = nullptr;
+  std::size_t stage = 0;
+  std::uint64_t side = 0;
+};
+
+/// The task's services that operators reach through their context.
+class chain_host {
+public:
+  virtual ~chain_host() = default;
+  virtual const dataflow::clock& clock() const noexcept = 0;
+  /// The outside world of the operators; the default is the system's.
+  virtual dataflow::platform& platform() noexcept;
+  virtual batch_pool::handle pool(const record_type& type) = 0;
+  virtual accumulator& accumulator_of(std::string_view name) = 0;
+  virtual accumulator& counter(std::size_t stage, std::string_view name) = 0;
+  virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
+  /// A loop probe has come to the end of the loop, or another control element that the task itself must see.
+  virtual void control_at_end(std::size_t /*stage*/, const element& /*e*/) {}
+};
+
+enum class chain_state : std::uint8_t {
+  drained, ///< nothing to do: needs input
+  blocked, ///< an output lacks credit
+  yielded, ///< the time is up or a pause was asked for; there is more to do
+};
+
+class operator_chain {
+public:
+  operator_chain(subtask_info info, std::vector<stage_config> stages, std::vector<chain_output> outputs,
+                 batch_limits limits, unsigned inputs, const std::atomic<bool>& pause, chain_host& host);
+  ~operator_chain();
+  operator_chain(const operator_chain&) = delete;
+
+  /// Builds and opens the operators, last first, so that nobody emits into a stage that is not open.
+  void open();
+  /// Queues an element for the first stage. `input`: of a two-input operator.
+  void feed(unsigned input, element e);
+  /// Queues what the source has polled (batches), or its control elements, as the first stage's output.
+  void feed_source(element e);
+  bool has_pending() const noexcept { return pending_ > 0; }
+  /// The end has passed through all stages.
+  bool finished() const noexcept { return finished_; }
+  chain_state run(steady_time deadline);
+  /// Closes all operators that were opened. Never throws. Called by the destructor, too.
+  void close() noexcept;
+
+  const subtask_info& info() const noexcept { return info_; }
+  /// The context of a stage; of the source's stage for its reader.
+  operator_context& context(std::size_t stage);
+  const std::vector<operator_metrics*>& metrics() const noexcept { return metrics_; }
+  void set_metrics(std::vector<operator_metrics*> m) { metrics_ = std::move(m); }
+  /// How long a call of an operator may take before its slices get smaller.
+  static constexpr std::chrono::microseconds slice_time{500};
+
+private:
+  class stage;
+  struct consumers;
+  class null_output;
+  void run_stage(stage& s);
+  bool gates_writable() const noexcept;
+  error located(std::size_t stage) const;
+
+  subtask_info info_;
+  std::vector<std::unique_ptr<stage>> stages_;
+  std::vector<chain_output> outputs_;
+  const unsigned inputs_;
+  const std::atomic<bool>& pause_;
+  chain_host& host_;
+  batch_limits limits_;
+  std::vector<operator_metrics*> metrics_;
+  std::size_t pending_ = 0; // elements in all queues
+  bool finished_ = false;
+  bool opened_ = false;
+};
+
+} // namespace dataflow

@@ -1,0 +1,121 @@
+#include <dataflow/record/record_type.hpp>
+
+#include <algorithm>
+#include <memory>
+
+namespace dataflow::detail {
+
+void encode_batch_header(const batch_base& b, std::uint16_t codec_version, byte_writer& out) {
+  out.fixed(batch_format_version);
+  out.fixed(codec_version);
+  out.fixed(static_cast<std::uint8_t>((b.has_timestamps() ? batch_flag_timestamps : 0) |
+                                      (b.has_hashes() ? batch_flag_hashes : 0)));
+  out.varint(b.size());
+}
+
+void encode_batch_columns(const batch_base& b, byte_writer& out) {
+  if (b.has_timestamps()) out.raw(b.timestamps.data(), b.timestamps.size() * sizeof(timestamp));
+  if (b.has_hashes()) out.raw(b.hashes.data(), b.hashes.size() * sizeof(std::uint64_t));
+}
+
+batch_header decode_batch_header(byte_reader& in, std::uint16_t codec_version) {
+  if (auto v = in.fixed<std::uint8_t>(); v != batch_format_version)
+    throw error{errc::malformed_record,
+                "batch format version " + std::to_string(v) + ", expected " + std::to_string(batch_format_version)};
+  if (auto v = in.fixed<std::uint16_t>(); v != codec_version)
+    throw error{errc::malformed_record,
+                "codec version " + std::to_string(v) + ", expected " + std::to_string(codec_version)};
+  auto flags = in.fixed<std::uint8_t>();
+  if (flags & ~(batch_flag_timestamps | batch_flag_hashes))
+    throw error{errc::malformed_record, "unknown batch flags " + std::to_string(flags)};
+  return {in.length(), flags};
+}
+
+void decode_batch_columns(const batch_header& header, batch_base& into, byte_reader& in) {
+  if (header.flags & batch_flag_timestamps) {
+    auto bytes = in.raw(header.count * sizeof(timestamp));
+    into.timestamps.resize_for_overwrite(header.count);
+    std::memcpy(static_cast<void*>(into.timestamps.data()), bytes.data(), bytes.size());
+  }
+  if (header.flags & batch_flag_hashes) {
+    auto bytes = in.raw(header.count * sizeof(std::uint64_t));
+    into.hashes.resize_for_overwrite(header.count);
+    std::memcpy(into.hashes.data(), bytes.data(), bytes.size());
+  }
+}
+
+namespace {
+/// Makes a column as long as the records before `size`: what never had a value gets the neutral one.
+template <class T>
+void fill_up(column<T>& target, std::size_t size, const T& neutral) {
+  if (target.size() >= size) return;
+  target.reserve(size);
+  while (target.size() < size)
+    target.unchecked_emplace_back(neutral);
+}
+
+/// A column that only one side has is filled up with its neutral value, so that it is empty or full.
+template <class T>
+void append_column(column<T>& target, std::size_t old_size, const column<T>& source, std::size_t begin, std::size_t end,
+                   const T& neutral) {
+  if (source.empty() && target.empty()) return;
+  fill_up(target, old_size, neutral);
+  if (source.empty())
+    fill_up(target, old_size + (end - begin), neutral);
+  else
+    target.append_copy(source.data() + begin, end - begin);
+}
+
+/// The records are in their batches already: to[c]->size() is the size that the column must get.
+template <class T>
+void scatter_column(column<T> batch_base::*member, const batch_base& from, std::size_t begin, std::size_t n,
+                    const std::uint32_t* targets, batch_base* const* to, std::size_t channels, const T& neutral) {
+  const auto& source = from.*member;
+  if (source.empty()) {
+    for (std::size_t c = 0; c < channels; ++c)
+      if (!(to[c]->*member).empty()) fill_up(to[c]->*member, to[c]->size(), neutral);
+    return;
+  }
+  constexpr std::size_t most_on_stack = 64;
+  std::size_t counts_on_stack[most_on_stack];
+  T* cursors_on_stack[most_on_stack];
+  std::unique_ptr<std::size_t[]> counts_on_heap;
+  std::unique_ptr<T*[]> cursors_on_heap;
+  auto* counts = counts_on_stack;
+  auto** cursors = cursors_on_stack;
+  if (channels > most_on_stack) {
+    counts_on_heap = std::make_unique_for_overwrite<std::size_t[]>(channels);
+    cursors_on_heap = std::make_unique_for_overwrite<T*[]>(channels);
+    counts = counts_on_heap.get();
+    cursors = cursors_on_heap.get();
+  }
+  std::fill_n(counts, channels, std::size_t{0});
+  for (std::size_t i = 0; i < n; ++i)
+    ++counts[targets[i]];
+  for (std::size_t c = 0; c < channels; ++c) {
+    auto& target = to[c]->*member;
+    const auto size = to[c]->size();
+    const auto before = size - counts[c];
+    if (counts[c] == 0) continue; // an empty column may stay so
+    fill_up(target, before, neutral);
+    target.reserve(size);
+    cursors[c] = target.data() + before;
+    target.set_size(size);
+  }
+  for (std::size_t i = 0; i < n; ++i)
+    *cursors[targets[i]]++ = source[begin + i];
+}
+} // namespace
+
+void append_columns(batch_base& to, const batch_base& from, std::size_t begin, std::size_t end) {
+  append_column(to.timestamps, to.size(), from.timestamps, begin, end, no_timestamp);
+  append_column(to.hashes, to.size(), from.hashes, begin, end, std::uint64_t{0});
+}
+
+void scatter_columns(const batch_base& from, std::size_t begin, std::size_t end, const std::uint32_t* targets,
+                     batch_base* const* to, std::size_t channels) {
+  scatter_column(&batch_base::timestamps, from, begin, end - begin, targets, to, channels, no_timestamp);
+  scatter_column(&batch_base::hashes, from, begin, end - begin, targets, to, channels, std::uint64_t{0});
+}
+
+} // namespace dataflow::detail

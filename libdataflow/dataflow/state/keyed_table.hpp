@@ -1,0 +1,198 @@
+/// A hash table from keys to values for one keyed operator: an index of (hash, position) pairs over entries that lie
+/// densely in segments, in the order of insertion.
+///
+/// Entries never move, so pointers to values stay valid; walking visits entries in the order of their positions, so no
+/// hash decides an order that anybody sees. A look-up over a batch is done in two passes (find_candidates, then
+/// find_or_insert), which lets the memory accesses of many records overlap.
+/// Threading: not shared. Ownership: owns keys and values.
+#pragma once
+
+#include <dataflow/util/huge_pages.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace dataflow {
+
+namespace detail {
+/// Keys are kept beside the values.
+struct separate_keys {};
+
+template <class K, class V, class KeyOf>
+struct keyed_entry { // KeyOf: finds the key in the value
+  V value;
+};
+template <class K, class V>
+struct keyed_entry<K, V, separate_keys> {
+  K key;
+  V value;
+};
+} // namespace detail
+
+/// Hash: of a key, the 64-bit hash that travels with the records; needed when the table grows.
+/// KeyOf: separate_keys, or a selector that finds the key in a value, for values that always contain their key: the
+/// table is smaller then, and a look-up touches less memory.
+template <class K, class V, class Equal, class Hash, class KeyOf = detail::separate_keys>
+class keyed_table {
+public:
+  using entry = detail::keyed_entry<K, V, KeyOf>;
+  static constexpr std::size_t block = 128; ///< records per pass of a batched look-up
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+
+  explicit keyed_table(KeyOf key_of = {}) : key_of_(key_of), index_(64 + 1), mask_(63) {}
+  keyed_table(const keyed_table&) = delete;
+  keyed_table& operator=(const keyed_table&) = delete;
+  ~keyed_table() { clear(); }
+
+  std::size_t size() const noexcept { return size_; }
+
+  /// First pass: where each of n <= block hashes probably is; starts loading those entries. Looks at the home cell and
+  /// its neighbour without a branch: where keys sit is what no branch predictor can know.
+  void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) const noexcept {
+    const auto mask = mask_;
+    const auto* const index = index_.data();
+    constexpr std::size_t ahead = 24;
+    for (std::size_t i = 0; i < n && i < ahead; ++i)
+      __builtin_prefetch(&index[hashes[i] & mask]);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (i + ahead < n) __builtin_prefetch(&index[hashes[i + ahead] & mask]);
+      const auto home = hashes[i] & mask;
+      const auto tag = tag_of(hashes[i]);
+      const auto first = index[home], second = index[home + 1];
+      auto position = second.tag == tag ? second.position_plus_one : 0;
+      position = first.tag == tag ? first.position_plus_one : position;
+      candidates[i] = position - 1; // none when neither fits
+    }
+    if (segments_.empty()) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      const auto* e = at(candidates[i] == none ? 0 : candidates[i]);
+      __builtin_prefetch(e);
+      if constexpr (sizeof(entry) > 32) __builtin_prefetch(reinterpret_cast<const char*>(e) + sizeof(entry) - 1);
+    }
+  }
+
+  /// The value of a key, and whether it is new (then value-initialised). `candidate` from find_candidates, or none.
+  template <class Key>
+  std::pair<V*, bool> find_or_insert(const Key& key, std::uint64_t hash, std::uint32_t candidate = none) {
+    return find_or_insert_value(key, hash, candidate, [] { return V{}; });
+  }
+  /// The same, with make() as a new key's value.
+  template <class Key, class Make>
+  std::pair<V*, bool> find_or_insert_value(const Key& key, std::uint64_t hash, std::uint32_t candidate, Make&& make) {
+    if (candidate != none) [[likely]] {
+      auto* e = at(candidate);
+      if (Equal{}(key_of(*e), key)) [[likely]]
+        return {&e->value, false};
+    }
+    return probe_or_insert(key, hash, make);
+  }
+
+  /// Null when the key is not there.
+  template <class Key>
+  V* find(const Key& key, std::uint64_t hash) noexcept {
+    for (auto i = hash & mask_; index_[i].position_plus_one != 0; i = (i + 1) & mask_)
+      if (auto* e = match(index_[i], key, hash)) return &e->value;
+    return nullptr;
+  }
+
+  /// Calls f(entry&) for every entry, in the order of insertion.
+  template <class F>
+  void for_each(F&& f) {
+    for (std::size_t p = 0; p < size_; ++p)
+      f(*at(static_cast<std::uint32_t>(p)));
+  }
+
+  void clear() noexcept {
+    for (std::size_t p = 0; p < size_; ++p)
+      std::destroy_at(at(static_cast<std::uint32_t>(p)));
+    size_ = 0;
+    segments_.clear();
+    slabs_.clear();
+    std::fill(index_.begin(), index_.end(), cell{});
+  }
+
+private:
+  struct cell {
+    std::uint32_t position_plus_one = 0; // 0: empty
+    std::uint32_t tag = 0;               // bits 16..47 of the hash
+  };
+  static constexpr std::size_t segment_bytes = 64 * 1024;
+  static constexpr unsigned segment_bits = [] {
+    unsigned bits = 0;
+    while ((sizeof(entry) << (bits + 1)) <= segment_bytes)
+      ++bits;
+    return bits;
+  }();
+  static constexpr std::uint32_t segment_mask = (1u << segment_bits) - 1;
+
+  static std::uint32_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash >> 16); }
+  entry* at(std::uint32_t position) const noexcept {
+    return segments_[position >> segment_bits] + (position & segment_mask);
+  }
+  decltype(auto) key_of(const entry& e) const noexcept {
+    if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
+      return (e.key);
+    else
+      return std::invoke(key_of_, e.value);
+  }
+  template <class Key>
+  entry* match(const cell& c, const Key& key, std::uint64_t hash) const noexcept {
+    if (c.tag != tag_of(hash)) return nullptr;
+    auto* e = at(c.position_plus_one - 1);
+    return Equal{}(key_of(*e), key) ? e : nullptr;
+  }
+  template <class Key, class Make>
+  [[gnu::noinline]] std::pair<V*, bool> probe_or_insert(const Key& key, std::uint64_t hash, Make& make) {
+    auto i = hash & mask_;
+    for (; index_[i].position_plus_one != 0; i = (i + 1) & mask_)
+      if (auto* e = match(index_[i], key, hash)) return {&e->value, false};
+    if ((size_ + 1) * 2 > mask_ + 1) {
+      grow();
+      for (i = hash & mask_; index_[i].position_plus_one != 0;)
+        i = (i + 1) & mask_;
+    }
+    const auto position = static_cast<std::uint32_t>(size_);
+    if ((position >> segment_bits) == segments_.size())
+      segments_.emplace_back(static_cast<entry*>(slabs_.allocate(sizeof(entry) << segment_bits)));
+    auto* e = at(position);
+    if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
+      ::new (static_cast<void*>(e)) entry{K(key), make()};
+    else
+      ::new (static_cast<void*>(e)) entry{make()};
+    put(index_, i, {position + 1, tag_of(hash)});
+    ++size_;
+    return {&e->value, true};
+  }
+  /// The cell behind the last one repeats the first one: a cell's neighbour needs no wrap-around.
+  static void put(huge_vector<cell>& index, std::size_t i, cell c) noexcept {
+    index[i] = c;
+    if (i == 0) index[index.size() - 1] = c;
+  }
+  void grow() {
+    const auto mask = (mask_ + 1) * 2 - 1;
+    huge_vector<cell> fresh(mask + 2);
+    for (std::size_t p = 0; p < size_; ++p) {
+      const std::uint64_t hash = Hash{}(key_of(*at(static_cast<std::uint32_t>(p))));
+      auto i = hash & mask;
+      while (fresh[i].position_plus_one != 0)
+        i = (i + 1) & mask;
+      put(fresh, i, {static_cast<std::uint32_t>(p + 1), tag_of(hash)});
+    }
+    index_.swap(fresh);
+    mask_ = mask;
+  }
+
+  [[no_unique_address]] KeyOf key_of_;
+  huge_vector<cell> index_; // a power of two, at most half full, and one cell more
+  std::size_t mask_;
+  std::vector<entry*> segments_; // in slabs_
+  slab_memory slabs_;
+  std::size_t size_ = 0;
+};
+
+} // namespace dataflow

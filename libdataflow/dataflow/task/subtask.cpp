@@ -1,0 +1,264 @@
+#include <dataflow/task/blocking_source.hpp>
+#include <dataflow/task/subtask.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/error.hpp>
+
+#include <algorithm>
+
+namespace dataflow {
+
+subtask::subtask(subtask_config config, dataflow::platform& world, subtask_host& host, task_metrics& metrics,
+                 std::shared_ptr<std::atomic<bool>> pause)
+    : config_(std::move(config)), world_(world), host_(host), metrics_(metrics), pause_(std::move(pause)) {
+  std::vector<chain_output> outputs;
+  for (auto& o : config_.outputs) {
+    gates_.push_back(std::make_unique<output_gate>(o.gate, pool(*o.type), host_));
+    outputs.push_back({gates_.back().get(), o.stage, o.side});
+  }
+  std::vector<operator_metrics*> operators;
+  for (auto& s : config_.stages) {
+    auto& m = metrics_.operators.emplace_back();
+    m.name = s.name;
+    m.uid = s.uid;
+    operators.push_back(&m);
+  }
+  const bool loops =
+      std::any_of(config_.channels.begin(), config_.channels.end(), [](const input_channel& c) { return c.feedback; });
+  if (loops)
+    feedback_ = std::make_unique<feedback_queue>(config_.feedback, world_.files,
+                                                 config_.info.job_id + "-" + config_.info.task_name + "-" +
+                                                     std::to_string(config_.info.subtask));
+  owed_.resize(config_.channels.size());
+  if (!is_source()) input_ = std::make_unique<input_gate>(config_.channels, config_.inputs);
+  chain_ = std::make_unique<operator_chain>(config_.info, config_.stages, std::move(outputs), config_.limits,
+                                            std::max(1u, config_.inputs), *pause_, static_cast<chain_host&>(*this));
+  chain_->set_metrics(std::move(operators));
+}
+
+subtask::~subtask() { close(); }
+
+void subtask::open() {
+  chain_->open();
+  if (is_source()) {
+    auto driver = config_.source->make_reader();
+    auto buffers = pool(driver->type());
+    source_ = config_.source->blocking && world_.threads
+                  ? make_blocking_source(std::move(driver), std::move(buffers), config_.limits, world_)
+                  : std::move(driver);
+    source_->reader().open(*this);
+  }
+  last_ = world_.clock->now();
+}
+
+void subtask::close() noexcept {
+  pause_->store(true, std::memory_order_relaxed);
+  if (source_) {
+    source_->reader().close();
+    source_.reset();
+  }
+  if (chain_) chain_->close();
+}
+
+void subtask::receive(std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e) {
+  if (feedback_ && channel < config_.channels.size() && config_.channels[channel].feedback)
+    feedback_->push({channel, sequence, bytes, std::move(e)});
+  else
+    input_->receive(channel, sequence, bytes, std::move(e));
+}
+
+void subtask::credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
+  gates_.at(gate)->grant(channel, batches, bytes);
+}
+
+void subtask::add_splits(std::vector<source_split> splits) {
+  if (source_) source_->reader().add_splits(std::move(splits));
+}
+
+void subtask::no_more_splits() {
+  if (source_) source_->reader().no_more_splits();
+}
+
+step_result subtask::step() {
+  const auto start = world_.clock->now();
+  account(start);
+  const auto deadline = start + config_.step_time;
+  for (;;) {
+    const auto state = chain_->run(deadline);
+    if (state == chain_state::blocked) return finish_step(step_result::kind::wait_credit);
+    if (state == chain_state::yielded) return finish_step(step_result::kind::again);
+    if (chain_->finished()) return finish_step(step_result::kind::finished);
+    if (pause_->load(std::memory_order_relaxed)) return finish_step(step_result::kind::again);
+    const auto got = is_source() ? feed_from_source() : feed_from_gate();
+    if (got == fed::nothing) return finish_step(step_result::kind::wait_input);
+    // A source's batches go straight into the gates: look at the time here, too.
+    if (!chain_->has_pending() && !chain_->finished() && gates_writable() && world_.clock->now() >= deadline)
+      return finish_step(step_result::kind::again);
+  }
+}
+
+subtask::fed subtask::feed_from_source() {
+  if (source_ended_) return fed::nothing;
+  source_at_ = step_result::never;
+  auto into = pool(source_->type())->get();
+  poll_result polled;
+  try {
+    polled = source_->poll(*into, config_.limits);
+  } catch (...) {
+    throw current_error().within(
+        "source \"" + config_.stages[0].name + "\" (" + std::to_string(config_.info.subtask + 1) + "/" +
+        std::to_string(config_.info.parallelism) + ") attempt " + std::to_string(config_.info.attempt));
+  }
+  const bool any = into->size() > 0;
+  if (any) chain_->feed_source(element::of(std::move(into)));
+  switch (polled.what) {
+  case poll_result::kind::more:
+    return fed::element;
+  case poll_result::kind::wait:
+    return any ? fed::element : fed::nothing;
+  case poll_result::kind::wait_until:
+    if (any) return fed::element;
+    source_at_ = polled.time;
+    return fed::nothing;
+  case poll_result::kind::end:
+    source_ended_ = true;
+    chain_->feed_source(element::watermark(max_timestamp));
+    chain_->feed_source(element::control(element_kind::end));
+    return fed::element;
+  }
+  return fed::nothing;
+}
+
+subtask::fed subtask::feed_from_gate() {
+  if (feedback_ && !feedback_->empty()) {
+    auto e = feedback_->pop();
+    input_->receive(e.channel, e.sequence, e.bytes, std::move(e.what));
+  }
+  auto a = input_->next();
+  if (!a) return feedback_ && !feedback_->empty() ? fed::element : fed::nothing;
+  if (a->what.is_batch()) {
+    metrics_.records_in.add(a->what.data->size());
+    metrics_.bytes_in.add(a->bytes);
+    return_credit(*a);
+    if (config_.channels[a->channel].feedback) loop_dirty_ = true;
+    chain_->feed(a->input, std::move(a->what));
+  } else if (feedback_ && (a->what.kind == element_kind::end || a->what.kind == element_kind::loop_probe)) {
+    feed_loop_control(*a);
+  } else {
+    chain_->feed(a->input, std::move(a->what));
+  }
+  return fed::element;
+}
+
+/// The head of an iteration finds the end by counting, not by waiting: when its outer inputs have ended it sends a
+/// probe through the loop, behind all records. A probe of round r says whether some record came back during round
+/// r - 1, to any head that can reach this one. When a round was quiet for all of them, the loop is empty.
+void subtask::feed_loop_control(input_gate::arrival& a) {
+  if (a.what.kind == element_kind::end) {
+    outer_ended_ = true;
+  } else if (!a.what.flag && !last_dirty_) {
+    return chain_->feed(0, element::control(element_kind::end));
+  }
+  last_dirty_ = loop_dirty_ || loop_round_ == 0;
+  loop_dirty_ = false;
+  chain_->feed(0, element::control(element_kind::loop_probe, ++loop_round_, last_dirty_));
+}
+
+void subtask::return_credit(const input_gate::arrival& a) {
+  if (config_.channels[a.channel].feedback) return;
+  auto& o = owed_[a.channel];
+  if (o.batches == 0) owing_.push_back(a.channel);
+  o.batches += 1;
+  o.bytes += a.bytes;
+  if (o.batches * 2 < config_.credit.batches && static_cast<std::int64_t>(o.bytes) * 2 < config_.credit.bytes) return;
+  host_.grant(a.channel, o.batches, o.bytes);
+  o = {};
+  owing_.erase(std::find(owing_.begin(), owing_.end(), a.channel));
+}
+
+void subtask::send_grants() {
+  for (auto c : owing_) {
+    host_.grant(c, owed_[c].batches, owed_[c].bytes);
+    owed_[c] = {};
+  }
+  owing_.clear();
+}
+
+bool subtask::gates_writable() const noexcept {
+  return std::all_of(gates_.begin(), gates_.end(), [](auto& g) { return g->writable(); });
+}
+
+void subtask::flush_gates() {
+  for (auto& g : gates_)
+    g->flush();
+  flush_at_ = step_result::never;
+}
+
+/// Time since the last step belongs to what the task was waiting for.
+void subtask::account(steady_time now) {
+  const auto passed = static_cast<std::uint64_t>(std::max<std::int64_t>(0, (now - last_).count()));
+  switch (last_state_) {
+  case step_result::kind::wait_input:
+    metrics_.idle_ns.add(passed);
+    break;
+  case step_result::kind::wait_credit:
+    metrics_.backpressured_ns.add(passed);
+    break;
+  default:
+    metrics_.busy_ns.add(passed);
+  }
+  last_ = now;
+}
+
+step_result subtask::finish_step(step_result::kind what) {
+  const auto now = world_.clock->now();
+  metrics_.busy_ns.add(static_cast<std::uint64_t>(std::max<std::int64_t>(0, (now - last_).count())));
+  last_ = now;
+  const bool partial = std::any_of(gates_.begin(), gates_.end(), [](auto& g) { return g->has_partial(); });
+  if (!partial)
+    flush_at_ = step_result::never;
+  else if (config_.buffer_timeout.count() == 0 || now >= flush_at_)
+    flush_gates();
+  else if (config_.buffer_timeout.count() > 0 && flush_at_ == step_result::never)
+    flush_at_ = now + config_.buffer_timeout;
+  // Nothing is queued for sure: what was consumed may be granted, so that no sender waits for half a window.
+  if (what != step_result::kind::again && !owing_.empty()) send_grants();
+  if (what == step_result::kind::finished && !gates_writable()) what = step_result::kind::wait_credit;
+  std::uint64_t records = 0, bytes = 0;
+  for (auto& g : gates_) {
+    records += g->records_sent();
+    bytes += g->bytes_sent();
+  }
+  metrics_.records_out.set(records);
+  metrics_.bytes_out.set(bytes);
+  metrics_.queued_elements.set(input_ ? input_->queued() : 0);
+  last_state_ = what;
+  return {what, std::min(flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never)};
+}
+
+batch_pool::handle subtask::pool(const record_type& type) {
+  auto& p = pools_[&type];
+  if (!p) p = batch_pool::make(type, 32, config_.code);
+  return p;
+}
+
+accumulator& subtask::accumulator_of(std::string_view name) {
+  auto i = accumulators_.find(name);
+  return i != accumulators_.end() ? i->second : accumulators_[std::string{name}];
+}
+
+accumulator& subtask::counter(std::size_t stage, std::string_view name) {
+  return counters_[config_.stages[stage].name + "." + std::string{name}];
+}
+
+void subtask::report_result(std::uint64_t collector, std::string bytes) {
+  host_.report_result(collector, std::move(bytes));
+}
+
+std::map<std::string, std::int64_t> subtask::accumulators() const {
+  std::map<std::string, std::int64_t> values;
+  for (auto& [name, a] : accumulators_)
+    values[name] = a.value();
+  return values;
+}
+
+} // namespace dataflow

@@ -1,0 +1,144 @@
+/// One subtask of a job, without the actor around it: input gate or source -> chain -> output gates.
+///
+/// Whoever hosts it (a task actor, a test) brings elements, credit and splits, calls step() until there is nothing to
+/// do, and carries out what comes back through subtask_host. A step is bounded in time and may stop after any record.
+/// Threading: one call at a time, except pause(), which any thread may set. Ownership: owns operators, gates, buffers
+/// (which return to their pools when the subtask is destroyed); platform, host and metrics are borrowed.
+/// Errors: open(), receive() and step() throw dataflow::error; the subtask is then only good for close().
+#pragma once
+
+#include <dataflow/connectors/source_driver.hpp>
+#include <dataflow/exchange/input_gate.hpp>
+#include <dataflow/exchange/output_gate.hpp>
+#include <dataflow/operators/operator_chain.hpp>
+#include <dataflow/task/feedback_queue.hpp>
+#include <dataflow/util/platform.hpp>
+
+#include <memory>
+#include <optional>
+#include <unordered_map>
+
+namespace dataflow {
+
+struct subtask_config {
+  struct output {
+    std::size_t stage = 0;
+    std::uint64_t side = 0;
+    const record_type* type = nullptr;
+    output_gate_config gate;
+  };
+  subtask_info info;
+  std::vector<stage_config> stages;
+  std::vector<output> outputs;
+  std::vector<input_channel> channels;
+  unsigned inputs = 1;                    ///< of the first stage; 0 for sources
+  std::optional<source_factories> source; ///< of source tasks: stage 0 has no operator then
+  batch_limits limits;
+  channel_credit credit;                         ///< granted per input channel
+  std::chrono::milliseconds buffer_timeout{100}; ///< 0: at once; negative: only when full
+  std::chrono::microseconds step_time{1000};     ///< how long a step may take
+  feedback_limits feedback;                      ///< of iteration heads
+  std::shared_ptr<const void> code;              ///< the job library; held by every buffer
+};
+
+/// What a subtask asks of the world around it.
+class subtask_host : public element_sender {
+public:
+  /// The receiver's credit for an input channel.
+  virtual void grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) = 0;
+  /// Safe from the reader's own thread, where the source is a blocking one.
+  virtual void request_split() = 0;
+  virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
+  /// Makes the host call step() soon. Safe from any thread, also after the subtask is gone.
+  virtual std::function<void()> wake_up() = 0;
+};
+
+struct step_result {
+  enum class kind : std::uint8_t { again, wait_input, wait_credit, finished };
+  kind what = kind::again;
+  /// Call step() again at this time even when nothing has come by then; `never` when that is not needed.
+  steady_time at = never;
+  static constexpr steady_time never = steady_time::max();
+};
+
+class subtask final : chain_host, reader_context {
+public:
+  subtask(subtask_config config, dataflow::platform& world, subtask_host& host, task_metrics& metrics,
+          std::shared_ptr<std::atomic<bool>> pause = std::make_shared<std::atomic<bool>>(false));
+  ~subtask() override;
+  subtask(const subtask&) = delete;
+
+  void open();
+  void receive(std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e);
+  void credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes);
+  void add_splits(std::vector<source_split> splits);
+  void no_more_splits();
+  step_result step();
+  void close() noexcept;
+
+  /// While it is set, step() returns after the record at hand.
+  std::atomic<bool>& pause() noexcept { return *pause_; }
+  const subtask_info& info() const noexcept { return config_.info; }
+  bool is_source() const noexcept { return config_.source.has_value(); }
+  std::map<std::string, std::int64_t> accumulators() const;
+
+private:
+  // chain_host
+  const dataflow::clock& clock() const noexcept override { return *world_.clock; }
+  batch_pool::handle pool(const record_type& type) override;
+  accumulator& accumulator_of(std::string_view name) override;
+  accumulator& counter(std::size_t stage, std::string_view name) override;
+  void report_result(std::uint64_t collector, std::string bytes) override;
+  // reader_context
+  runtime_context& runtime() noexcept override { return chain_->context(0); }
+  dataflow::platform& platform() noexcept override { return world_; }
+  void request_split() override { host_.request_split(); }
+  std::function<void()> wake_up() override { return host_.wake_up(); }
+
+  enum class fed : std::uint8_t { element, nothing };
+  fed feed_from_source();
+  fed feed_from_gate();
+  void feed_loop_control(input_gate::arrival& a);
+  void return_credit(const input_gate::arrival& a);
+  void send_grants();
+  void account(steady_time now);
+  step_result finish_step(step_result::kind what);
+  void flush_gates();
+  bool gates_writable() const noexcept;
+
+  subtask_config config_;
+  dataflow::platform& world_;
+  subtask_host& host_;
+  task_metrics& metrics_;
+  std::shared_ptr<std::atomic<bool>> pause_;
+  std::unordered_map<const record_type*, batch_pool::handle> pools_; // looked up when opening, never walked
+  std::map<std::string, accumulator, std::less<>> accumulators_;
+  std::map<std::string, accumulator, std::less<>> counters_;
+  std::vector<std::unique_ptr<output_gate>> gates_;
+  std::unique_ptr<input_gate> input_;
+  std::unique_ptr<operator_chain> chain_;
+
+  // sources
+  std::unique_ptr<source_driver> source_;
+  bool source_ended_ = false;
+  steady_time source_at_ = step_result::never;
+
+  // credit that was consumed and not yet granted again, per channel
+  struct owed {
+    std::uint32_t batches = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<owed> owed_;
+  std::vector<std::uint32_t> owing_; // channels with something owed
+
+  // iteration heads: the search for the end of the loop
+  std::unique_ptr<feedback_queue> feedback_;
+  bool outer_ended_ = false, loop_dirty_ = false, last_dirty_ = true;
+  std::int64_t loop_round_ = 0;
+
+  steady_time flush_at_ = step_result::never;
+  steady_time last_ = steady_time{-1};
+  step_result::kind last_state_ = step_result::kind::wait_input;
+};
+
+} // namespace dataflow

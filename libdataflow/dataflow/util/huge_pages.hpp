@@ -1,0 +1,50 @@
+/// Memory for large tables that are read at random: in huge pages where the system offers them, so that a look-up does
+/// not also miss the translation cache.
+///
+/// Threading: not shared. Ownership: each owns its memory.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace dataflow {
+
+/// `bytes` of memory aligned to 64 bytes (to 2 MiB, and advised to be huge, from 1 MiB on). Throws std::bad_alloc.
+void* allocate_pages(std::size_t bytes);
+void free_pages(void* memory) noexcept;
+
+/// std::allocator over allocate_pages.
+template <class T>
+struct huge_allocator {
+  using value_type = T;
+  huge_allocator() = default;
+  template <class U>
+  huge_allocator(const huge_allocator<U>&) noexcept {}
+  T* allocate(std::size_t n) { return static_cast<T*>(allocate_pages(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t) noexcept { free_pages(p); }
+  bool operator==(const huge_allocator&) const noexcept { return true; }
+};
+template <class T>
+using huge_vector = std::vector<T, huge_allocator<T>>;
+
+/// Pieces that are never given back one by one, cut from slabs that grow with use: small tables stay small, large ones
+/// lie in huge pages.
+class slab_memory {
+public:
+  slab_memory() = default;
+  slab_memory(const slab_memory&) = delete;
+  slab_memory& operator=(const slab_memory&) = delete;
+  ~slab_memory() { clear(); }
+  /// Aligned to 64 bytes.
+  void* allocate(std::size_t bytes);
+  void clear() noexcept;
+
+private:
+  std::vector<void*> slabs_;
+  char* at_ = nullptr;
+  std::size_t left_ = 0;
+};
+
+} // namespace dataflow

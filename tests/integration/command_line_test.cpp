@@ -1,0 +1,271 @@
+#include <dataflow/util/file_system.hpp>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <map>
+#include <sstream>
+#include <tests/integration/program.hpp>
+
+using test::dataflow_command;
+using test::outcome;
+using test::scratch;
+
+namespace {
+
+outcome run(std::vector<std::string> arguments) { return test::dataflow(std::move(arguments)); }
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string library(const std::string& name) { return DATAFLOW_BINARY_DIR "/tests/job_libraries/lib" + name + ".so"; }
+
+void add_words(const std::string& text, std::map<std::string, std::int64_t>& counts) {
+  std::string word;
+  for (const char c : text + "\n") {
+    if (std::isalnum(static_cast<unsigned char>(c)) || c == '_')
+      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    else if (!word.empty())
+      ++counts[std::exchange(word, {})];
+  }
+}
+
+/// As the example prints them.
+std::string top_lines(const std::map<std::string, std::int64_t>& counts, std::size_t top) {
+  std::vector<std::pair<std::string, std::int64_t>> all(counts.begin(), counts.end());
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::string out;
+  for (std::size_t i = 0; i < std::min(top, all.size()); ++i) {
+    const auto count = std::to_string(all[i].second);
+    out += std::string(10 - std::min<std::size_t>(10, count.size()), ' ') + count + "  " + all[i].first + "\n";
+  }
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("word_count prints the top words of the files that are named") {
+  const scratch dir;
+  const auto a = dir.file("a.txt", "To be, or not to be: that is the question.\n");
+  const auto b = dir.file("b.txt", "be_1 BE\xff"
+                                   "be\n");
+  const auto r = run({"run", "-q", "-p", "2", "word_count", "--input", a, "--input", b, "--top", "3"});
+  CHECK(r.code == 0);
+  CHECK(r.out == "         4  be\n         2  to\n         1  be_1\n");
+  CHECK(r.err.empty());
+}
+
+TEST_CASE("word_count over a directory counts what a plain loop counts, at any parallelism, with or without chaining") {
+  std::map<std::string, std::int64_t> counts;
+  auto& files = dataflow::system_files();
+  const std::string directory = DATAFLOW_SOURCE_DIR "/docs";
+  for (const auto& f : dataflow::find_files(files, directory))
+    add_words(files.read_file(f.path), counts);
+  const auto expected = top_lines(counts, 15);
+  for (const auto* p : {"1", "3"}) {
+    const auto r = run({"run", "-q", "word_count", "-p", p, "--input", directory, "--top", "15"});
+    CHECK(r.code == 0);
+    CHECK(r.out == expected);
+  }
+  const auto unchained = run(
+      {"run", "-q", "-Dpipeline.operator-chaining.enabled=false", "word_count", "--input", directory, "--top", "15"});
+  CHECK(unchained.out == expected);
+}
+
+TEST_CASE("a run that is not quiet says what was submitted and how it ended") {
+  const scratch dir;
+  const auto r = run({"run", "word_count", "--input", dir.file("a", "x\n")});
+  CHECK(r.code == 0);
+  CHECK(r.out == "         1  x\n");
+  CHECK(contains(r.err, "Job has been submitted with JobID "));
+  CHECK(contains(r.err, " has finished.\nJob Runtime: "));
+  CHECK(!contains(r.err, "\x1b[")); // no terminal, no control sequences
+}
+
+TEST_CASE("with --json standard output is one object per line, the last one the result") {
+  const scratch dir;
+  const auto r = run({"run", "--json", "word_count", "--input", dir.file("a", "x y x\n")});
+  CHECK(r.code == 0);
+  std::istringstream lines{r.out};
+  nlohmann::json last;
+  for (std::string line; std::getline(lines, line);) {
+    last = nlohmann::json::parse(line);
+    CHECK(last.contains("type"));
+  }
+  CHECK(last["type"] == "result");
+  CHECK(last["status"] == "FINISHED");
+  CHECK(contains(r.err, "2  x")); // what the job prints
+  const auto bad = run({"run", "--json", "no_such_job"});
+  CHECK(nlohmann::json::parse(bad.out)["code"] == "job_not_found");
+}
+
+TEST_CASE("mistyped commands, flags, keys, parameters and jobs are refused with the near one") {
+  struct {
+    std::vector<std::string> arguments;
+    int code;
+    std::string advice;
+  } const cases[] = {
+      {{"rnu", "word_count"}, 2, "did you mean run?"},
+      {{"run", "--paralelism", "2", "word_count"}, 2, "did you mean --parallelism?"},
+      {{"run", "--quite", "word_count"}, 2, "did you mean --quiet?"},
+      {{"run", "-Dparallelism.defualt=2", "word_count"}, 2, "did you mean parallelism.default?"},
+      {{"run", "word_count", "--inptu", "x"}, 2, "did you mean --input?"},
+      {{"run", "word_count", "--paralelism", "2"}, 2, "did you mean --parallelism, a flag of the command line?"},
+      {{"run", "word_cuont"}, 3, "did you mean word_count?"},
+      {{"info", "--fromat", "json", "word_count"}, 2, "did you mean --format?"},
+      {{"options", "--yml"}, 2, "did you mean --yaml?"},
+  };
+  for (const auto& c : cases) {
+    const auto r = run(c.arguments);
+    CAPTURE(c.arguments.back());
+    CHECK(r.code == c.code);
+    CHECK_MESSAGE(contains(r.err, c.advice), r.err);
+    CHECK(r.out.empty());
+  }
+}
+
+TEST_CASE("values that do not fit are refused before anything runs") {
+  const scratch dir;
+  CHECK(run({"run", "-p", "0", "word_count"}).code == 2);
+  CHECK(run({"run", "-p", "many", "word_count"}).code == 2);
+  CHECK(run({"run", "-p", "40000", "word_count"}).code == 2);
+  CHECK(run({"run", "-Dnothing", "word_count"}).code == 2);
+  CHECK(run({"run", "word_count", "--top", "ten"}).code == 2);
+  CHECK(run({"run", "word_count", "stray"}).code == 2);
+  CHECK(run({"run"}).code == 2);
+  CHECK(run({"info", "--format", "xml", "word_count"}).code == 2);
+  const auto conf = dir.file("c.yaml", "\nexecution.buffer-timeout: soon\n");
+  const auto r = run({"run", "--config", conf, "word_count"});
+  CHECK(r.code == 2);
+  CHECK(contains(r.err, conf + ":2: execution.buffer-timeout: \"soon\" is no valid value"));
+  CHECK(run({"run", "--config", dir.path("missing.yaml"), "word_count"}).code == 3);
+  CHECK(run({"run", "--config", "/tmp", "word_count"}).code == 3);
+}
+
+TEST_CASE("input that is missing fails the job and names the file") {
+  const auto r = run({"run", "-q", "word_count", "--input", "/nonexistent/book.txt"});
+  CHECK(r.code == 1);
+  CHECK(contains(r.err, "/nonexistent/book.txt"));
+  CHECK(r.out.empty());
+}
+
+TEST_CASE("empty input is no error") {
+  const scratch dir;
+  const auto r = run({"run", "-q", "word_count", "--input", dir.file("empty", "")});
+  CHECK(r.code == 0);
+  CHECK(r.out.empty());
+}
+
+TEST_CASE("job libraries that cannot run are refused with the reason") {
+  CHECK(run({"run", library("test_no_job")}).code == 3);
+  CHECK(contains(run({"run", library("test_wrong_version")}).err, "was built for dataflow 99.1.0"));
+  CHECK(contains(run({"run", DATAFLOW_SOURCE_DIR "/README.md"}).err, "is no job library"));
+  const auto several = run({"run", library("test_jobs")});
+  CHECK(several.code == 3);
+  CHECK(contains(several.err, "name one of asks, never_ends, requires_input, throws, throws_strangely"));
+  const auto thrown = run({"run", library("test_jobs"), "-c", "throws"});
+  CHECK(thrown.code == 3);
+  CHECK(contains(thrown.err, "job throws failed while it built its graph: std::runtime_error: no graph today"));
+  CHECK(contains(run({"run", library("test_jobs"), "-c", "throws_strangely"}).err, "not a std::exception"));
+  const auto missing = run({"run", library("test_jobs"), "-c", "requires_input"});
+  CHECK(missing.code == 2);
+  CHECK(contains(missing.err, "job requires_input: the job needs the parameter --input"));
+  CHECK(run({"run", library("test_jobs"), "-c", "asks"}).code == 3); // a job without a sink
+}
+
+TEST_CASE("info shows the plan as text, JSON and Graphviz, without running anything") {
+  const auto text = run({"info", "word_count", "-p", "2", "--input", "/nonexistent"});
+  CHECK(text.code == 0);
+  CHECK(contains(text.out, "Split"));
+  const auto json = run({"info", "--json", "word_count"});
+  CHECK(nlohmann::json::parse(json.out).contains("nodes"));
+  const auto dot = run({"info", "--format", "dot", "word_count"});
+  CHECK(dot.out.starts_with("digraph"));
+}
+
+TEST_CASE("examples, options, help and version") {
+  const auto examples = run({"examples"});
+  CHECK(examples.code == 0);
+  CHECK(contains(examples.out, "word_count "));
+  CHECK(contains(run({"options"}).out, "parallelism.default: 1"));
+  CHECK(contains(run({"options", "--yaml"}).out, "parallelism.default: 1\n"));
+  CHECK(run({"--version"}).out.starts_with("dataflow 0."));
+  CHECK(contains(run({"--help"}).out, "run"));
+  CHECK(run({"run", "--help"}).code == 0);
+  CHECK(run({}).code == 0);
+}
+
+TEST_CASE("every example has a description and runs") {
+  std::istringstream lines{run({"examples"}).out};
+  for (std::string line; std::getline(lines, line) && !line.empty();)
+    CHECK_MESSAGE(line.size() > 25, line);
+  CHECK(run({"run", "-q", "running_sum", "--records", "100000", "-p", "2"}).code == 0);
+  const auto loop = run({"run", "-q", "collatz", "--numbers", "1"});
+  CHECK(loop.code == 0);
+  CHECK(loop.out == "1 takes 0 steps\n");
+}
+
+TEST_CASE("Ctrl-C cancels the job, and says so in the exit code") {
+  test::program p{dataflow_command({"run", "running_sum", "--records", "1000000000000"})};
+  REQUIRE(p.wait_for_error("Job has been submitted"));
+  p.signal(SIGINT);
+  const auto r = p.wait();
+  CHECK(r.code == 130);
+  CHECK(contains(r.err, "Cancelling the job; once more aborts."));
+  CHECK(contains(r.err, "was cancelled."));
+}
+
+TEST_CASE("a second Ctrl-C aborts at once, also a job that cannot be cancelled") {
+  test::program p{dataflow_command({"run", library("test_jobs"), "-c", "never_ends"})};
+  REQUIRE(p.wait_for_error("Job has been submitted"));
+  p.signal(SIGINT);
+  REQUIRE(p.wait_for_error("once more aborts"));
+  p.signal(SIGINT);
+  const auto r = p.wait();
+  CHECK(r.code == 130);
+  CHECK(contains(r.err, "aborted"));
+}
+
+TEST_CASE("a line that is longer than the configured limit fails the job and names the file") {
+  const scratch dir;
+  const auto input = dir.file("long", std::string(3000, 'x') + "\n");
+  const auto r = run({"run", "-q", "-Dtaskmanager.record.max-bytes=1kb", "word_count", "--input", input});
+  CHECK(r.code == 1);
+  CHECK(contains(r.err, input));
+  CHECK(run({"run", "-q", "word_count", "--input", input}).code == 0);
+}
+
+TEST_CASE("progress is shown as plain lines when nobody watches on a terminal") {
+  test::program p{dataflow_command(
+      {"run", "running_sum", "--records", "1000000000000", "-Dmetrics.fetcher.update-interval=10 ms"})};
+  REQUIRE(p.wait_for_error("busy "));
+  p.signal(SIGTERM);
+  const auto r = p.wait();
+  CHECK(r.code == 143);
+  CHECK(contains(r.err, "RUNNING | Source: "));
+  CHECK(contains(r.err, "/s, busy "));
+}
+
+TEST_CASE("a detached job goes on in a process of its own") {
+  const scratch dir;
+  const auto r = run({"run", "-d", "-Dio.tmp.dirs=" + dir.path(""), "word_count", "--input", dir.file("a", "x\n")});
+  CHECK(r.code == 0);
+  CHECK(contains(r.out, "Job has been submitted with JobID "));
+  CHECK(contains(r.out, "It runs in process "));
+  CHECK(run({"run", "-d", "no_such_job"}).code == 3);
+}
+
+TEST_CASE("new writes a project, and refuses names and places that do not do") {
+  const scratch dir;
+  const auto r = run({"new", "my_job", dir.path("project")});
+  CHECK(r.code == 0);
+  auto& files = dataflow::system_files();
+  CHECK(contains(files.read_file(dir.path("project/my_job.cpp")), "DATAFLOW_JOB(my_job)"));
+  CHECK(contains(files.read_file(dir.path("project/CMakeLists.txt")), "dataflow_add_job(my_job my_job.cpp)"));
+  CHECK(!contains(files.read_file(dir.path("project/README.md")), "@name@"));
+  CHECK(run({"new", "my_job", dir.path("project")}).code == 2); // not empty
+  CHECK(run({"new", "my-job", dir.path("other")}).code == 2);
+  CHECK(run({"new", "1job", dir.path("other")}).code == 2);
+  CHECK(run({"new", "job", dir.file("a_file", "")}).code == 2);
+}

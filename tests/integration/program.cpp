@@ -1,0 +1,103 @@
+#include <dataflow/util/file_system.hpp>
+
+#include <cerrno>
+#include <csignal>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdexcept>
+#include <sys/wait.h>
+#include <tests/integration/program.hpp>
+#include <unistd.h>
+
+namespace test {
+
+program::program(const std::vector<std::string>& arguments) {
+  int out[2], err[2];
+  if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) throw std::runtime_error{"no pipe"};
+  std::vector<char*> argv;
+  for (const auto& a : arguments)
+    argv.push_back(const_cast<char*>(a.c_str()));
+  argv.push_back(nullptr);
+  pid_ = ::fork();
+  if (pid_ < 0) throw std::runtime_error{"no process"};
+  if (pid_ == 0) {
+    ::dup2(out[1], STDOUT_FILENO);
+    ::dup2(err[1], STDERR_FILENO);
+    ::execv(argv[0], argv.data());
+    ::_exit(127);
+  }
+  ::close(out[1]);
+  ::close(err[1]);
+  out_ = out[0];
+  err_ = err[0];
+}
+
+program::~program() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    (void)wait();
+  }
+}
+
+bool program::read_some() {
+  pollfd both[2] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
+  if (out_ < 0 && err_ < 0) return false;
+  while (::poll(both, 2, -1) < 0 && errno == EINTR) {
+  }
+  char buffer[65536];
+  for (int i = 0; i < 2; ++i) {
+    if (both[i].fd < 0 || both[i].revents == 0) continue;
+    const auto n = ::read(both[i].fd, buffer, sizeof buffer);
+    if (n > 0) {
+      (i == 0 ? result_.out : result_.err).append(buffer, static_cast<std::size_t>(n));
+    } else if (n == 0 || errno != EINTR) {
+      ::close(both[i].fd);
+      (i == 0 ? out_ : err_) = -1;
+    }
+  }
+  return true;
+}
+
+bool program::wait_for_error(const std::string& text) {
+  while (result_.err.find(text) == std::string::npos)
+    if (!read_some()) return false;
+  return true;
+}
+
+void program::signal(int number) { ::kill(pid_, number); }
+
+outcome program::wait() {
+  while (read_some()) {
+  }
+  int status = 0;
+  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  }
+  pid_ = -1;
+  result_.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result_;
+}
+
+std::vector<std::string> dataflow_command(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), DATAFLOW_BINARY_DIR "/dataflow");
+  return arguments;
+}
+
+outcome dataflow(std::vector<std::string> arguments) { return program{dataflow_command(std::move(arguments))}.wait(); }
+
+scratch::scratch() : directory_(::dataflow::system_files().temporary_name("", "dataflow-test-")) {
+  ::dataflow::system_files().create_directories(directory_);
+}
+
+scratch::~scratch() {
+  try {
+    ::dataflow::system_files().remove_all(directory_);
+  } catch (...) { // left behind in the place for temporary files
+  }
+}
+
+std::string scratch::file(const std::string& name, const std::string& content) const {
+  ::dataflow::system_files().write_file(path(name), content);
+  return path(name);
+}
+
+} // namespace test

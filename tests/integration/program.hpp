@@ -1,0 +1,53 @@
+/// Runs programs as a user does: arguments in, output and exit code out.
+#pragma once
+
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+namespace test {
+
+struct outcome {
+  int code = -1; ///< 128 + signal when one ended it
+  std::string out, err;
+};
+
+/// A program under way.
+class program {
+public:
+  explicit program(const std::vector<std::string>& arguments);
+  ~program(); ///< kills it when it still runs
+  program(const program&) = delete;
+
+  /// Reads standard error until `text` has come, or the end. True when it has.
+  bool wait_for_error(const std::string& text);
+  void signal(int number);
+  outcome wait();
+
+private:
+  bool read_some();
+
+  pid_t pid_ = -1;
+  int out_ = -1, err_ = -1;
+  outcome result_;
+};
+
+/// build/<preset>/dataflow with these arguments.
+outcome dataflow(std::vector<std::string> arguments);
+std::vector<std::string> dataflow_command(std::vector<std::string> arguments);
+
+/// A directory of one's own, removed in the end.
+class scratch {
+public:
+  scratch();
+  ~scratch();
+  scratch(const scratch&) = delete;
+  std::string path(const std::string& name) const { return directory_ + "/" + name; }
+  /// Writes a file and returns its path.
+  std::string file(const std::string& name, const std::string& content) const;
+
+private:
+  std::string directory_;
+};
+
+} // namespace test

@@ -1,0 +1,167 @@
+/// Runs one operator in a chain of its own, without tasks: push records, watermarks and the end, look at the outputs.
+#pragma once
+
+#include <dataflow/operators/operator_chain.hpp>
+#include <dataflow/operators/output_tag.hpp>
+#include <dataflow/record/record_type.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/error.hpp>
+#include <dataflow/util/platform.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dataflow::test {
+
+/// A record as an output delivered it.
+template <class T>
+struct delivered {
+  T value;
+  std::optional<std::int64_t> time; ///< milliseconds
+};
+
+class captured_text final : public text_output {
+public:
+  void write(std::string_view text) override { all += text; }
+  std::string all;
+};
+
+class operator_runner final : public chain_host {
+public:
+  struct options {
+    unsigned inputs = 1;
+    record_error_policy policy;
+    batch_limits limits;
+    std::uint32_t subtask = 0, parallelism = 1;
+    std::string name = "op";
+  };
+  explicit operator_runner(operator_factory make) : operator_runner(std::move(make), options{}) {}
+  operator_runner(operator_factory make, options o) : options_(std::move(o)) {
+    world_.out = &out;
+    world_.err = &err;
+    stages_.push_back({options_.name, "uid", std::move(make), options_.policy, 0, 0});
+  }
+
+  /// Keep the records of the main output. Call before the first push.
+  template <class T>
+  std::vector<delivered<T>>& capture() {
+    return capture<T>(0);
+  }
+  template <class T>
+  std::vector<delivered<T>>& capture(const output_tag<T>& tag) {
+    return capture<T>(tag.id());
+  }
+
+  template <class T>
+  void push(std::vector<T> records, unsigned input = 0) {
+    push(batch_of(std::move(records)), input);
+  }
+  /// With timestamps in milliseconds.
+  template <class T>
+  void push_timed(const std::vector<std::pair<T, std::int64_t>>& records, unsigned input = 0) {
+    std::vector<T> values;
+    for (auto& [v, t] : records)
+      values.push_back(v);
+    auto b = batch_of(std::move(values));
+    for (auto& [v, t] : records)
+      b->timestamps.push_back(timestamp{std::chrono::milliseconds{t}});
+    push(std::move(b), input);
+  }
+  void push(batch_ptr b, unsigned input = 0) { push(element::of(std::move(b)), input); }
+  void push(element e, unsigned input = 0) {
+    start();
+    chain_->feed(input, std::move(e));
+    run();
+  }
+  void watermark(std::int64_t t) { push(element::watermark(timestamp{std::chrono::milliseconds{t}})); }
+  void end() {
+    for (unsigned i = 0; i < options_.inputs; ++i)
+      push(element::control(element_kind::end), i);
+  }
+  void close() {
+    start();
+    chain_->close();
+  }
+  template <class T>
+  batch_ptr batch_of(std::vector<T> records) {
+    auto b = pool(record_type_of<T>())->get();
+    for (auto& r : records)
+      b.template as<T>().records.push_back(std::move(r));
+    return b;
+  }
+
+  captured_text out, err;
+  std::map<std::string, accumulator, std::less<>> counters, accumulators;
+  std::vector<std::string> results; ///< of collect
+  std::atomic<bool> pause{false};
+  unsigned runs = 0; ///< how often the chain had to be run until it was drained
+
+private:
+  template <class T>
+  class capture_operator final : public stream_operator {
+  public:
+    explicit capture_operator(std::vector<delivered<T>>& into) : into_(into) {}
+    void process(unsigned, batch_slice& s) override {
+      auto& b = s.data.as<T>();
+      if (b.has_timestamps() && b.timestamps.size() != b.size()) throw error{errc::internal, "a broken batch"};
+      for (; s.cursor < s.limit; ++s.cursor)
+        into_.push_back({b.records[s.cursor], b.has_timestamps()
+                                                  ? std::optional{b.timestamps[s.cursor].time_since_epoch().count()}
+                                                  : std::nullopt});
+    }
+
+  private:
+    std::vector<delivered<T>>& into_;
+  };
+  template <class T>
+  std::vector<delivered<T>>& capture(std::uint64_t side) {
+    auto kept = std::make_shared<std::vector<delivered<T>>>();
+    kept_.push_back(kept);
+    stages_.push_back(
+        {"capture", "capture", [kept] { return std::make_unique<capture_operator<T>>(*kept); }, {}, 0, side});
+    return *kept;
+  }
+  void start() {
+    if (chain_) return;
+    subtask_info info{"job", std::string(32, '0'), "task", options_.subtask, options_.parallelism, 128, 0};
+    chain_ = std::make_unique<operator_chain>(info, stages_, std::vector<chain_output>{}, options_.limits,
+                                              options_.inputs, pause, *this);
+    chain_->open();
+  }
+  void run() {
+    do
+      ++runs;
+    while (chain_->run(steady_time::max()) == chain_state::yielded);
+  }
+  const dataflow::clock& clock() const noexcept override { return system_clock(); }
+  dataflow::platform& platform() noexcept override { return world_; }
+  batch_pool::handle pool(const record_type& type) override {
+    auto& p = pools_[&type];
+    if (!p) p = batch_pool::make(type);
+    return p;
+  }
+  accumulator& accumulator_of(std::string_view name) override { return accumulators[std::string{name}]; }
+  accumulator& counter(std::size_t, std::string_view name) override { return counters[std::string{name}]; }
+  void report_result(std::uint64_t, std::string bytes) override { results.push_back(std::move(bytes)); }
+
+  options options_;
+  dataflow::platform world_;
+  std::map<const record_type*, batch_pool::handle> pools_;
+  std::vector<std::shared_ptr<void>> kept_;
+  std::vector<stage_config> stages_;
+  std::unique_ptr<operator_chain> chain_;
+};
+
+template <class T>
+std::vector<T> values_of(const std::vector<delivered<T>>& all) {
+  std::vector<T> values;
+  for (auto& d : all)
+    values.push_back(d.value);
+  return values;
+}
+
+} // namespace dataflow::test

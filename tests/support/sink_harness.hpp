@@ -1,0 +1,100 @@
+/// Runs one operator without a chain: for sinks. Slices are given by hand; what goes to side outputs is kept.
+#pragma once
+
+#include <dataflow/operators/operator.hpp>
+#include <dataflow/record/record_type.hpp>
+
+#include <memory>
+#include <tests/support/test_platform.hpp>
+#include <vector>
+
+namespace dataflow::test {
+
+template <class T>
+class sink_harness final : public operator_context {
+public:
+  sink_harness(const operator_factory& make, dataflow::platform& world, std::uint32_t subtask = 0,
+               std::uint32_t parallelism = 1, record_error_policy policy = {}, std::uint32_t attempt = 0)
+      : operator_context(pause), info_(world, subtask, parallelism), policy_(policy), attempt_(attempt),
+        operator_(make()) {
+    operator_->open(*this);
+  }
+  ~sink_harness() override { operator_->close(); }
+
+  /// One batch, processed to its end.
+  void push(std::vector<T> records, std::vector<timestamp> times = {}) {
+    auto slice = slice_of(std::move(records), std::move(times));
+    while (slice.data && slice.cursor < slice.limit)
+      operator_->process(0, slice);
+  }
+  /// One batch, one call. Returns how many records were processed.
+  std::size_t push_once(std::vector<T> records) {
+    auto slice = slice_of(std::move(records), {});
+    operator_->process(0, slice);
+    return slice.cursor;
+  }
+  void finish() { operator_->finish(); }
+
+  std::atomic<bool> pause{false};
+  std::vector<T> diverted;
+  std::uint64_t diverted_to = 0;
+  test_runtime_context& info() noexcept { return info_; }
+
+  const std::string& job_name() const noexcept override { return info_.job_name(); }
+  const std::string& job_id() const noexcept override { return info_.job_id(); }
+  const std::string& operator_name() const noexcept override { return info_.operator_name(); }
+  const std::string& operator_uid() const noexcept override { return info_.operator_uid(); }
+  const std::string& task_name() const noexcept override { return info_.task_name(); }
+  std::uint32_t subtask_index() const noexcept override { return info_.subtask_index(); }
+  std::uint32_t parallelism() const noexcept override { return info_.parallelism(); }
+  std::uint32_t max_parallelism() const noexcept override { return info_.max_parallelism(); }
+  std::uint32_t attempt() const noexcept override { return attempt_; }
+  accumulator& accumulator_of(std::string_view name) override { return info_.accumulator_of(name); }
+  accumulator& counter(std::string_view name) override { return info_.counter(name); }
+  const dataflow::clock& clock() const noexcept override { return info_.clock(); }
+  dataflow::platform& platform() noexcept override { return info_.platform(); }
+  operator_output& output() override { return nowhere_; }
+  operator_output& side_output(std::uint64_t tag) override {
+    diverted_to = tag;
+    return side_;
+  }
+  batch_pool::handle pool(const record_type& type) override { return batch_pool::make(type); }
+  const batch_limits& limits() const noexcept override { return limits_; }
+  const record_error_policy& on_record_error() const noexcept override { return policy_; }
+  void report_result(std::uint64_t, std::string) override {}
+
+private:
+  struct nowhere final : operator_output {
+    void emit(batch_ptr) override {}
+    void emit_control(element) override {}
+  };
+  struct keeper final : operator_output {
+    explicit keeper(std::vector<T>& into) : into(into) {}
+    void emit(batch_ptr b) override {
+      for (auto& record : b.as<T>().records)
+        into.push_back(record);
+    }
+    void emit_control(element) override {}
+    std::vector<T>& into;
+  };
+
+  batch_slice slice_of(std::vector<T> records, std::vector<timestamp> times) {
+    batch_ptr b = batch_pool::make(record_type_of<T>())->get();
+    for (auto& record : records)
+      b.as<T>().records.push_back(std::move(record));
+    for (auto t : times)
+      b->timestamps.push_back(t);
+    const auto size = b->size();
+    return {std::move(b), 0, size};
+  }
+
+  test_runtime_context info_;
+  batch_limits limits_;
+  record_error_policy policy_;
+  std::uint32_t attempt_;
+  nowhere nowhere_;
+  keeper side_{diverted};
+  std::unique_ptr<stream_operator> operator_;
+};
+
+} // namespace dataflow::test

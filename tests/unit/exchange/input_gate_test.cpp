@@ -1,0 +1,94 @@
+// What a gate makes of the control elements of its channels.
+#include <dataflow/exchange/input_gate.hpp>
+#include <dataflow/util/error.hpp>
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace dataflow;
+
+namespace {
+
+timestamp at(std::int64_t ms) { return timestamp{std::chrono::milliseconds{ms}}; }
+
+/// A gate whose channels number their elements by themselves.
+struct fed_gate {
+  input_gate gate;
+  std::map<std::uint32_t, std::uint64_t> sent;
+
+  /// What comes out after one element: "watermark 5", "idle", "end of 1" ...
+  std::string feed(std::uint32_t channel, element e) {
+    gate.receive(channel, sent[channel]++, 0, std::move(e));
+    std::string out;
+    while (auto a = gate.next()) {
+      if (!out.empty()) out += ", ";
+      switch (a->what.kind) {
+      case element_kind::watermark:
+        out += a->what.time() == max_timestamp ? "watermark max" : "watermark " + std::to_string(a->what.value);
+        break;
+      case element_kind::idle:
+        out += "idle";
+        break;
+      case element_kind::active:
+        out += "active";
+        break;
+      case element_kind::end:
+        out += "end of " + std::to_string(a->input);
+        break;
+      default:
+        out += "?";
+      }
+    }
+    return out;
+  }
+  std::string watermark(std::uint32_t channel, std::int64_t ms) { return feed(channel, element::watermark(at(ms))); }
+  std::string control(std::uint32_t channel, element_kind kind) { return feed(channel, element::control(kind)); }
+};
+
+} // namespace
+
+TEST_CASE("one input: the minimum of its channels, and the feedback channel does not count") {
+  fed_gate g{input_gate{{{0, false, "a"}, {0, true, "loop"}, {0, false, "b"}}}, {}};
+  CHECK(g.watermark(0, 10) == "");
+  CHECK(g.watermark(1, 1) == "");
+  CHECK(g.watermark(2, 7) == "watermark 7");
+  CHECK(g.control(2, element_kind::idle) == "watermark 10");
+  CHECK(g.control(0, element_kind::idle) == "idle");
+  CHECK(g.control(0, element_kind::active) == "active");
+}
+
+TEST_CASE("two inputs: an operator never sees a watermark that only one of them has reached") {
+  fed_gate g{input_gate{{{0, false, "a"}, {0, false, "b"}, {1, false, "c"}}, 2}, {}};
+  CHECK(g.watermark(0, 10) == "");
+  CHECK(g.watermark(1, 20) == "");
+  CHECK(g.watermark(2, 5) == "watermark 5");
+  CHECK(g.watermark(2, 30) == "watermark 10");
+  CHECK(g.control(2, element_kind::idle) == "");
+  CHECK(g.watermark(0, 15) == "watermark 15");
+  CHECK(g.control(0, element_kind::idle) == "watermark 20");
+  CHECK(g.control(1, element_kind::idle) == "idle");
+}
+
+TEST_CASE("an ended channel holds nobody back, and ends are counted per input") {
+  fed_gate g{input_gate{{{0, false, "a"}, {0, false, "b"}, {1, false, "c"}}, 2}, {}};
+  CHECK(g.watermark(0, 10) == "");
+  CHECK(g.watermark(2, 50) == "");
+  CHECK(g.control(1, element_kind::end) == "watermark 10");
+  CHECK(g.control(0, element_kind::end) == "watermark 50, end of 0");
+  CHECK(g.control(2, element_kind::end) == "watermark max, end of 1");
+  CHECK(g.gate.all_ended());
+}
+
+TEST_CASE("an idle channel that ends brings the last watermark") {
+  fed_gate g{input_gate{{{0, false, "a"}}}, {}};
+  CHECK(g.control(0, element_kind::idle) == "idle");
+  CHECK(g.control(0, element_kind::end) == "active, watermark max, end of 0");
+}
+
+TEST_CASE("a lost element names the channel") {
+  input_gate gate{{{0, false, "map (1/2) -> sink (1/1)"}}};
+  gate.receive(0, 0, 0, element::watermark(at(1)));
+  CHECK_THROWS_WITH_AS(gate.receive(0, 2, 0, element::watermark(at(2))), doctest::Contains("map (1/2) -> sink (1/1)"),
+                       error);
+}

@@ -1,0 +1,29 @@
+// Prints the figures that docs/benchmarks.md records.
+#include <CLI/CLI.hpp>
+#include <fmt/core.h>
+
+#include "measure.hpp"
+
+int main(int argc, char** argv) {
+  CLI::App app{"Measures the engine beside hand-written loops, in turn, in one run"};
+  bench::options o;
+  std::string json;
+  app.add_option("--json", json, "also write the figures to this file");
+  app.add_option("--pairs", o.pairs, "interleaved pairs per figure")->capture_default_str()->check(CLI::Range(1, 1000));
+  app.add_option("--scale", o.scale, "of the number of records")
+      ->capture_default_str()
+      ->check(CLI::Range(0.001, 100.0));
+  app.add_option("--only", o.only, "part of the name of the figures to run: W1, W2, W3, latency, overheads");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    std::vector<bench::figure> all;
+    for (auto part : {bench::throughput, bench::latency, bench::overheads})
+      for (auto& f : part(o))
+        all.push_back(std::move(f));
+    if (!json.empty()) bench::write_json(json, all);
+    return 0;
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "{}\n", e.what());
+    return 1;
+  }
+}

@@ -1,0 +1,102 @@
+#include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/dataflow.hpp>
+
+#include <atomic>
+
+#include "measure.hpp"
+#include "workloads.hpp"
+
+namespace bench {
+
+using namespace dataflow;
+
+namespace {
+
+/// Adds up f(record): a sink that really consumes.
+template <class F>
+struct checksum {
+  std::atomic<std::uint64_t>* into;
+  F f;
+  std::uint64_t sum = 0;
+  void operator()(const auto& record) { sum += f(record); }
+  void close() { *into += std::exchange(sum, 0); }
+};
+
+template <class Build>
+std::uint64_t run(const std::shared_ptr<executor>& cluster, std::uint32_t parallelism, Build build) {
+  environment_options o;
+  o.runner = cluster;
+  environment env{o};
+  env.set_parallelism(parallelism);
+  std::atomic<std::uint64_t> sum{0};
+  build(env, sum);
+  env.execute();
+  return sum;
+}
+
+std::uint64_t w1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
+  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+    auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
+    auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.auction * 31 + b.price); };
+    env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
+        .map([](const bid& b) { return convert(b); })
+        .filter([](const bid& b) { return keep(b); })
+        .sink_to(checksum<decltype(value)>{&sum, value});
+  });
+}
+
+std::uint64_t w2(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, std::int64_t keys) {
+  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+    auto make = [keys](std::uint64_t x, std::int64_t i) { return make_bid(x, i, keys); };
+    auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
+    env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
+        .key_by(&bid::auction)
+        .sum(&bid::price)
+        .sink_to(checksum<decltype(value)>{&sum, value});
+  });
+}
+
+std::uint64_t w3(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
+                 const std::shared_ptr<const std::vector<std::string>>& words) {
+  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+    auto make = [words](std::uint64_t x, std::int64_t) {
+      return word_count{(*words)[((x & 0xffffffff) * words->size()) >> 32], 1};
+    };
+    auto value = [](const word_count& w) { return static_cast<std::uint64_t>(w.count); };
+    env.from(counted_source<word_count, decltype(make)>{records / p, make}, "words")
+        .key_by(&word_count::word)
+        .sum(&word_count::count)
+        .sink_to(checksum<decltype(value)>{&sum, value});
+  });
+}
+
+} // namespace
+
+std::vector<figure> throughput(const options& o) {
+  auto cluster = std::make_shared<actors::embedded_cluster>();
+  auto words = std::make_shared<const std::vector<std::string>>(make_words());
+  std::vector<figure> figures;
+  auto records = [&](double n) { return static_cast<std::uint64_t>(n * o.scale) / 2 * 2; };
+  auto one = [&](const std::string& name, std::uint32_t p, std::uint64_t n, auto hand, auto engine) {
+    if (name.find(o.only) == std::string::npos) return;
+    // At parallelism 1 the engine sees the loop's records and must come to the loop's checksum.
+    figures.push_back(measure_pairs(o, name, p, n, p == 1, hand, engine));
+    print(figures.back());
+  };
+  for (std::uint32_t p : {1u, 2u}) {
+    const auto n1 = records(80e6), n2 = records(40e6), n3 = records(30e6), n4 = records(16e6);
+    one(
+        "W1 map and filter", p, n1, [&] { return hand_w1(n1); }, [&] { return w1(cluster, p, n1); });
+    one(
+        "W2 keyed sum, 10,000 keys", p, n2, [&] { return hand_w2(n2, 10'000); },
+        [&] { return w2(cluster, p, n2, 10'000); });
+    one(
+        "W2 keyed sum, 1,000,000 keys", p, n3, [&] { return hand_w2(n3, 1'000'000); },
+        [&] { return w2(cluster, p, n3, 1'000'000); });
+    one(
+        "W3 word count", p, n4, [&] { return hand_w3(n4, *words); }, [&] { return w3(cluster, p, n4, words); });
+  }
+  return figures;
+}
+
+} // namespace bench
