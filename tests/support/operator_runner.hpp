@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tests/support/test_platform.hpp>
 #include <vector>
 
 namespace dataflow::test {
@@ -41,6 +42,7 @@ public:
   };
   explicit operator_runner(operator_factory make) : operator_runner(std::move(make), options{}) {}
   operator_runner(operator_factory make, options o) : options_(std::move(o)) {
+    world_.clock = &clock_;
     world_.out = &out;
     world_.err = &err;
     stages_.push_back({options_.name, "uid", std::move(make), options_.policy, 0, 0});
@@ -77,6 +79,19 @@ public:
     chain_->feed(input, std::move(e));
     run();
   }
+  /// Wall time in milliseconds; whatever is due runs. Time stands still otherwise.
+  void set_time(std::int64_t wall) {
+    start();
+    clock_.advance_to(std::chrono::milliseconds{wall});
+    run();
+  }
+  /// The operator goes on in a new instance, from a snapshot of what it has declared.
+  void restart() {
+    start();
+    stages_[0].restored = std::make_shared<operator_snapshot>(chain_->snapshot(0));
+    chain_.reset();
+    start();
+  }
   void watermark(std::int64_t t) { push(element::watermark(timestamp{std::chrono::milliseconds{t}})); }
   void end() {
     for (unsigned i = 0; i < options_.inputs; ++i)
@@ -98,16 +113,24 @@ public:
   std::map<std::string, accumulator, std::less<>> counters, accumulators;
   std::vector<std::string> results; ///< of collect
   std::atomic<bool> pause{false};
+  /// Control elements that came out, and how many records all captures together had got before each.
+  struct control {
+    element_kind kind;
+    std::int64_t value;
+    std::size_t records_before;
+  };
+  std::vector<control> controls;
   unsigned runs = 0; ///< how often the chain had to be run until it was drained
 
 private:
   template <class T>
   class capture_operator final : public stream_operator {
   public:
-    explicit capture_operator(std::vector<delivered<T>>& into) : into_(into) {}
+    capture_operator(std::vector<delivered<T>>& into, std::size_t& captured) : into_(into), captured_(captured) {}
     void process(unsigned, batch_slice& s) override {
       auto& b = s.data.as<T>();
       if (b.has_timestamps() && b.timestamps.size() != b.size()) throw error{errc::internal, "a broken batch"};
+      captured_ += s.limit - s.cursor;
       for (; s.cursor < s.limit; ++s.cursor)
         into_.push_back({b.records[s.cursor], b.has_timestamps()
                                                   ? std::optional{b.timestamps[s.cursor].time_since_epoch().count()}
@@ -116,13 +139,18 @@ private:
 
   private:
     std::vector<delivered<T>>& into_;
+    std::size_t& captured_;
   };
   template <class T>
   std::vector<delivered<T>>& capture(std::uint64_t side) {
     auto kept = std::make_shared<std::vector<delivered<T>>>();
     kept_.push_back(kept);
-    stages_.push_back(
-        {"capture", "capture", [kept] { return std::make_unique<capture_operator<T>>(*kept); }, {}, 0, side});
+    stages_.push_back({"capture",
+                       "capture",
+                       [kept, this] { return std::make_unique<capture_operator<T>>(*kept, captured_); },
+                       {},
+                       0,
+                       side});
     return *kept;
   }
   void start() {
@@ -137,7 +165,10 @@ private:
       ++runs;
     while (chain_->run(steady_time::max()) == chain_state::yielded);
   }
-  const dataflow::clock& clock() const noexcept override { return system_clock(); }
+  const dataflow::clock& clock() const noexcept override { return clock_; }
+  void control_at_end(std::size_t stage, const element& e) override {
+    if (stage <= 1) controls.push_back({e.kind, e.value, captured_});
+  }
   dataflow::platform& platform() noexcept override { return world_; }
   batch_pool::handle pool(const record_type& type) override {
     auto& p = pools_[&type];
@@ -149,6 +180,8 @@ private:
   void report_result(std::uint64_t, std::string bytes) override { results.push_back(std::move(bytes)); }
 
   options options_;
+  manual_clock clock_;
+  std::size_t captured_ = 0;
   dataflow::platform world_;
   std::map<const record_type*, batch_pool::handle> pools_;
   std::vector<std::shared_ptr<void>> kept_;

@@ -3,6 +3,7 @@
 
 #include <dataflow/operators/operator.hpp>
 #include <dataflow/record/record_type.hpp>
+#include <dataflow/state/declared_state.hpp>
 
 #include <memory>
 #include <tests/support/test_platform.hpp>
@@ -61,6 +62,8 @@ public:
   batch_pool::handle pool(const record_type& type) override { return batch_pool::make(type); }
   const batch_limits& limits() const noexcept override { return limits_; }
   const record_error_policy& on_record_error() const noexcept override { return policy_; }
+  state_registry& states() override { return states_; }
+  void wake_at(std::chrono::milliseconds) override {}
   void report_result(std::uint64_t, std::string) override {}
 
 private:
@@ -89,6 +92,7 @@ private:
   }
 
   test_runtime_context info_;
+  state_registry states_{{0, 127}, 128};
   batch_limits limits_;
   record_error_policy policy_;
   std::uint32_t attempt_;

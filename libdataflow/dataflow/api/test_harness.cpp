@@ -45,7 +45,8 @@ const std::string job_name = "test", operator_name = "function under test", oper
 } // namespace
 
 struct operator_harness::impl final : operator_context {
-  explicit impl(const test_harness_options& o) : operator_context(pause), options(o) {
+  explicit impl(const test_harness_options& o)
+      : operator_context(pause), options(o), registry(range_of(o.subtask, o.parallelism, 128), 128, o.restored) {
     world.clock = &time;
     world.files = &files;
     world.sockets = &sockets;
@@ -76,9 +77,14 @@ struct operator_harness::impl final : operator_context {
   }
   const batch_limits& limits() const noexcept override { return batch; }
   const record_error_policy& on_record_error() const noexcept override { return options.on_record_error; }
+  state_registry& states() override { return registry; }
+  void wake_at(std::chrono::milliseconds wall) override { wake = std::min(wake, wall); }
   void report_result(std::uint64_t, std::string) override {}
 
+  static constexpr auto never = std::chrono::milliseconds::max();
   const test_harness_options options;
+  state_registry registry;
+  std::chrono::milliseconds wake = never; // when the operator asked to be called
   std::atomic<bool> pause{false};
   dataflow::platform world;
   standing_clock time;
@@ -150,7 +156,16 @@ std::int64_t operator_harness::counter(std::string_view name) const {
   return i == impl_->counters.end() ? 0 : i->second.value();
 }
 
-void operator_harness::set_time(std::chrono::milliseconds wall) { impl_->time.time = wall; }
+void operator_harness::set_time(std::chrono::milliseconds wall) {
+  impl_->time.time = wall;
+  while (impl_->op && impl_->wake <= wall) {
+    const auto asked = std::exchange(impl_->wake, impl::never);
+    if (impl_->op->advance_processing_time(wall) != progress::done) impl_->wake = std::min(impl_->wake, asked);
+  }
+}
+std::shared_ptr<const operator_snapshot> operator_harness::snapshot() const {
+  return std::make_shared<operator_snapshot>(impl_->registry.snapshot());
+}
 memory_file_system& operator_harness::files() { return impl_->files; }
 const std::string& operator_harness::printed() const noexcept { return impl_->out.all; }
 

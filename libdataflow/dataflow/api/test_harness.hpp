@@ -21,6 +21,7 @@
 #include <dataflow/operators/map.hpp>
 #include <dataflow/operators/output_tag.hpp>
 #include <dataflow/operators/process.hpp>
+#include <dataflow/state/declared_state.hpp>
 
 #include <chrono>
 #include <map>
@@ -36,6 +37,7 @@ class memory_file_system;
 struct test_harness_options {
   std::uint32_t subtask = 0, parallelism = 1, attempt = 0;
   record_error_policy on_record_error;
+  std::shared_ptr<const operator_snapshot> restored = {}; ///< what another harness's snapshot() gave
 };
 
 namespace detail {
@@ -56,6 +58,7 @@ public:
   std::int64_t accumulator(std::string_view name) const;
   std::int64_t counter(std::string_view name) const;
   void set_time(std::chrono::milliseconds wall);
+  std::shared_ptr<const operator_snapshot> snapshot() const;
   memory_file_system& files();
   const std::string& printed() const noexcept;
 
@@ -172,7 +175,9 @@ public:
   std::int64_t accumulator(std::string_view name) const { return operator_.accumulator(name); }
   /// A counter of the operator's metrics, such as "numRecordsSkipped".
   std::int64_t counter(std::string_view name) const { return operator_.counter(name); }
-  /// Wall time, since 1970 UTC.
+  /// What the function remembers, to start another harness from (test_harness_options::restored).
+  std::shared_ptr<const operator_snapshot> snapshot() const { return operator_.snapshot(); }
+  /// Wall time, since 1970 UTC; timers that are due fire.
   void set_time(std::chrono::milliseconds wall) { operator_.set_time(wall); }
   memory_file_system& files() { return operator_.files(); }
   const std::string& printed() const noexcept { return operator_.printed(); }

@@ -15,4 +15,8 @@ progress stream_operator::advance_watermark(timestamp t) {
   return progress::done;
 }
 
+void stream_operator::change_status(bool idle) {
+  context_->output().emit_control(element::control(idle ? element_kind::idle : element_kind::active));
+}
+
 } // namespace dataflow

@@ -12,6 +12,7 @@
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/operators/runtime_context.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -20,6 +21,7 @@ namespace dataflow {
 class byte_writer;
 class clock;
 class error;
+class state_registry;
 
 /// Part of a batch: the records [cursor, limit) are to be processed now.
 struct batch_slice {
@@ -63,6 +65,11 @@ public:
   virtual const record_error_policy& on_record_error() const noexcept = 0;
   /// Somebody wants the task to stop between records (cancel, a checkpoint). Cheap: a relaxed load.
   bool pause_requested() const noexcept { return pause_.load(std::memory_order_relaxed); }
+  /// Where the operator declares, in open(), what it remembers.
+  virtual state_registry& states() = 0;
+  /// Asks for a call of advance_processing_time() as soon as wall time has reached `wall`. Of several times the
+  /// earliest counts; the request is gone with the call, and operators that wait for more ask again.
+  virtual void wake_at(std::chrono::milliseconds wall) = 0;
   /// Sends a part of a bounded job's result to the client (see collect()); `bytes` is one encoded batch.
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
 
@@ -83,6 +90,11 @@ public:
   virtual void process(unsigned input, batch_slice& slice) = 0;
   /// The combined watermark of all inputs has advanced. The default forwards it.
   virtual progress advance_watermark(timestamp t);
+  /// Wall time has reached the time that was asked for with operator_context::wake_at(). Called again when it yields.
+  /// Not called any more once the end has passed.
+  virtual progress advance_processing_time(std::chrono::milliseconds /*now*/) { return progress::done; }
+  /// All inputs have become idle, or one is active again. The default forwards it.
+  virtual void change_status(bool idle);
   /// Input `input` has ended (of two-input operators; the last one is followed by finish()).
   virtual void end_input(unsigned /*input*/) {}
   /// All inputs have ended: emit what is left. The chain sends the end on afterwards.

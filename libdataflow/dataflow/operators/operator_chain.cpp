@@ -61,7 +61,9 @@ dataflow::platform& chain_host::platform() noexcept { return system_platform(); 
 class operator_chain::stage final : public operator_context, public operator_output {
 public:
   stage(operator_chain& chain, std::size_t index, stage_config config)
-      : operator_context(chain.pause_), chain_(chain), index(index), config(std::move(config)) {
+      : operator_context(chain.pause_), chain_(chain), index(index), config(std::move(config)),
+        registry(range_of(chain.info_.subtask, chain.info_.parallelism, chain.info_.max_parallelism),
+                 chain.info_.max_parallelism, this->config.restored) {
     main.chain = &chain;
     main.producer = this;
   }
@@ -105,6 +107,12 @@ public:
     chain_.host_.report_result(collector, std::move(bytes));
   }
 
+  state_registry& states() override { return registry; }
+  void wake_at(std::chrono::milliseconds wall) override {
+    wake = std::min(wake, wall);
+    chain_.next_wake_ = std::min(chain_.next_wake_, wall);
+  }
+
   operator_metrics* metrics() noexcept { return index < chain_.metrics_.size() ? chain_.metrics_[index] : nullptr; }
   /// More or fewer records per call, so that a call takes about slice_time at most.
   void adapt(std::size_t records, steady_time took) noexcept {
@@ -120,6 +128,8 @@ public:
   operator_chain& chain_;
   const std::size_t index;
   stage_config config;
+  state_registry registry;
+  std::chrono::milliseconds wake = never; // when the operator asked to be called
   std::unique_ptr<stream_operator> op;
   element_queue queue;
   consumers main;
@@ -224,21 +234,55 @@ bool operator_chain::gates_writable() const noexcept {
   return true;
 }
 
+std::optional<std::chrono::milliseconds> operator_chain::next_wake() const noexcept {
+  if (next_wake_ == never || finished_) return {};
+  return next_wake_;
+}
+
+operator_snapshot operator_chain::snapshot(std::size_t stage) const { return stages_[stage]->registry.snapshot(); }
+
+/// The deepest stage that has something to do, so that what lies between two stages stays small.
+operator_chain::stage* operator_chain::next_stage(std::chrono::milliseconds now) noexcept {
+  for (auto i = stages_.size(); i-- > 0;)
+    if (!stages_[i]->queue.empty() || stages_[i]->wake <= now) return stages_[i].get();
+  return nullptr;
+}
+
 chain_state operator_chain::run(steady_time deadline) {
   for (;;) {
     if (!gates_writable()) return chain_state::blocked;
-    if (pending_ == 0) return chain_state::drained;
-    auto i = stages_.size();
-    while (stages_[--i]->queue.empty()) {
+    // Most operators ask for no wall time: then nobody looks at the clock for it.
+    const auto now = next_wake_ == never || finished_ ? std::chrono::milliseconds::min() : host_.clock().wall();
+    const bool due = next_wake_ <= now;
+    if (pending_ == 0 && !due) return chain_state::drained;
+    auto* s = next_stage(now);
+    if (!s) { // the stage that asked for the time has ended meanwhile
+      refresh_next_wake();
+      continue;
     }
     try {
-      run_stage(*stages_[i]);
+      if (s->wake <= now)
+        wake_stage(*s, now);
+      else
+        run_stage(*s);
     } catch (...) {
-      throw located(i);
+      throw located(s->index);
     }
     if (pause_.load(std::memory_order_relaxed) || host_.clock().now() >= deadline)
       return pending_ == 0 && gates_writable() ? chain_state::drained : chain_state::yielded;
   }
+}
+
+void operator_chain::wake_stage(stage& s, std::chrono::milliseconds now) {
+  const auto asked = std::exchange(s.wake, never);
+  if (s.op->advance_processing_time(now) != progress::done) s.wake = std::min(s.wake, asked);
+  refresh_next_wake();
+}
+
+void operator_chain::refresh_next_wake() noexcept {
+  next_wake_ = never;
+  for (auto& s : stages_)
+    next_wake_ = std::min(next_wake_, s->wake);
 }
 
 void operator_chain::run_stage(stage& s) {
@@ -270,6 +314,12 @@ void operator_chain::run_stage(stage& s) {
   case element_kind::watermark:
     if (s.op->advance_watermark(front.what.time()) == progress::done) pop();
     return;
+  case element_kind::idle:
+  case element_kind::active: {
+    const bool idle = front.what.kind == element_kind::idle;
+    pop();
+    return s.op->change_status(idle);
+  }
   case element_kind::end: {
     if (s.ended_inputs < (s.index == 0 ? inputs_ : 1)) { // count an end once, also when finish() yields
       if (s.index == 0 && inputs_ > 1) s.op->end_input(front.input);
@@ -278,6 +328,7 @@ void operator_chain::run_stage(stage& s) {
     }
     if (s.op->finish() != progress::done) return;
     pop();
+    s.wake = never;
     s.emit_control(element::control(element_kind::end));
     // The tree is drained deepest first: when nothing is left, the end has reached every leaf.
     if (pending_ == 0) finished_ = true;

@@ -11,10 +11,12 @@
 #include <dataflow/exchange/output_gate.hpp>
 #include <dataflow/metrics/task_metrics.hpp>
 #include <dataflow/operators/operator.hpp>
+#include <dataflow/state/declared_state.hpp>
 #include <dataflow/util/clock.hpp>
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,8 @@ struct stage_config {
   record_error_policy on_record_error;
   std::size_t parent = 0; ///< stage that it reads; of stage 0: ignored
   std::uint64_t side = 0; ///< tag's id when it reads a side output of its parent, else 0
+  /// What the operator's state starts from; null: from nothing.
+  std::shared_ptr<const operator_snapshot> restored = {};
 };
 
 /// An output gate and the stage (and side output, or 0) that feeds it.
@@ -77,6 +81,10 @@ public:
   /// Queues what the source has polled (batches), or its control elements, as the first stage's output.
   void feed_source(element e);
   bool has_pending() const noexcept { return pending_ > 0; }
+  /// The wall time at which run() has something to do even without input.
+  std::optional<std::chrono::milliseconds> next_wake() const noexcept;
+  /// What the operator of a stage remembers now. REQUIRES: opened; not while run() is on the stack.
+  operator_snapshot snapshot(std::size_t stage) const;
   /// The end has passed through all stages.
   bool finished() const noexcept { return finished_; }
   chain_state run(steady_time deadline);
@@ -96,6 +104,9 @@ private:
   struct consumers;
   class null_output;
   void run_stage(stage& s);
+  void wake_stage(stage& s, std::chrono::milliseconds now);
+  void refresh_next_wake() noexcept;
+  stage* next_stage(std::chrono::milliseconds now) noexcept;
   bool gates_writable() const noexcept;
   error located(std::size_t stage) const;
 
@@ -108,6 +119,8 @@ private:
   batch_limits limits_;
   std::vector<operator_metrics*> metrics_;
   std::size_t pending_ = 0; // elements in all queues
+  static constexpr auto never = std::chrono::milliseconds::max();
+  std::chrono::milliseconds next_wake_ = never; // the earliest of all stages
   bool finished_ = false;
   bool opened_ = false;
 };

@@ -232,7 +232,10 @@ step_result subtask::finish_step(step_result::kind what) {
   metrics_.bytes_out.set(bytes);
   metrics_.queued_elements.set(input_ ? input_->queued() : 0);
   last_state_ = what;
-  return {what, std::min(flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never)};
+  auto wake = step_result::never;
+  if (auto at = chain_->next_wake(); at && what != step_result::kind::wait_credit)
+    wake = now + std::max(std::chrono::milliseconds{0}, *at - world_.clock->wall());
+  return {what, std::min({wake, flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never})};
 }
 
 batch_pool::handle subtask::pool(const record_type& type) {

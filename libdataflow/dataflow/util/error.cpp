@@ -71,6 +71,14 @@ std::string_view to_string(errc code) noexcept {
     return "serialization_failed";
   case errc::timed_out:
     return "timed_out";
+  case errc::incompatible_state:
+    return "incompatible_state";
+  case errc::missing_timestamp:
+    return "missing_timestamp";
+  case errc::no_current_key:
+    return "no_current_key";
+  case errc::empty_state:
+    return "empty_state";
   }
   return "unknown";
 }

@@ -44,6 +44,10 @@ enum class errc : std::uint16_t {
   internal = 28,               ///< a broken invariant of the engine; please report it
   serialization_failed = 29,   ///< a record or message that cannot be encoded
   timed_out = 30,              ///< a deadline passed
+  incompatible_state = 31,     ///< stored state of another kind or type than the operator declares
+  missing_timestamp = 32,      ///< a record without a timestamp where event time is asked for
+  no_current_key = 33,         ///< keyed state or timers used where there is no key
+  empty_state = 34,            ///< a state without a value was read
 };
 
 /// The stable lower-case name of a code, for example "file_not_found".

@@ -1,0 +1,78 @@
+#include <dataflow/state/declared_state.hpp>
+#include <dataflow/util/error.hpp>
+
+namespace dataflow {
+
+std::string_view to_string(state_kind kind) noexcept {
+  switch (kind) {
+  case state_kind::keyed:
+    return "keyed";
+  case state_kind::list:
+    return "list";
+  case state_kind::union_list:
+    return "union list";
+  case state_kind::broadcast:
+    return "broadcast";
+  }
+  return "unknown";
+}
+
+byte_writer& state_writer::part(std::uint32_t key_group) {
+  finish();
+  into_.parts.push_back({key_group, {}});
+  open_ = true;
+  return bytes_;
+}
+
+void state_writer::finish() {
+  if (!open_) return;
+  open_ = false;
+  into_.parts.back().bytes = bytes_.take();
+  bytes_.clear();
+  if (into_.info.kind == state_kind::keyed && into_.parts.back().bytes.empty()) into_.parts.pop_back();
+}
+
+state_registry::state_registry(key_group_range groups, std::uint32_t max_parallelism,
+                               std::shared_ptr<const operator_snapshot> restored)
+    : groups_(groups), max_parallelism_(max_parallelism), restored_(std::move(restored)) {}
+
+void state_registry::declare(declared_state& state) {
+  const auto info = state.info();
+  if (!states_.emplace(info.name, &state).second)
+    throw error{errc::invalid_argument, "two states of one operator have the name \"" + info.name + "\"",
+                "give each state of an operator a name of its own"};
+  if (!restored_) return;
+  auto i = restored_->states.find(info.name);
+  if (i == restored_->states.end()) return;
+  const auto& stored = i->second;
+  if (stored.info.kind != info.kind || stored.info.schema != info.schema)
+    throw error{errc::incompatible_state,
+                "state \"" + info.name + "\" was stored as " + std::string{to_string(stored.info.kind)} + " state of " +
+                    stored.info.schema + " and is declared as " + std::string{to_string(info.kind)} + " state of " +
+                    info.schema,
+                "give the changed state a new name, or restore with the job that wrote it"};
+  for (auto& part : stored.parts)
+    if (info.kind != state_kind::keyed || groups_.contains(part.key_group)) state.restore(part);
+}
+
+operator_snapshot state_registry::snapshot() const {
+  operator_snapshot all;
+  for (auto& [name, state] : states_) {
+    auto& stored = all.states[name];
+    stored.info = state->info();
+    state_writer out{stored};
+    state->snapshot(out);
+    out.finish();
+  }
+  return all;
+}
+
+std::vector<std::string> state_registry::unclaimed() const {
+  std::vector<std::string> names;
+  if (restored_)
+    for (auto& [name, state] : restored_->states)
+      if (!states_.contains(name)) names.push_back(name);
+  return names;
+}
+
+} // namespace dataflow

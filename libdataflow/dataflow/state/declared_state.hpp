@@ -1,0 +1,107 @@
+/// Declared state: everything that an operator remembers from one element to the next.
+///
+/// An operator owns its state in whatever form is fast, and declares it in open() under a name that is unique within
+/// the operator. Declaring restores: when the operator starts from a snapshot that has a state of this name, the parts
+/// that belong to this subtask are handed to restore() at once. Snapshots are taken between two calls of the operator.
+/// Keyed state is written in one part per key group, so that rescaling moves parts and never looks into them.
+/// Threading: the task's own. Ownership: the operator owns the state; a registry borrows it until the operator closes.
+/// Errors: errc::invalid_argument for a name that is declared twice; errc::incompatible_state when what was stored has
+/// another kind or schema, with both in the text.
+/// Source: Flink's StateInitializationContext and OperatorSnapshotFutures.
+#pragma once
+
+#include <dataflow/record/key_groups.hpp>
+#include <dataflow/util/bytes.hpp>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dataflow {
+
+enum class state_kind : std::uint8_t {
+  keyed,      ///< by key group; moves with the keys
+  list,       ///< items that may go to any subtask, dealt out anew when the parallelism changes
+  union_list, ///< every subtask gets all items
+  broadcast,  ///< equal in all subtasks; every subtask gets one copy
+};
+std::string_view to_string(state_kind kind) noexcept;
+
+struct state_info {
+  std::string name;
+  state_kind kind = state_kind::keyed;
+  /// What is stored, in words that change when its encoding does: "string -> struct visit{page: string, at: int64}".
+  std::string schema;
+};
+
+/// A key group's share of a keyed state, or one item of a list.
+struct state_part {
+  std::uint32_t key_group = 0; ///< of keyed states
+  std::string bytes;
+};
+
+struct stored_state {
+  state_info info;
+  std::vector<state_part> parts; ///< of keyed states in the order of their key groups, none empty
+};
+
+/// What one operator of one subtask remembers.
+struct operator_snapshot {
+  std::map<std::string, stored_state, std::less<>> states;
+};
+
+/// Where a state writes itself.
+class state_writer {
+public:
+  explicit state_writer(stored_state& into) noexcept : into_(into) {}
+  /// Of keyed states: the bytes of a key group; group by group, in ascending order. Of others: the next item.
+  /// The writer is good until the next call.
+  byte_writer& part(std::uint32_t key_group = 0);
+  void finish();
+
+private:
+  stored_state& into_;
+  byte_writer bytes_;
+  bool open_ = false;
+};
+
+class declared_state {
+public:
+  virtual ~declared_state() = default;
+  virtual state_info info() const = 0;
+  virtual void snapshot(state_writer& out) const = 0;
+  /// Takes one part in, beside what is there. REQUIRES: of keyed states, the key group is one of this subtask's.
+  virtual void restore(const state_part& part) = 0;
+};
+
+/// The declared states of one operator of one subtask.
+class state_registry {
+public:
+  /// `restored`: what the operator starts from; may be null.
+  state_registry(key_group_range groups, std::uint32_t max_parallelism,
+                 std::shared_ptr<const operator_snapshot> restored = {});
+  state_registry(const state_registry&) = delete;
+
+  /// REQUIRES: `state` lives until the last snapshot().
+  void declare(declared_state& state);
+  operator_snapshot snapshot() const;
+  /// Whether the operator starts from a snapshot (also from one that holds nothing of it).
+  bool is_restored() const noexcept { return restored_ != nullptr; }
+  /// Names of restored states that nobody has declared.
+  std::vector<std::string> unclaimed() const;
+
+  const key_group_range& key_groups() const noexcept { return groups_; }
+  std::uint32_t max_parallelism() const noexcept { return max_parallelism_; }
+  std::uint32_t key_group_of_hash(std::uint64_t hash) const noexcept { return key_group_of(hash, max_parallelism_); }
+
+private:
+  key_group_range groups_;
+  std::uint32_t max_parallelism_;
+  std::shared_ptr<const operator_snapshot> restored_;
+  std::map<std::string, declared_state*, std::less<>> states_;
+};
+
+} // namespace dataflow
