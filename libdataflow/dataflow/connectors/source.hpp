@@ -9,6 +9,7 @@
 #pragma once
 
 #include <dataflow/operators/operator.hpp>
+#include <dataflow/operators/record_size.hpp>
 #include <dataflow/record/column.hpp>
 #include <dataflow/record/record_type.hpp>
 #include <dataflow/time/timestamp.hpp>
@@ -86,10 +87,6 @@ public:
   virtual std::function<void()> wake_up() = 0;
 };
 
-namespace detail {
-[[noreturn]] void record_too_large(std::size_t size, std::size_t limit);
-}
-
 /// Where a reader puts its records: into one batch of bounded size. A record above the configured limit is
 /// errc::record_too_large.
 template <class T>
@@ -102,14 +99,13 @@ public:
   std::size_t largest_record() const noexcept { return limits_.record_bytes; }
   std::size_t room() const noexcept { return full() ? 0 : limits_.records - into_.records.size(); }
   void collect(T record) {
-    if constexpr (!std::is_trivially_copyable_v<T>) count(codec<T>::size_of(record));
+    count(record);
     into_.records.emplace_back(std::move(record));
   }
   /// Builds the record in its place.
   template <class... Args>
   void emplace(Args&&... args) {
-    [[maybe_unused]] auto& record = into_.records.emplace_back(std::forward<Args>(args)...);
-    if constexpr (!std::is_trivially_copyable_v<T>) count(codec<T>::size_of(record));
+    count(into_.records.emplace_back(std::forward<Args>(args)...));
   }
   /// With an event-time timestamp. Either all records of a poll have one or none.
   void collect(T record, timestamp t) {
@@ -120,11 +116,12 @@ public:
   column<T>& records() noexcept { return into_.records; }
 
 private:
-  void count(std::size_t size) {
-    constexpr std::size_t slack = sizeof(T) + 64; // size_of counts memory, terminators and the like included
-    if (size > limits_.record_bytes + slack) [[unlikely]]
-      detail::record_too_large(size, limits_.record_bytes);
-    bytes_ += size;
+  void count([[maybe_unused]] const T& record) {
+    if constexpr (!std::is_trivially_copyable_v<T>) {
+      const auto size = codec<T>::size_of(record);
+      check_record_size(record, size, limits_.record_bytes);
+      bytes_ += size;
+    }
   }
   batch<T>& into_;
   const batch_limits& limits_;
@@ -138,7 +135,8 @@ public:
   virtual void open(reader_context& context) = 0;
   virtual void add_splits(std::vector<source_split> splits) = 0;
   virtual void no_more_splits() = 0;
-  /// The assigned splits with their present positions.
+  /// The assigned splits with their present positions. Of a blocking source it is asked after every poll, with
+  /// checkpoint 0, because the reader is ahead of what the task has seen: it must be cheap and change nothing.
   virtual std::vector<source_split> snapshot(std::uint64_t checkpoint) = 0;
   virtual void checkpoint_completed(std::uint64_t /*checkpoint*/) {}
   /// Stops (or goes on) reading one split; watermark alignment uses it.

@@ -34,7 +34,7 @@ struct element {
 struct batch_limits {
   std::size_t records = 2048;
   std::size_t bytes = 1 << 20;
-  std::size_t record_bytes = 64 << 20; ///< the largest single record; checked where records come into the pipeline
+  std::size_t record_bytes = 64 << 20; ///< the largest single record; checked where a record is produced
 };
 
 } // namespace dataflow

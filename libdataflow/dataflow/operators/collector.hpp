@@ -4,6 +4,7 @@
 #pragma once
 
 #include <dataflow/operators/operator.hpp>
+#include <dataflow/operators/record_size.hpp>
 #include <dataflow/record/record_type.hpp>
 
 #include <vector>
@@ -16,12 +17,18 @@ public:
   using value_type = T;
 
   /// One more result. Never blocks; what is more than a batch waits in the operator until there is room downstream.
+  /// Throws error{errc::record_too_large} for a record above the configured limit.
   void collect(T record) {
     if (room_ == 0) [[unlikely]]
       roll();
+    [[maybe_unused]] std::size_t size = 0;
+    if constexpr (!std::is_trivially_copyable_v<T>) {
+      size = codec<T>::size_of(record);
+      check_record_size(record, size, limits_.record_bytes);
+    }
     --room_;
     if constexpr (!std::is_trivially_copyable_v<T>) {
-      bytes_ += codec<T>::size_of(record);
+      bytes_ += size;
       if (bytes_ >= limits_.bytes) [[unlikely]]
         room_ = 0;
     }

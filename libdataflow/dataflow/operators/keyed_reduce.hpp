@@ -7,6 +7,7 @@
 
 #include <dataflow/operators/key_selector.hpp>
 #include <dataflow/operators/record_loop.hpp>
+#include <dataflow/operators/record_size.hpp>
 #include <dataflow/state/keyed_table.hpp>
 
 #include <cstdint>
@@ -96,6 +97,7 @@ private:
       merge_.roll(kept, record);
     } else {
       merge_(kept, std::as_const(record));
+      check_record_size(kept, context().limits().record_bytes);
       record = kept;
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dataflow/operators/record_loop.hpp>
+#include <dataflow/operators/record_size.hpp>
 
 namespace dataflow {
 
@@ -13,6 +14,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     pool_ = context.pool(record_type_of<O>());
+    largest_ = context.limits().record_bytes;
     open_function(f_, context);
   }
   void close() noexcept override { close_function(f_); }
@@ -24,10 +26,20 @@ public:
   }
 
 private:
+  [[gnu::always_inline]] O call(const I& record) {
+    if constexpr (std::is_trivially_copyable_v<O>) {
+      return f_(record);
+    } else {
+      O made = f_(record);
+      check_record_size(made, largest_);
+      return made;
+    }
+  }
+
   void replace(batch_slice& slice) {
     auto& records = slice.data.as<I>().records;
     auto from = slice.cursor;
-    auto body = [&](std::size_t i) __attribute__((always_inline)) { records[i] = f_(std::as_const(records[i])); };
+    auto body = [&](std::size_t i) __attribute__((always_inline)) { records[i] = call(std::as_const(records[i])); };
     auto stopped = run_records(context(), slice.cursor, slice.limit, body, [&](std::size_t i) {
       auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, slice.data.as<I>(), i); };
       if (handle_record_error(
@@ -52,7 +64,7 @@ private:
     out.records.reserve(slice.limit - slice.cursor);
     const bool stamped = in.has_timestamps();
     auto body = [&](std::size_t i) __attribute__((always_inline)) {
-      out.records.emplace_back(f_(in.records[i]));
+      out.records.emplace_back(call(in.records[i]));
       if (stamped) out.timestamps.push_back(in.timestamps[i]);
     };
     slice.cursor = run_records(context(), slice.cursor, slice.limit, body, [&](std::size_t i) {
@@ -63,6 +75,7 @@ private:
   }
 
   F f_;
+  std::size_t largest_ = 0;
   batch_pool::handle pool_;
 };
 

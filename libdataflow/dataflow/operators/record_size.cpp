@@ -1,4 +1,4 @@
-#include <dataflow/connectors/source.hpp>
+#include <dataflow/operators/record_size.hpp>
 #include <dataflow/util/error.hpp>
 
 namespace dataflow::detail {
