@@ -5,15 +5,30 @@
 #include <deque>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 namespace dataflow {
 
 namespace {
 
-class blocking_source final : public source_driver, source_reader_base {
+/// What the task's side and the reader's thread wait for. Shared with the wake-ups that were handed out, which may be
+/// called when the source is gone.
+struct signals {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool woken = false;
+
+  void wake() {
+    std::lock_guard lock{mutex};
+    woken = true;
+    changed.notify_all();
+  }
+};
+
+class blocking_source final : public source_driver, source_reader_base, reader_context {
 public:
   blocking_source(std::unique_ptr<source_driver> inner, batch_pool::handle pool, const batch_limits& limits,
-                  platform& world)
+                  dataflow::platform& world)
       : inner_(std::move(inner)), pool_(std::move(pool)), limits_(limits), world_(world) {}
   ~blocking_source() override { close(); }
 
@@ -21,39 +36,60 @@ public:
   const record_type& type() const noexcept override { return inner_->type(); }
 
   poll_result poll(batch_base& into, const batch_limits&) override {
-    std::lock_guard lock{mutex_};
+    std::lock_guard lock{signals_->mutex};
     if (finished_.empty()) {
       if (failure_) throw *failure_;
       return ended_ ? poll_result::end() : poll_result::wait();
     }
-    auto b = std::move(finished_.front());
+    auto next = std::move(finished_.front());
     finished_.pop_front();
-    changed_.notify_all();
-    b->type().append(into, *b, 0, b->size(), true);
+    delivered_ = std::move(next.after);
+    signals_->changed.notify_all();
+    next.records->type().append(into, *next.records, 0, next.records->size(), true);
     return poll_result::more();
   }
 
   void open(reader_context& context) override {
-    wake_ = context.wake_up();
-    inner_->reader().open(context); // asks for splits; does not block
+    task_ = &context;
+    wake_task_ = context.wake_up();
+    inner_->reader().open(*this); // asks for splits; does not block
     thread_ = world_.threads->start("source reader", [this] { run(); });
   }
   void add_splits(std::vector<source_split> splits) override {
-    command([this, splits = std::move(splits)]() mutable { inner_->reader().add_splits(std::move(splits)); });
+    {
+      std::lock_guard lock{signals_->mutex};
+      handed_over_.emplace_back(++handovers_, splits);
+    }
+    command([this, n = handovers_, splits = std::move(splits)]() mutable {
+      inner_->reader().add_splits(std::move(splits));
+      taken_ = n;
+    });
   }
   void no_more_splits() override {
     command([this] { inner_->reader().no_more_splits(); });
   }
-  std::vector<source_split> snapshot(std::uint64_t checkpoint) override {
-    std::lock_guard lock{reading_};
-    return inner_->reader().snapshot(checkpoint);
+  /// Where the records that the task has got end: not what the reader has read ahead.
+  std::vector<source_split> snapshot(std::uint64_t) override {
+    std::lock_guard lock{signals_->mutex};
+    while (!handed_over_.empty() && handed_over_.front().first <= delivered_.taken)
+      handed_over_.pop_front();
+    auto out = delivered_.splits;
+    for (const auto& [number, splits] : handed_over_)
+      out.insert(out.end(), splits.begin(), splits.end());
+    return out;
+  }
+  void checkpoint_completed(std::uint64_t checkpoint) override {
+    command([this, checkpoint] { inner_->reader().checkpoint_completed(checkpoint); });
+  }
+  void pause_split(const std::string& id, bool paused) override {
+    command([this, id, paused] { inner_->reader().pause_split(id, paused); });
   }
   void close() noexcept override {
     {
-      std::lock_guard lock{mutex_};
+      std::lock_guard lock{signals_->mutex};
       if (closed_) return;
       closed_ = true;
-      changed_.notify_all();
+      signals_->changed.notify_all();
     }
     inner_->reader().interrupt();
     thread_.reset();
@@ -64,58 +100,77 @@ public:
 private:
   static constexpr std::size_t batches_ahead = 4;
 
+  /// The reader's positions after some poll, and how many handovers of splits they include.
+  struct position {
+    std::vector<source_split> splits;
+    std::uint64_t taken = 0;
+  };
+  struct read_batch {
+    batch_ptr records;
+    position after;
+  };
+
+  // reader_context of the inner reader: it is woken on its thread
+  runtime_context& runtime() noexcept override { return task_->runtime(); }
+  dataflow::platform& platform() noexcept override { return task_->platform(); }
+  void request_split() override { task_->request_split(); }
+  std::function<void()> wake_up() override {
+    return [signals = signals_] { signals->wake(); };
+  }
+
   void command(std::function<void()> f) {
-    std::lock_guard lock{mutex_};
+    std::lock_guard lock{signals_->mutex};
     commands_.push_back(std::move(f));
-    changed_.notify_all();
+    signals_->changed.notify_all();
   }
 
   void run() {
+    auto& changed = signals_->changed;
     auto result = poll_result::more();
-    std::unique_lock lock{mutex_};
+    std::unique_lock lock{signals_->mutex};
     while (!closed_) {
+      if (failure_) { // nothing is left to do but to be closed
+        changed.wait(lock);
+        continue;
+      }
+      if (std::exchange(signals_->woken, false)) result = poll_result::more();
+      std::function<void()> task;
       if (!commands_.empty()) {
-        auto f = std::move(commands_.front());
+        task = std::move(commands_.front());
         commands_.pop_front();
-        lock.unlock();
-        {
-          std::lock_guard reading{reading_};
-          f();
-        }
-        lock.lock();
-        result = poll_result::more();
+      } else if (ended_ || finished_.size() >= batches_ahead || result.what == poll_result::kind::wait) {
+        changed.wait(lock);
         continue;
-      }
-      if (finished_.size() >= batches_ahead || result.what == poll_result::kind::wait ||
-          result.what == poll_result::kind::end) {
-        changed_.wait(lock);
+      } else if (result.what == poll_result::kind::wait_until && result.time > world_.clock->now()) {
+        changed.wait_for(lock, result.time - world_.clock->now());
         continue;
-      }
-      if (result.what == poll_result::kind::wait_until) {
-        const auto left = result.time - world_.clock->now();
-        if (left.count() > 0) {
-          changed_.wait_for(lock, left);
-          continue;
-        }
       }
       lock.unlock();
-      auto b = pool_->get();
+      read_batch read{pool_->get(), {}};
       std::optional<error> failed;
       try {
-        std::lock_guard reading{reading_};
-        result = inner_->poll(*b, limits_);
+        if (task) {
+          task();
+          result = poll_result::more();
+        } else {
+          result = inner_->poll(*read.records, limits_);
+          read.after = {inner_->reader().snapshot(0), taken_};
+        }
       } catch (...) {
         failed = current_error();
       }
       lock.lock();
-      if (b->size() > 0) finished_.push_back(std::move(b));
-      if (failed) {
-        failure_ = std::move(failed);
-        result = poll_result::wait();
-      }
-      ended_ = ended_ || result.what == poll_result::kind::end;
+      auto& last = finished_.empty() ? delivered_ : finished_.back().after;
+      if (failed) read.after = last; // where the reader stands is unknown
+      if (read.records->size() > 0)
+        finished_.push_back(std::move(read));
+      else if (!task) // a position may move without a record
+        last = std::move(read.after);
+      if (failed) failure_ = std::move(failed);
+      ended_ = ended_ || (!task && result.what == poll_result::kind::end);
+      if (task && !failure_) continue;
       lock.unlock();
-      wake_();
+      wake_task_();
       lock.lock();
     }
   }
@@ -123,13 +178,16 @@ private:
   std::unique_ptr<source_driver> inner_;
   batch_pool::handle pool_;
   batch_limits limits_;
-  platform& world_;
-  std::function<void()> wake_;
-  std::mutex reading_; // held while the reader is used
-  std::mutex mutex_;   // guards what follows
-  std::condition_variable changed_;
+  dataflow::platform& world_;
+  reader_context* task_ = nullptr;
+  std::function<void()> wake_task_;
+  std::uint64_t handovers_ = 0;                                          // of splits, by the task
+  std::uint64_t taken_ = 0;                                              // of them, by the reader
+  const std::shared_ptr<signals> signals_ = std::make_shared<signals>(); // its mutex guards what follows
   std::deque<std::function<void()>> commands_;
-  std::deque<batch_ptr> finished_;
+  std::deque<read_batch> finished_;
+  position delivered_;
+  std::deque<std::pair<std::uint64_t, std::vector<source_split>>> handed_over_;
   std::optional<error> failure_;
   bool ended_ = false, closed_ = false;
   std::unique_ptr<thread_factory::thread> thread_;

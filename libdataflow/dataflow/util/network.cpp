@@ -3,10 +3,13 @@
 #include <dataflow/util/error.hpp>
 #include <dataflow/util/network.hpp>
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <memory>
+#include <mutex>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -67,8 +70,70 @@ unsigned wait_for(int fd, short events, int wake, std::chrono::milliseconds time
   }
 }
 
+std::vector<address> addresses_of(const addrinfo* found) {
+  std::vector<address> out;
+  for (auto* a = found; a != nullptr; a = a->ai_next) {
+    address next;
+    next.size = a->ai_addrlen;
+    std::memcpy(&next.storage, a->ai_addr, a->ai_addrlen);
+    out.push_back(next);
+  }
+  return out;
+}
+
+/// The look-up of a name, on a thread of the resolver's. It can take as long as its servers like, so nobody waits for
+/// its end: one that is not needed any more is kept until it is over.
+class name_lookup {
+public:
+  name_lookup(const std::string& host, std::uint16_t port) : request_(std::make_unique<request>()) {
+    request_->host = host;
+    request_->service = std::to_string(port);
+    request_->hints.ai_socktype = SOCK_STREAM;
+    request_->what.ar_name = request_->host.c_str();
+    request_->what.ar_service = request_->service.c_str();
+    request_->what.ar_request = &request_->hints;
+    gaicb* list[] = {&request_->what};
+    started_ = ::getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
+  }
+  name_lookup(const name_lookup&) = delete;
+  ~name_lookup() {
+    static std::mutex mutex;
+    static std::vector<std::unique_ptr<request>> abandoned;
+    if (::gai_cancel(&request_->what) != EAI_NOTCANCELED) return;
+    std::lock_guard lock{mutex};
+    std::erase_if(abandoned, [](auto& r) { return ::gai_error(&r->what) != EAI_INPROGRESS; });
+    abandoned.push_back(std::move(request_));
+  }
+
+  /// Waits for at most so long.
+  bool wait(std::chrono::milliseconds timeout) const {
+    if (started_ != 0) return true;
+    const gaicb* list[] = {&request_->what};
+    const timespec slice{timeout.count() / 1000, timeout.count() % 1000 * 1'000'000};
+    ::gai_suspend(list, 1, &slice);
+    return ::gai_error(&request_->what) != EAI_INPROGRESS;
+  }
+  /// 0, or what getaddrinfo() would have returned. REQUIRES: wait() has returned true.
+  int failure() const { return started_ != 0 ? started_ : ::gai_error(&request_->what); }
+  const addrinfo* found() const { return request_->what.ar_result; }
+
+private:
+  struct request {
+    ~request() {
+      if (what.ar_result) ::freeaddrinfo(what.ar_result);
+    }
+    std::string host, service;
+    addrinfo hints{};
+    gaicb what{};
+  };
+  std::unique_ptr<request> request_;
+  int started_ = 0;
+};
+
 class os_socket final : public stream_socket {
 public:
+  os_socket(std::string peer, std::unique_ptr<name_lookup> lookup)
+      : peer_(std::move(peer)), lookup_(std::move(lookup)) {}
   os_socket(std::string peer, std::vector<address> addresses) : peer_(std::move(peer)), left_(std::move(addresses)) {
     begin_next();
   }
@@ -78,6 +143,7 @@ public:
 
   bool wait_connected(std::chrono::milliseconds timeout) override {
     if (connected_) return true;
+    if (lookup_ && !look_up(timeout)) return false;
     if ((wait_for(fd_.get(), POLLOUT, wake_.get(), timeout) & fd_ready) == 0) return false;
     int number = 0;
     socklen_t size = sizeof number;
@@ -119,6 +185,22 @@ public:
   }
 
 private:
+  /// Waits for the addresses, in small portions because an interrupt cannot reach the resolver.
+  bool look_up(std::chrono::milliseconds timeout) {
+    constexpr auto portion = std::chrono::milliseconds{5};
+    const auto deadline = system_clock().now() + timeout;
+    while (!lookup_->wait(std::min(portion, timeout))) {
+      if (system_clock().now() >= deadline || (wait_for(wake_.get(), POLLIN, -1, std::chrono::milliseconds{0}) != 0))
+        return false;
+    }
+    const auto done = std::move(lookup_);
+    if (const int rc = done->failure(); rc != 0)
+      throw connection_error(peer_, ::gai_strerror(rc), "check the name of the host");
+    left_ = addresses_of(done->found());
+    begin_next();
+    return true;
+  }
+
   /// Starts on the next address; throws when there is none.
   void begin_next() {
     while (next_ < left_.size()) {
@@ -137,6 +219,7 @@ private:
   }
 
   std::string peer_;
+  std::unique_ptr<name_lookup> lookup_; // until it has been answered
   std::vector<address> left_;
   std::size_t next_ = 0;
   int last_error_ = ECONNREFUSED;
@@ -180,18 +263,12 @@ public:
     auto peer = host + ":" + std::to_string(port);
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICHOST; // nothing to look up
     addrinfo* found = nullptr;
-    auto rc = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-    if (rc != 0) throw connection_error(peer, ::gai_strerror(rc), "check the name of the host");
+    if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0)
+      return std::make_unique<os_socket>(std::move(peer), std::make_unique<name_lookup>(host, port));
     std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner{found, ::freeaddrinfo};
-    std::vector<address> addresses;
-    for (auto* a = found; a != nullptr; a = a->ai_next) {
-      address next;
-      next.size = a->ai_addrlen;
-      std::memcpy(&next.storage, a->ai_addr, a->ai_addrlen);
-      addresses.push_back(next);
-    }
-    return std::make_unique<os_socket>(std::move(peer), std::move(addresses));
+    return std::make_unique<os_socket>(std::move(peer), addresses_of(found));
   }
   std::unique_ptr<stream_listener> listen(std::uint16_t port) override { return std::make_unique<os_listener>(port); }
 };

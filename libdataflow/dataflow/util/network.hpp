@@ -50,7 +50,8 @@ public:
 class network {
 public:
   virtual ~network() = default;
-  /// Begins to connect. Blocks for the name look-up only; an unknown host throws.
+  /// Begins to connect, with the look-up of the name; does not wait. What goes wrong is thrown here or by
+  /// wait_connected(), an unknown host there.
   virtual std::unique_ptr<stream_socket> connect(const std::string& host, std::uint16_t port) = 0;
   /// On 127.0.0.1; port 0: any free one.
   virtual std::unique_ptr<stream_listener> listen(std::uint16_t port) = 0;

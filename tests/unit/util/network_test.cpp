@@ -88,9 +88,25 @@ TEST_CASE("a read that waits returns when another thread interrupts it") {
   CHECK(client->read(&byte, 1, 1h).what == read_result::kind::interrupted);
 }
 
+TEST_CASE("nobody waits for the look-up of a name: it can be interrupted, and abandoned") {
+  for (int i = 0; i < 20; ++i) {
+    auto socket = system_network().connect("no-such-host-" + std::to_string(i) + ".invalid", 1);
+    if (i % 2 == 0) continue; // gone at once
+    socket->interrupt();
+    try {
+      const bool connected = socket->wait_connected(1h);
+      CHECK_FALSE(connected);
+    } catch (const error& e) { // the answer was faster
+      CHECK(e.code() == errc::connection_failed);
+    }
+  }
+}
+
 TEST_CASE("an unknown host is a clear error") {
   try {
-    system_network().connect("no-such-host.invalid", 1);
+    auto socket = system_network().connect("no-such-host.invalid", 1);
+    while (!socket->wait_connected(long_time)) {
+    }
     FAIL("found a host that cannot exist");
   } catch (const error& e) {
     CHECK(e.code() == errc::connection_failed);
