@@ -124,11 +124,11 @@ batch_ptr operator_harness::new_batch(const record_type& type) {
   return impl_->pool(type)->get();
 }
 
-void operator_harness::push(batch_ptr b) {
+void operator_harness::push(batch_ptr b, unsigned input) {
   const auto size = b->size();
   batch_slice slice{std::move(b), 0, size};
   while (slice.data && slice.cursor < size)
-    impl_->op->process(0, slice);
+    impl_->op->process(input, slice);
 }
 
 void operator_harness::watermark(timestamp t) {

@@ -12,6 +12,7 @@
 /// (f(const T&, context&, collector<O>&)), lambdas or objects with open() and close(), and function_of<F>(arguments...)
 /// for classes derived from process_function or keyed_process_function. Time stands still but for set_time(); files and
 /// sockets are in memory.
+/// Functions of two inputs: two_input_harness.hpp.
 /// Threading: one thread. Errors: what the function throws comes out of push() as dataflow::error, unless options say
 /// skip or retry.
 #pragma once
@@ -48,7 +49,7 @@ public:
   operator_harness(operator_factory make, const test_harness_options& options);
   ~operator_harness();
   batch_ptr new_batch(const record_type& type);
-  void push(batch_ptr b);
+  void push(batch_ptr b, unsigned input = 0);
   void watermark(timestamp t);
   void end();
   void close();
@@ -119,24 +120,14 @@ detail::function_recipe<F, Arguments...> function_of(Arguments... arguments) {
   return {{std::move(arguments)...}};
 }
 
-template <class F, class Key = no_key>
-class test_harness {
-  using function = detail::harness_function<F, Key>;
+namespace detail {
 
+/// What every harness has: the outputs of an operator whose results are of type O.
+template <class O>
+class harness_of {
 public:
-  using input_type = typename function::input;
-  using output_type = typename function::output;
+  harness_of(operator_factory make, const test_harness_options& options) : operator_(std::move(make), options) {}
 
-  explicit test_harness(F f, Key key = {}, const test_harness_options& options = {})
-      : operator_(function::factory(std::move(f), std::move(key)), options) {}
-
-  /// A record without a timestamp.
-  void push(input_type record) { push_record(std::move(record), nullptr); }
-  void push(input_type record, timestamp time) { push_record(std::move(record), &time); }
-  void push_all(const std::vector<input_type>& records) {
-    for (auto& r : records)
-      push(r);
-  }
   void watermark(timestamp t) { operator_.watermark(t); }
   /// The input has ended: whatever the function keeps comes out.
   void end() { operator_.end(); }
@@ -144,7 +135,7 @@ public:
   void close() { operator_.close(); }
 
   /// All that came out since the start, or since clear().
-  const std::vector<output_type>& output() {
+  const std::vector<O>& output() {
     gather(0, output_, &output_times_);
     return output_;
   }
@@ -182,13 +173,16 @@ public:
   memory_file_system& files() { return operator_.files(); }
   const std::string& printed() const noexcept { return operator_.printed(); }
 
-private:
-  void push_record(input_type record, const timestamp* time) {
-    auto b = operator_.new_batch(record_type_of<input_type>());
-    b.template as<input_type>().records.push_back(std::move(record));
+protected:
+  template <class I>
+  void push_record(I record, const timestamp* time, unsigned input = 0) {
+    auto b = operator_.new_batch(record_type_of<I>());
+    b.template as<I>().records.push_back(std::move(record));
     if (time) b->timestamps.push_back(*time);
-    operator_.push(std::move(b));
+    operator_.push(std::move(b), input);
   }
+
+private:
   template <class T>
   void gather(std::uint64_t tag, std::vector<T>& into, std::vector<timestamp>* times) {
     for (auto& b : operator_.take(tag)) {
@@ -200,10 +194,33 @@ private:
     }
   }
 
-  detail::operator_harness operator_;
-  std::vector<output_type> output_;
+  operator_harness operator_;
+  std::vector<O> output_;
   std::vector<timestamp> output_times_;
   std::map<std::uint64_t, std::shared_ptr<void>> sides_;
+};
+
+} // namespace detail
+
+template <class F, class Key = no_key>
+class test_harness : public detail::harness_of<typename detail::harness_function<F, Key>::output> {
+  using function = detail::harness_function<F, Key>;
+  using base = detail::harness_of<typename function::output>;
+
+public:
+  using input_type = typename function::input;
+  using output_type = typename function::output;
+
+  explicit test_harness(F f, Key key = {}, const test_harness_options& options = {})
+      : base(function::factory(std::move(f), std::move(key)), options) {}
+
+  /// A record without a timestamp.
+  void push(input_type record) { this->push_record(std::move(record), nullptr); }
+  void push(input_type record, timestamp time) { this->push_record(std::move(record), &time); }
+  void push_all(const std::vector<input_type>& records) {
+    for (auto& r : records)
+      push(r);
+  }
 };
 
 template <class F, class Key>
