@@ -1,6 +1,7 @@
 /// What every actor of a cluster is built with.
 #pragma once
 
+#include <dataflow/exchange/element.hpp>
 #include <dataflow/util/platform.hpp>
 
 #include <caf/actor.hpp>
@@ -14,6 +15,13 @@
 #include <string_view>
 
 namespace dataflow::actors {
+
+/// What a task hands to its consumers, as whoever watches sees it.
+struct sent_element {
+  std::uint32_t task = 0, attempt = 0, gate = 0, channel = 0;
+  std::uint64_t sequence = 0;
+  const element* what = nullptr;
+};
 
 struct cluster_context {
   platform* world = nullptr; ///< outlives the cluster's actors
@@ -30,11 +38,26 @@ struct cluster_context {
   /// Told of every actor right after it was spawned: "dispatcher", "resource manager", "task manager", "slot",
   /// "job master", "task". For tests and fault injection; called on the spawning actor's thread.
   std::function<void(std::string_view kind, const caf::actor& who)> spawned;
+  /// Told of every death of a child, or of somebody else that an actor watches, before it is dealt with; `kind` is the
+  /// watching actor's, as above. For fault injection: what it throws is thrown in that actor's down handler.
+  std::function<void(std::string_view kind)> down;
+  /// Told of every element before it leaves a task, on the task's thread. Simulations hash what is said.
+  std::function<void(const sent_element&)> sent;
   /// Held by every actor until it has ended, so that whoever owns the cluster can wait for all of them.
   std::shared_ptr<const void> alive;
 
   void announce(std::string_view kind, const caf::actor& who) const {
     if (spawned) spawned(kind, who);
+  }
+  void announce_down(std::string_view kind) const {
+    if (down) down(kind);
+  }
+  /// At an actor's end.
+  void release() {
+    alive.reset();
+    spawned = nullptr;
+    down = nullptr;
+    sent = nullptr;
   }
 };
 

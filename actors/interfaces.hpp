@@ -143,7 +143,7 @@ struct query_tasks {
   std::string job;
 };
 struct tasks_queried {
-  std::vector<std::pair<task_key, task_report>> tasks;
+  metrics_snapshot metrics;
 };
 
 // ---- resource manager

@@ -13,7 +13,10 @@ dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context co
     : event_based_actor(config), context_(std::move(context)), store_(std::move(store)), root_(std::move(root)),
       resource_manager_(std::move(resource_manager)) {
   keep_exception_texts(*this);
-  set_down_handler([this](caf::down_msg& m) { master_down(m); });
+  set_down_handler([this](caf::down_msg& m) {
+    context_.announce_down("dispatcher");
+    master_down(m);
+  });
 }
 
 caf::behavior dispatcher_actor::make_behavior() {
@@ -171,8 +174,7 @@ void dispatcher_actor::on_exit() {
   store_.reset();
   root_ = nullptr;
   resource_manager_ = nullptr;
-  context_.alive.reset();
-  context_.spawned = nullptr;
+  context_.release();
 }
 
 } // namespace dataflow::actors

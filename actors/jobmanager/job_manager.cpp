@@ -25,7 +25,10 @@ job_manager_actor::job_manager_actor(caf::actor_config& config, cluster_context 
     : event_based_actor(config), context_(std::move(context)), task_manager_count_(task_managers), slots_(slots),
       children_(*this, *context_.world->clock, "job manager", control_plane_supervision(context_)) {
   keep_exception_texts(*this);
-  set_down_handler([this](caf::down_msg& m) { children_.child_down(m); });
+  set_down_handler([this](caf::down_msg& m) {
+    context_.announce_down("job manager");
+    children_.child_down(m);
+  });
 }
 
 template <class T, class... Args>
@@ -128,8 +131,7 @@ caf::response_promise job_manager_actor::describe() {
 void job_manager_actor::on_exit() {
   children_.stop_all();
   waiting_.clear();
-  context_.alive.reset();
-  context_.spawned = nullptr;
+  context_.release();
 }
 
 } // namespace dataflow::actors

@@ -50,11 +50,13 @@ job_master_actor::job_master_actor(caf::actor_config& config, cluster_context co
                                    std::shared_ptr<const job_submission> job, caf::actor root, caf::actor dispatcher,
                                    caf::actor resource_manager)
     : event_based_actor(config), context_(context), job_(std::move(job)), root_(root.address()),
-      dispatcher_(std::move(dispatcher)), resource_manager_(std::move(resource_manager)) {
+      dispatcher_(std::move(dispatcher)), resource_manager_(std::move(resource_manager)),
+      restarts_(metrics_.cell({.job = job_->id}, "numRestarts", metric_kind::gauge, context_.world->clock->now())) {
   keep_exception_texts(*this);
   monitor(root);
   set_down_handler([this](caf::down_msg& m) {
     if (m.source == root_) return quit(caf::exit_reason::kill);
+    context_.announce_down("job master");
     slot_lost(m.source);
   });
 }
@@ -165,7 +167,9 @@ void job_master_actor::build() {
   const auto job_seed = seed >= 0 ? static_cast<std::uint64_t>(seed) : context_.world->seed;
   description_ = std::make_shared<const job_description>(
       job_description{job_->id, job_->name, plan_, task_settings_of(c, *job_->graph, job_seed)});
-  execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed));
+  execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
+                     c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
+                                                                                : failover_strategy::region);
   tasks_.resize(plan_->tasks().size());
   for (task_index t = 0; t < tasks_.size(); ++t) {
     tasks_[t].inputs = plan_->inputs_of(t);
@@ -211,6 +215,7 @@ void job_master_actor::apply(job_actions actions) {
   for (auto& r : actions.restarts)
     delayed_send(this, r.delay, restart_due{r.region});
   set_status(execution_->status());
+  restarts_->set(execution_->restarts());
   for (auto r : actions.deploy)
     deploy(r);
   if (actions.ended) end();
@@ -421,30 +426,48 @@ void job_master_actor::finish(job_report report) {
   send(dispatcher_, job_ended{result_});
 }
 
-/// Asks all task managers for their counters, then calls `then`. A task manager that does not answer is left out.
+/// Asks all task managers for their metrics, then calls `then`. A task manager that does not answer is left out.
 void job_master_actor::gather(std::function<void(job_report)> then) {
   auto report = std::make_shared<job_report>(basic_report());
+  report->metrics = metrics_.snapshot(context_.world->clock->now());
   std::map<caf::actor_addr, caf::actor> managers;
   for (auto& s : slots_)
     if (s) managers.emplace(s->task_manager.address(), s->task_manager);
   auto open = std::make_shared<std::size_t>(managers.size());
-  auto one_done = [report, open, then] {
-    if (--*open == 0) then(std::move(*report));
+  auto one_done = [this, report, open, then] {
+    if (--*open > 0) return;
+    add_unheard(report->metrics);
+    then(std::move(*report));
   };
-  if (managers.empty()) return then(std::move(*report));
+  if (managers.empty()) {
+    add_unheard(report->metrics);
+    return then(std::move(*report));
+  }
   for (auto& [address, manager] : managers) {
     request(manager, std::chrono::seconds{5}, query_tasks{job_->id})
         .then(
             [this, report, one_done](tasks_queried& answer) {
-              for (auto& [key, r] : answer.tasks) {
-                if (key.task >= report->tasks.size() || key.attempt != execution_->attempt_of(key.task)) continue;
-                r.status = report->tasks[key.task].status;
-                report->tasks[key.task] = std::move(r);
-              }
+              std::erase_if(answer.metrics.groups, [&](const metric_group& g) {
+                const auto t = plan_->task_of(static_cast<vertex_index>(g.scope.vertex),
+                                              static_cast<std::uint32_t>(g.scope.subtask));
+                return g.attempt != execution_->attempt_of(t);
+              });
+              report->metrics.merge(std::move(answer.metrics));
               one_done();
             },
             [one_done](caf::error&) { one_done(); });
   }
+}
+
+/// Tasks that nobody has reported, because they do not run yet, have a place in the job's metrics, too.
+void job_master_actor::add_unheard(metrics_snapshot& metrics) const {
+  metrics_snapshot missing;
+  missing.at = metrics.at;
+  for (task_index t = 0; t < tasks_.size(); ++t) {
+    auto scope = task_scope(job_->id, *plan_, t);
+    if (!metrics.find(scope)) missing.groups.push_back({std::move(scope), execution_->attempt_of(t), metrics.at, {}});
+  }
+  metrics.merge(std::move(missing));
 }
 
 job_report job_master_actor::basic_report() const {
@@ -485,8 +508,7 @@ void job_master_actor::on_exit() {
   sources_.clear();
   tasks_.clear();
   slots_.clear();
-  context_.alive.reset();
-  context_.spawned = nullptr;
+  context_.release();
   dispatcher_ = nullptr;
   resource_manager_ = nullptr;
 }

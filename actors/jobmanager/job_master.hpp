@@ -8,6 +8,7 @@
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/source_coordinator.hpp>
+#include <dataflow/metrics/registry.hpp>
 #include <dataflow/recovery/job_execution.hpp>
 
 #include <caf/event_based_actor.hpp>
@@ -52,6 +53,7 @@ private:
   void fail_unbuilt(error why);
   void give_back(const std::vector<slot_offer>& slots);
   void gather(std::function<void(job_report)> then);
+  void add_unheard(metrics_snapshot& metrics) const;
   job_report basic_report() const;
   bool current(task_key key) const;
   task_key key_of(task_index t) const { return {t, execution_->attempt_of(t)}; }
@@ -70,6 +72,8 @@ private:
   std::vector<std::optional<slot_offer>> slots_; // by slot of the plan
   std::vector<region_index> waiting_regions_;    // for slots
   bool slots_requested_ = false;
+  metric_registry metrics_; // of the job's own scope
+  const std::shared_ptr<counter_cell> restarts_;
   std::map<vertex_index, source_coordinator> sources_;
   std::vector<failure_report> failures_;
   job_status reported_ = job_status::initializing;

@@ -9,7 +9,10 @@ namespace dataflow::actors {
 resource_manager_actor::resource_manager_actor(caf::actor_config& config, cluster_context context)
     : event_based_actor(config), context_(context) {
   keep_exception_texts(*this);
-  set_down_handler([this](caf::down_msg& m) { lost(m.source); });
+  set_down_handler([this](caf::down_msg& m) {
+    context_.announce_down("resource manager");
+    lost(m.source);
+  });
 }
 
 caf::behavior resource_manager_actor::make_behavior() {
@@ -115,8 +118,7 @@ void resource_manager_actor::on_exit() {
   elastic_.clear();
   requests_.clear();
   job_masters_.clear();
-  context_.alive.reset();
-  context_.spawned = nullptr;
+  context_.release();
 }
 
 } // namespace dataflow::actors

@@ -16,7 +16,7 @@ constexpr std::uint64_t job_seed = 42;
 std::string beginning(const std::string& text) { return text.size() <= shown ? text : text.substr(0, shown) + "..."; }
 
 simulated_run run_once(const detail::simulated_job& job, const simulate_options& options, std::uint64_t seed,
-                       std::uint64_t steps_without_faults) {
+                       const simulated_run* without_faults) {
   simulation_settings settings;
   settings.settings = options.settings;
   settings.task_managers = options.task_managers;
@@ -26,12 +26,14 @@ simulated_run run_once(const detail::simulated_job& job, const simulate_options&
     cluster->files().create_directories(parent_directory(path));
     cluster->files().write_file(path, content);
   }
-  if (steps_without_faults > 0) {
+  if (without_faults) {
     random_source choices{seed ^ 0xfa017ull};
     for (std::uint32_t i = 0; i < options.faults.kills; ++i) {
       const auto kind = options.faults.kinds[choices.below(options.faults.kinds.size())];
-      cluster->kill_after(choices.below(steps_without_faults), kind);
+      cluster->kill_after(choices.below(std::max<std::uint64_t>(1, without_faults->steps)), kind);
     }
+    for (std::uint32_t i = 0; i < options.faults.disk_errors && without_faults->disk_calls > 0; ++i)
+      cluster->disk().fail_any(1 + choices.below(without_faults->disk_calls));
   }
   simulated_run run;
   run.seed = seed;
@@ -46,6 +48,8 @@ simulated_run run_once(const detail::simulated_job& job, const simulate_options&
     run.failure = current_error();
   }
   run.kills = cluster->kills();
+  run.disk_errors = cluster->disk().failures();
+  run.disk_calls = cluster->disk().calls();
   run.steps = cluster->steps();
   run.trace_hash = cluster->trace_hash();
   return run;
@@ -64,7 +68,7 @@ std::string simulation_report::describe() const {
   const auto* run = first_difference();
   if (!run) return std::to_string(runs.size()) + " runs ended as the one without faults";
   auto text = "seed " + std::to_string(run->seed) + " (" + std::to_string(run->kills) + " actors killed, " +
-              std::to_string(run->steps) + " steps): ";
+              std::to_string(run->disk_errors) + " disk errors, " + std::to_string(run->steps) + " steps): ";
   if (run->failure) return text + run->failure.to_string();
   return text + "another outcome\n  expected: " + beginning(expected.outcome) +
          "\n  but got:  " + beginning(run->outcome) +
@@ -101,10 +105,10 @@ simulation_report simulate(const simulated_job& job, const simulate_options& opt
   }
   log_capture quiet{log_level::error}; // deaths are what is wanted here
   simulation_report report;
-  report.expected = run_once(job, with_restarts, options.first_seed, 0);
+  report.expected = run_once(job, with_restarts, options.first_seed, nullptr);
   if (report.expected.failure) return report;
   for (std::uint64_t i = 0; i < options.seeds; ++i)
-    report.runs.push_back(run_once(job, with_restarts, options.first_seed + i, report.expected.steps));
+    report.runs.push_back(run_once(job, with_restarts, options.first_seed + i, &report.expected));
   return report;
 }
 

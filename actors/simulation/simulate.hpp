@@ -23,15 +23,17 @@
 
 namespace dataflow {
 
-/// What happens to a cluster while the job runs: so many deaths of actors of these kinds, at moments that the seed
-/// chooses, within the time that the job takes without faults.
+/// What happens to a cluster while the job runs, at moments that the seed chooses, within what the job does without
+/// faults: so many deaths of actors of these kinds, and so many calls of the file system that fail with an I/O error.
 struct fault_plan {
   std::uint32_t kills = 0;
   std::vector<actor_kind> kinds{actor_kind::any};
+  std::uint32_t disk_errors = 0;
 };
 namespace faults {
 inline fault_plan none() { return {}; }
-inline fault_plan kills(std::uint32_t n, actor_kind kind = actor_kind::any) { return {n, {kind}}; }
+inline fault_plan kills(std::uint32_t n, actor_kind kind = actor_kind::any) { return {n, {kind}, 0}; }
+inline fault_plan disk_errors(std::uint32_t n) { return {0, {actor_kind::any}, n}; }
 /// One death of any actor but the job manager.
 inline fault_plan all() { return kills(1); }
 } // namespace faults
@@ -53,7 +55,8 @@ struct simulated_run {
   std::string outcome; ///< empty when it failed
   error failure;
   std::uint32_t kills = 0;
-  std::uint64_t steps = 0, trace_hash = 0;
+  std::uint64_t disk_errors = 0; ///< that happened
+  std::uint64_t steps = 0, trace_hash = 0, disk_calls = 0;
 };
 
 struct simulation_report {

@@ -4,6 +4,8 @@
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/simulation/simulated_cluster.hpp>
 #include <dataflow/actors/simulation/simulated_world.hpp>
+#include <dataflow/record/hash.hpp>
+#include <dataflow/record/record_type.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <caf/all.hpp>
@@ -67,6 +69,7 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
     context.world = &world.world;
     context.own_threads = false;
     context.elastic_slots = slots <= 0;
+    context.sent = [this](const actors::sent_element& e) { hash_sent(e); };
     job_manager = system.spawn<actors::job_manager_actor>(context, std::max(1u, settings.task_managers),
                                                           slots > 0 ? static_cast<std::uint32_t>(slots) : 0u);
   }
@@ -102,6 +105,19 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
     return const_cast<caf::scheduler::test_coordinator&>(scheduler).clock().current_time.time_since_epoch();
   }
   void spend(steady_time t) noexcept override { scheduler.clock().current_time += t; }
+
+  void hash_sent(const actors::sent_element& e) {
+    const auto& what = *e.what;
+    for (const std::uint64_t word :
+         {std::uint64_t{e.task}, std::uint64_t{e.attempt}, std::uint64_t{e.gate}, std::uint64_t{e.channel}, e.sequence,
+          static_cast<std::uint64_t>(what.kind), std::uint64_t{what.flag}, static_cast<std::uint64_t>(what.value)})
+      mix(hash, word);
+    if (!what.is_batch()) return;
+    byte_writer bytes;
+    what.data->type().encode(*what.data, bytes);
+    const auto records = bytes.take();
+    mix(hash, hash_bytes(records.data(), records.size()));
+  }
 
   /// One message of the actor at this place of the queue.
   void run(std::size_t index) {
@@ -299,6 +315,7 @@ std::chrono::nanoseconds simulated_cluster::now() const noexcept { return impl_-
 const std::string& simulated_cluster::printed() const noexcept { return impl_->world.out.all; }
 const std::string& simulated_cluster::printed_errors() const noexcept { return impl_->world.err.all; }
 memory_file_system& simulated_cluster::files() noexcept { return impl_->world.files; }
+faulty_file_system& simulated_cluster::disk() noexcept { return impl_->world.disk; }
 memory_network& simulated_cluster::sockets() noexcept { return impl_->world.sockets; }
 dataflow::platform& simulated_cluster::platform() noexcept { return impl_->world.world; }
 

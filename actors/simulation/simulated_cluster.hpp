@@ -14,6 +14,7 @@
 
 #include <dataflow/api/executor.hpp>
 #include <dataflow/config/configuration.hpp>
+#include <dataflow/util/faulty_file_system.hpp>
 #include <dataflow/util/memory_file_system.hpp>
 #include <dataflow/util/memory_network.hpp>
 #include <dataflow/util/platform.hpp>
@@ -72,7 +73,8 @@ public:
 
   std::uint64_t seed() const noexcept;
   std::uint64_t steps() const noexcept;
-  /// Of every step so far: which actor, when, how full its mailbox was, how many others could have run.
+  /// Of every step so far: which actor, when, how full its mailbox was, how many others could have run; and of every
+  /// element that tasks have sent, with the records in it.
   std::uint64_t trace_hash() const noexcept;
   /// A line per step: time, actor. Empty unless asked for.
   const std::vector<std::string>& trace() const noexcept;
@@ -83,6 +85,8 @@ public:
   const std::string& printed() const noexcept;
   const std::string& printed_errors() const noexcept;
   memory_file_system& files() noexcept;
+  /// What jobs see of files(): fails on request.
+  faulty_file_system& disk() noexcept;
   memory_network& sockets() noexcept;
   /// The outside world of the cluster.
   dataflow::platform& platform() noexcept;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <dataflow/util/clock.hpp>
+#include <dataflow/util/faulty_file_system.hpp>
 #include <dataflow/util/memory_file_system.hpp>
 #include <dataflow/util/memory_network.hpp>
 #include <dataflow/util/platform.hpp>
@@ -50,7 +51,7 @@ public:
 struct simulated_world {
   explicit simulated_world(std::uint64_t seed) : clock(seed ^ 0xc10c'0000'0000'0001ull) {
     world.clock = &clock;
-    world.files = &files;
+    world.files = &disk;
     world.sockets = &sockets;
     world.threads = nullptr;
     world.seed = seed;
@@ -59,6 +60,7 @@ struct simulated_world {
   }
   simulated_clock clock;
   memory_file_system files;
+  faulty_file_system disk{files}; // what jobs see of them
   memory_network sockets;
   text_buffer out, err;
   platform world;

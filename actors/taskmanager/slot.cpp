@@ -1,13 +1,15 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/taskmanager/slot.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
 
 namespace dataflow::actors {
 
-void task_registry::add(const std::string& job, task_key key, entry e) {
+void task_registry::add(const std::string& job, task_key key, entry e, steady_time now) {
+  metrics_.add_task(e.scope, key.attempt, e.control->metrics, now);
   std::lock_guard lock{mutex_};
   auto& tasks = jobs_[job];
   for (auto i = tasks.begin(); i != tasks.end();) // an earlier attempt is history
@@ -16,6 +18,7 @@ void task_registry::add(const std::string& job, task_key key, entry e) {
 }
 
 void task_registry::remove_job(const std::string& job) {
+  metrics_.remove_job(job);
   std::lock_guard lock{mutex_};
   jobs_.erase(job);
 }
@@ -26,12 +29,15 @@ void task_registry::remove(const std::string& job, task_key key, const caf::acto
   if (j == jobs_.end()) return;
   auto t = j->second.find(key);
   if (t == j->second.end() || t->second.task.address() != task) return;
+  metrics_.remove_task(t->second.scope, *t->second.control->metrics);
   j->second.erase(t);
   if (j->second.empty()) jobs_.erase(j);
 }
 
 void task_registry::clear() {
   std::lock_guard lock{mutex_};
+  for (auto& [job, tasks] : jobs_)
+    metrics_.remove_job(job);
   jobs_.clear();
 }
 
@@ -45,40 +51,14 @@ caf::actor task_registry::pause(const std::string& job, task_key key) {
   return t->second.task;
 }
 
-std::vector<std::pair<task_key, task_report>> task_registry::report(const std::string& job) const {
-  std::vector<std::pair<task_key, task_report>> reports;
-  std::lock_guard lock{mutex_};
-  auto j = jobs_.find(job);
-  if (j == jobs_.end()) return reports;
-  for (auto& [key, e] : j->second) {
-    const auto& m = *e.control->metrics;
-    task_report r;
-    r.name = e.name;
-    r.vertex = e.vertex;
-    r.subtask = e.subtask;
-    r.parallelism = e.parallelism;
-    r.attempt = key.attempt;
-    r.status = e.control->status.load(std::memory_order_relaxed);
-    r.records_in = m.records_in.value();
-    r.records_out = m.records_out.value();
-    r.bytes_in = m.bytes_in.value();
-    r.bytes_out = m.bytes_out.value();
-    r.busy_ns = m.busy_ns.value();
-    r.idle_ns = m.idle_ns.value();
-    r.backpressured_ns = m.backpressured_ns.value();
-    r.queued_elements = m.queued_elements.value();
-    for (auto& op : m.operators)
-      r.operators.push_back({op.name, op.uid, op.records_in.value(), op.records_out.value()});
-    reports.emplace_back(key, std::move(r));
-  }
-  return reports;
-}
-
 slot_actor::slot_actor(caf::actor_config& config, std::uint64_t id, cluster_context context,
                        std::shared_ptr<task_registry> registry)
     : event_based_actor(config), id_(id), context_(context), registry_(std::move(registry)) {
   keep_exception_texts(*this);
-  set_down_handler([this](caf::down_msg& m) { task_down(m); });
+  set_down_handler([this](caf::down_msg& m) {
+    context_.announce_down("slot");
+    task_down(m);
+  });
 }
 
 caf::behavior slot_actor::make_behavior() {
@@ -96,15 +76,14 @@ void slot_actor::deploy(const deploy_task& m) {
   caf::actor task;
   try {
     task = spawn<task_actor, caf::monitored>(
-        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive});
+        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive, context_.sent});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;
   }
   const auto& plan = *m.job->plan;
-  registry_->add(m.job->id, m.key,
-                 {plan.vertex_of(m.key.task).name, plan.tasks()[m.key.task].vertex, plan.tasks()[m.key.task].subtask,
-                  plan.vertex_of(m.key.task).parallelism, control, task});
+  registry_->add(m.job->id, m.key, {task_scope(m.job->id, plan, m.key.task), control, task},
+                 context_.world->clock->now());
   tasks_.emplace(task.address(), child{m.key, m.job->id, m.job_master, control});
   context_.announce("task", task);
   send(m.job_master, task_deployed{m.key, task});
@@ -150,8 +129,7 @@ void slot_actor::on_exit() {
   }
   tasks_.clear();
   masters_.clear();
-  context_.alive.reset();
-  context_.spawned = nullptr;
+  context_.release();
 }
 
 } // namespace dataflow::actors

@@ -6,6 +6,7 @@
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/taskmanager/task.hpp>
+#include <dataflow/metrics/registry.hpp>
 
 #include <caf/event_based_actor.hpp>
 
@@ -20,21 +21,22 @@ namespace dataflow::actors {
 class task_registry {
 public:
   struct entry {
-    std::string name;
-    std::uint32_t vertex = 0, subtask = 0, parallelism = 1;
+    metric_scope scope;
     std::shared_ptr<task_control> control;
     caf::actor task;
   };
-  void add(const std::string& job, task_key key, entry e);
+  void add(const std::string& job, task_key key, entry e, steady_time now);
   void remove_job(const std::string& job);
   /// Nothing when another attempt has taken its place.
   void remove(const std::string& job, task_key key, const caf::actor_addr& task);
   /// Sets the pause flag; empty when the task is not known.
   caf::actor pause(const std::string& job, task_key key);
-  std::vector<std::pair<task_key, task_report>> report(const std::string& job) const;
+  /// What the tasks of a job have counted.
+  metrics_snapshot metrics(const std::string& job, steady_time now) const { return metrics_.snapshot(now, job); }
   void clear();
 
 private:
+  metric_registry metrics_;
   mutable std::mutex mutex_;
   std::map<std::string, std::map<task_key, entry>> jobs_;
 };

@@ -7,6 +7,8 @@
 #include <caf/actor_ostream.hpp>
 #include <caf/send.hpp>
 
+#include <utility>
+
 namespace dataflow::actors {
 
 task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
@@ -21,14 +23,14 @@ task_actor::~task_actor() = default;
 caf::behavior task_actor::make_behavior() {
   return {
       [this](channel_data& m) {
-        if (m.attempt != arguments_.key.attempt || ended_) return;
+        if (!current(m.attempt) || ended_) return;
         guarded([&] {
           subtask_->receive(m.channel, m.sequence, m.bytes, std::move(m.what));
           schedule_step();
         });
       },
       [this](const channel_credit_grant& m) {
-        if (m.attempt != arguments_.key.attempt || ended_) return;
+        if (!current(m.attempt) || ended_) return;
         subtask_->credit(m.gate, m.channel, m.batches, m.bytes);
         schedule_step();
       },
@@ -65,6 +67,17 @@ caf::behavior task_actor::make_behavior() {
         quit();
       },
   };
+}
+
+/// Fencing of channel messages: what was meant for another attempt is dropped, counted, and logged once.
+bool task_actor::current(std::uint32_t attempt) {
+  if (attempt == arguments_.key.attempt) return true;
+  arguments_.control->metrics->stale_messages.add(1);
+  if (!std::exchange(stale_logged_, true))
+    log_warn({"task", arguments_.job->id,
+              task_title(*arguments_.job->plan, arguments_.key.task) + "#" + std::to_string(arguments_.key.attempt)},
+             "a channel message of attempt " + std::to_string(attempt) + " was dropped; further ones are only counted");
+  return false;
 }
 
 /// Everything that runs a user's code goes through here: what it throws fails the task with its text.
@@ -147,10 +160,12 @@ void task_actor::on_exit() {
   inputs_.clear();
   arguments_.job_master = nullptr;
   arguments_.alive.reset();
+  arguments_.sent = nullptr;
 }
 
 void task_actor::send(std::uint32_t gate, std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes,
                       element e) {
+  if (arguments_.sent) arguments_.sent({arguments_.key.task, arguments_.key.attempt, gate, channel, sequence, &e});
   auto& peer = outputs_[gate][channel];
   event_based_actor::send(peer.task, channel_data{peer.attempt, peer.channel, sequence, bytes, std::move(e)});
 }

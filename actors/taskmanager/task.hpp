@@ -5,6 +5,7 @@
 /// Parent: a slot. Ends: FINISHED, CANCELED or FAILED are reported; any other death is seen by the slot.
 #pragma once
 
+#include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/metrics/task_metrics.hpp>
 #include <dataflow/task/subtask.hpp>
@@ -28,7 +29,8 @@ struct task_arguments {
   caf::actor job_master;
   platform* world = nullptr;
   std::shared_ptr<task_control> control;
-  std::shared_ptr<const void> alive; ///< see cluster_context
+  std::shared_ptr<const void> alive;             ///< see cluster_context
+  std::function<void(const sent_element&)> sent; ///< see cluster_context
 };
 
 class task_actor final : public caf::event_based_actor, public subtask_host {
@@ -54,6 +56,7 @@ private:
   void report(task_status status, error failure = {});
   void fail(error e);
   bool current(task_key key) const noexcept { return key == arguments_.key; }
+  bool current(std::uint32_t attempt);
   template <class F>
   void guarded(F&& f);
 

@@ -7,6 +7,16 @@ std::string task_title(const execution_plan& plan, task_index task) {
   return v.name + " (" + std::to_string(plan.tasks()[task].subtask + 1) + "/" + std::to_string(v.parallelism) + ")";
 }
 
+metric_scope task_scope(const std::string& job, const execution_plan& plan, task_index task) {
+  const auto& t = plan.tasks()[task];
+  metric_scope scope;
+  scope.job = job;
+  scope.vertex = t.vertex;
+  scope.task = plan.vertex_of(task).name;
+  scope.subtask = t.subtask;
+  return scope;
+}
+
 subtask_config make_subtask_config(const job_description& job, task_key key) {
   const auto& plan = *job.plan;
   const auto& graph = plan.graph();

@@ -10,6 +10,9 @@ namespace dataflow::actors {
 /// the order of the vertex' output edges, input channels in the order of execution_plan::inputs_of.
 subtask_config make_subtask_config(const job_description& job, task_key key);
 
+/// Where the metrics of a task belong.
+metric_scope task_scope(const std::string& job, const execution_plan& plan, task_index task);
+
 /// "map (2/4)"
 std::string task_title(const execution_plan& plan, task_index task);
 

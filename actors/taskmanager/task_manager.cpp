@@ -1,5 +1,6 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/taskmanager/task_manager.hpp>
+#include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
@@ -16,7 +17,10 @@ task_manager_actor::task_manager_actor(caf::actor_config& config, cluster_contex
       children_(*this, *context_.world->clock, "task manager " + std::to_string(index),
                 control_plane_supervision(context_)) {
   keep_exception_texts(*this);
-  set_down_handler([this](caf::down_msg& m) { children_.child_down(m); });
+  set_down_handler([this](caf::down_msg& m) {
+    context_.announce_down("task manager");
+    children_.child_down(m);
+  });
 }
 
 caf::behavior task_manager_actor::make_behavior() {
@@ -31,7 +35,7 @@ caf::behavior task_manager_actor::make_behavior() {
         for (auto key : m.keys)
           if (auto task = registry_->pause(m.job, key)) send<caf::message_priority::high>(task, cancel_task{key});
       },
-      [this](const query_tasks& m) { return tasks_queried{registry_->report(m.job)}; },
+      [this](const query_tasks& m) { return tasks_queried{registry_->metrics(m.job, context_.world->clock->now())}; },
       [this](const release_slot& m) { registry_->remove_job(m.job); },
       [this](const slot_reserved& m) {
         for (auto& [name, s] : slots_) {
@@ -82,8 +86,7 @@ void task_manager_actor::on_exit() {
   new_slots_.clear();
   registry_->clear();
   resource_manager_ = nullptr;
-  context_.alive.reset();
-  context_.spawned = nullptr;
+  context_.release();
 }
 
 } // namespace dataflow::actors

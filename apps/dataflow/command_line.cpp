@@ -72,7 +72,9 @@ void apply(const raw_options& raw, command_line& out) {
 
 } // namespace
 
-std::vector<std::string> run_flags() { return {"parallelism", "job", "config", "detached", "quiet", "json", "format"}; }
+std::vector<std::string> run_flags() {
+  return {"parallelism", "job", "config", "detached", "quiet", "json", "metrics", "format"};
+}
 
 command_line parse_command_line(const std::vector<std::string>& arguments) {
   command_line out;
@@ -87,6 +89,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   run.add_flag("-d,--detached", out.detached, "Leave the job running in the background");
   run.add_flag("-q,--quiet", out.quiet, "No progress; errors only");
   run.add_flag("--json", out.json, "Progress and result as one JSON object per line on standard output");
+  run.add_flag("--metrics", out.metrics, "At the end, what the job, its tasks and operators have counted");
   run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
              "After a lone -- everything is. Exit codes: docs/command-line.md.");
 

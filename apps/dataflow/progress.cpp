@@ -1,5 +1,3 @@
-#include <dataflow/api/report_metrics.hpp>
-
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -55,9 +53,8 @@ std::string dump(const nlohmann::ordered_json& j) {
 } // namespace
 
 std::vector<task_summary> progress_tracker::update(const job_report& report) {
-  auto now = metrics_of(report);
-  auto rows = summarize_tasks(with_rates(now, last_), report.id);
-  last_ = std::move(now);
+  auto rows = summarize_tasks(with_rates(report.metrics, last_), report.id);
+  last_ = report.metrics;
   return rows;
 }
 
@@ -134,13 +131,15 @@ std::string progress_json(const job_report& report, const std::vector<task_summa
 }
 
 std::string result_json(const job_result& result) {
-  nlohmann::ordered_json j{{"type", "result"},
-                           {"job", result.id},
-                           {"name", result.name},
-                           {"status", to_string(result.status)},
-                           {"duration_ms", result.duration.count()},
-                           {"restarts", result.restarts},
-                           {"accumulators", result.accumulators}};
+  nlohmann::ordered_json j{
+      {"type", "result"},
+      {"job", result.id},
+      {"name", result.name},
+      {"status", to_string(result.status)},
+      {"duration_ms", result.duration.count()},
+      {"restarts", result.restarts},
+      {"accumulators", result.accumulators},
+      {"metrics", nlohmann::ordered_json::parse(metrics_as_json(with_rates(result.final_report.metrics, {})))}};
   if (result.failure) {
     j["error"] = {{"code", to_string(result.failure.code())},
                   {"cause", result.failure.cause()},

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <dataflow/api/executor.hpp>
-#include <dataflow/metrics/registry.hpp>
 
 #include <optional>
 #include <string>
@@ -37,7 +36,8 @@ std::string progress_block(const job_report& report, const std::vector<task_summ
 std::string progress_line(const job_report& report, const std::vector<task_summary>& rows);
 /// One JSON object: {"type": "progress", "job", "name", "status", "duration_ms", "restarts", "tasks": [...]}.
 std::string progress_json(const job_report& report, const std::vector<task_summary>& rows);
-/// One JSON object: {"type": "result", "job", "name", "status", "duration_ms", "restarts", "accumulators", "error"}.
+/// One JSON object: {"type": "result", "job", "name", "status", "duration_ms", "restarts", "accumulators", "metrics",
+/// "error"}.
 std::string result_json(const job_result& result);
 
 } // namespace dataflow::cli

@@ -108,6 +108,7 @@ void report_result(const command_line& line, const job_result& result, text_outp
     out.write(result_json(result));
     return;
   }
+  if (line.metrics) err.write("Metrics:\n" + metrics_as_table(result.final_report.metrics));
   if (result.status == job_status::finished) {
     if (line.quiet) return;
     auto text = "Job with JobID " + result.id +

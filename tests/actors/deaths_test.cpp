@@ -79,6 +79,74 @@ TEST_CASE("each kind of actor is killed while the job restarts: it restarts once
   }
 }
 
+TEST_CASE("an exception in the down handler of any kind of actor is its death, and never leaves a job hanging") {
+  log_capture log;
+  struct {
+    std::string watcher, victim;
+  } const cases[] = {{"slot", "task"},
+                     {"task manager", "slot"},
+                     {"resource manager", "task manager"},
+                     {"job master", "slot"},
+                     {"dispatcher", "job master"}};
+  for (const auto& c : cases) {
+    INFO(c.watcher);
+    std::atomic<bool> thrown{false};
+    test_cluster cluster{restarting(5), {}, 3, [&](std::string_view kind) {
+                           if (kind == c.watcher && !thrown.exchange(true)) throw std::runtime_error{"a bad day"};
+                         }};
+    auto control = std::make_shared<job_control>();
+    auto job = cluster.start(paced_job(control)).client;
+    control->wait_for_records(*job, 50);
+    cluster.kill(c.victim);
+    while (!thrown && !job->wait_for(std::chrono::milliseconds{1})) {
+    }
+    control->wait_for_records(*job, 50);
+    control->may_end = true;
+    const auto result = result_of(*job);
+    CHECK(thrown);
+    CHECK_MESSAGE(result.status == job_status::finished, result.failure.to_string());
+    CHECK(log.contains("a bad day"));
+  }
+}
+
+TEST_CASE("an exception in the job manager's down handler ends the cluster; clients are told why") {
+  log_capture log;
+  test_cluster cluster{restarting(5), {}, 3, [](std::string_view kind) {
+                         if (kind == "job manager") throw std::runtime_error{"a bad day"};
+                       }};
+  auto control = std::make_shared<job_control>();
+  auto job = cluster.start(paced_job(control)).client;
+  control->wait_for_records(*job, 20);
+  cluster.kill("resource manager");
+  const auto result = result_of(*job);
+  CHECK(result.status == job_status::failed);
+  CHECK_MESSAGE(contains(result.failure.to_string(), "a bad day"), result.failure.to_string());
+}
+
+TEST_CASE("with the failover strategy `full` a death restarts all tasks of the job, else those of its region") {
+  log_capture log;
+  for (const std::string strategy : {"region", "full"}) {
+    INFO(strategy);
+    auto settings = restarting(3);
+    settings.set("jobmanager.execution.failover-strategy", strategy);
+    test_cluster cluster{settings};
+    auto control = std::make_shared<job_control>();
+    auto graph = paced_job(control);
+    for (node_id n = 0; n < graph->nodes().size(); ++n)
+      graph->node(n).parallelism = 2; // two chains of everything: two regions
+    auto job = cluster.start(graph).client;
+    control->wait_for_records(*job, 20);
+    cluster.wait_for("task", 2);
+    cluster.kill("task");
+    cluster.wait_for("task", strategy == "full" ? 4 : 3);
+    control->may_end = true;
+    const auto result = result_of(*job);
+    CHECK(result.status == job_status::finished);
+    CHECK(result.restarts == 1);
+    CHECK(cluster.count("task") == (strategy == "full" ? 4 : 3));
+  }
+}
+
 TEST_CASE("without a restart strategy the death of a task, slot or task manager fails the job with the cause") {
   log_capture log;
   for (const std::string kind : {"task", "slot", "task manager"}) {

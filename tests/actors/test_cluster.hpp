@@ -27,11 +27,14 @@ public:
   using hook = std::function<void(std::string_view kind, std::size_t number, const caf::actor& who)>;
 
   /// `spawned` is called for every actor of the cluster, with its number among those of its kind, from 1.
-  explicit test_cluster(configuration s = {}, hook spawned = {}, std::uint32_t max_restarts = 3)
+  /// `down`: see cluster_context.
+  explicit test_cluster(configuration s = {}, hook spawned = {}, std::uint32_t max_restarts = 3,
+                        std::function<void(std::string_view kind)> down = {})
       : settings(std::move(s)), hook_(std::move(spawned)) {
     actors::cluster_context context;
     context.world = &system_platform();
     context.max_restarts = max_restarts;
+    context.down = std::move(down);
     context.spawned = [this](std::string_view kind, const caf::actor& who) {
       std::size_t number = 0;
       {
@@ -117,6 +120,14 @@ struct job_control {
   }
 };
 
+/// Of sources without splits.
+struct idle_enumerator final : split_enumerator {
+  void start(enumerator_context&) override {}
+  void split_requested(enumerator_context&, std::uint32_t) override {}
+  void splits_returned(enumerator_context&, std::uint32_t, std::vector<source_split>) override {}
+  std::string snapshot(std::uint64_t) override { return {}; }
+};
+
 /// 0, 1, 2 ... at an easy pace until it may end.
 class paced_source final : public source<std::int64_t> {
 public:
@@ -125,16 +136,10 @@ public:
   std::unique_ptr<source_reader<std::int64_t>> make_reader() const override {
     return std::make_unique<reader>(control_);
   }
-  std::unique_ptr<split_enumerator> make_enumerator() const override { return std::make_unique<enumerator>(); }
+  std::unique_ptr<split_enumerator> make_enumerator() const override { return std::make_unique<idle_enumerator>(); }
   std::unique_ptr<split_enumerator> restore_enumerator(const std::string&) const override { return make_enumerator(); }
 
 private:
-  struct enumerator final : split_enumerator {
-    void start(enumerator_context&) override {}
-    void split_requested(enumerator_context&, std::uint32_t) override {}
-    void splits_returned(enumerator_context&, std::uint32_t, std::vector<source_split>) override {}
-    std::string snapshot(std::uint64_t) override { return {}; }
-  };
   struct reader final : source_reader<std::int64_t> {
     explicit reader(std::shared_ptr<job_control> c) : control(std::move(c)) {}
     void open(reader_context& context) override { time = context.platform().clock; }

@@ -40,6 +40,18 @@ TEST_CASE("a user's job gives the same result whatever actor dies") {
   CHECK(killed > 100);
 }
 
+TEST_CASE("a user's job gives the same result whatever call of the file system fails") {
+  auto report = simulate(word_count, {.seeds = 60, .faults = faults::disk_errors(2), .files = input});
+  INFO(report.describe());
+  CHECK(report.exactly_once());
+  CHECK(report.expected.disk_errors == 0);
+  CHECK(report.expected.disk_calls > 3);
+  std::uint64_t failed = 0;
+  for (auto& run : report.runs)
+    failed += run.disk_errors;
+  CHECK(failed > 60);
+}
+
 TEST_CASE("a simulation notices a job whose result depends on the schedule, and names the seed") {
   auto report = simulate(
       [](environment& env) {

@@ -4,10 +4,14 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <map>
+#include <poll.h>
 #include <sstream>
+#include <sys/syscall.h>
 #include <tests/integration/program.hpp>
+#include <unistd.h>
 
 using test::dataflow_command;
 using test::outcome;
@@ -95,9 +99,23 @@ TEST_CASE("with --json standard output is one object per line, the last one the 
   }
   CHECK(last["type"] == "result");
   CHECK(last["status"] == "FINISHED");
+  std::int64_t counted = 0;
+  for (const auto& group : last["metrics"])
+    if (group["scope"].value("operator", "") == "Count")
+      counted += group["metrics"]["numRecordsIn"].get<std::int64_t>();
+  CHECK(counted == 3);
   CHECK(contains(r.err, "2  x")); // what the job prints
   const auto bad = run({"run", "--json", "no_such_job"});
   CHECK(nlohmann::json::parse(bad.out)["code"] == "job_not_found");
+}
+
+TEST_CASE("--metrics shows at the end what job, tasks and operators have counted, also when the job is quiet") {
+  const scratch dir;
+  const auto r = run({"run", "-q", "--metrics", "-p", "2", "word_count", "--input", dir.file("a", "x y x\n")});
+  CHECK(r.code == 0);
+  CHECK(r.err.starts_with("Metrics:\njob\n  numRestarts: 0\n"));
+  CHECK(contains(r.err, " (2 subtasks)\n  numRecordsIn: "));
+  CHECK(contains(r.err, "  Count\n    numRecordsIn: 3\n"));
 }
 
 TEST_CASE("mistyped commands, flags, keys, parameters and jobs are refused with the near one") {
@@ -254,6 +272,69 @@ TEST_CASE("a detached job goes on in a process of its own") {
   CHECK(contains(r.out, "Job has been submitted with JobID "));
   CHECK(contains(r.out, "It runs in process "));
   CHECK(run({"run", "-d", "no_such_job"}).code == 3);
+}
+
+namespace {
+
+/// A job that was started with -d.
+struct detached_job {
+  explicit detached_job(const scratch& dir, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"run", "-d", "-Dio.tmp.dirs=" + dir.path("")});
+    start = run(std::move(arguments));
+    const std::string before_pid = "It runs in process ", before_log = "and writes to ";
+    const auto at_pid = start.out.find(before_pid), at_log = start.out.find(before_log);
+    REQUIRE(at_pid != std::string::npos);
+    REQUIRE(at_log != std::string::npos);
+    pid = std::stoi(start.out.substr(at_pid + before_pid.size()));
+    log = start.out.substr(at_log + before_log.size());
+    log.pop_back();                                                // the end of the line
+    process = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); // fails when it is gone already
+  }
+  ~detached_job() {
+    if (process >= 0) {
+      ::syscall(SYS_pidfd_send_signal, process, SIGKILL, nullptr, 0);
+      ::close(process);
+    }
+  }
+  /// What it has written when it has ended.
+  std::string output() const {
+    pollfd ended{process, POLLIN, 0};
+    while (process >= 0 && ::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+    }
+    return dataflow::system_files().read_file(log);
+  }
+  outcome start;
+  pid_t pid = -1;
+  std::string log;
+  int process = -1;
+};
+
+} // namespace
+
+TEST_CASE("a detached job runs to its end when nobody waits; its output and its end are in the file that was named") {
+  const scratch dir;
+  const detached_job job{dir, {"word_count", "--metrics", "--input", dir.file("a", "x y x\n")}};
+  const auto text = job.output();
+  CHECK_MESSAGE(contains(text, "2  x\n"), text);
+  CHECK_MESSAGE(contains(text, " has finished.\nJob Runtime: "), text);
+  CHECK_MESSAGE(contains(text, "Metrics:\njob\n"), text);
+  CHECK(!contains(text, "\x1b[")); // no terminal, no control sequences
+}
+
+TEST_CASE("a detached job goes on without its shell, and is cancelled by a signal to its process") {
+  const scratch dir;
+  const detached_job job{dir, {"running_sum", "--records", "1000000000000"}};
+  ::kill(job.pid, SIGHUP); // what a terminal sends that goes away
+  ::kill(job.pid, SIGTERM);
+  const auto text = job.output();
+  CHECK_MESSAGE(contains(text, "was cancelled."), text);
+}
+
+TEST_CASE("a detached job that fails says why in the file that was named") {
+  const scratch dir;
+  const detached_job job{dir, {"word_count", "--input", "/nonexistent/book.txt"}};
+  const auto text = job.output();
+  CHECK_MESSAGE(contains(text, "/nonexistent/book.txt"), text);
 }
 
 TEST_CASE("new writes a project, and refuses names and places that do not do") {

@@ -32,8 +32,10 @@ if grep visible_to_nobody_else <<<"$symbols"; then fail "a job library exports w
 # A project that `dataflow new` writes builds as it is, and its job runs with the installed program.
 dataflow=$work/prefix/bin/dataflow
 "$dataflow" new fresh_job "$work/fresh" >/dev/null || fail "dataflow new exits with $?"
+began=$EPOCHREALTIME
 { cmake -S "$work/fresh" -B "$work/fresh/build" -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_DISABLE_FIND_PACKAGE_CAF=ON &&
   cmake --build "$work/fresh/build"; } >"$work/log" 2>&1 || { cat "$work/log"; fail "building a new project failed"; }
+printf 'a new project was configured and built in %d ms\n' $(((${EPOCHREALTIME/./} - ${began/./}) / 1000))
 words=$("$dataflow" run -q "$work/fresh/build/libfresh_job.so" --input "$work/fresh/.gitignore") ||
   fail "the job of a new project exits with $?"
 [[ $words == *build*1* ]] || fail "the job of a new project prints: $words"

@@ -94,20 +94,12 @@ data_stream<std::int64_t> environment::sequence(std::int64_t first, std::int64_t
   return from(sequence_source{first, last, records_per_second}, "Sequence Source");
 }
 
-text_file_options environment::default_text_options() const {
-  text_file_options options;
-  options.max_line_size = state_->configuration.memory_size("taskmanager.record.max-bytes");
-  return options;
-}
-
-data_stream<std::string> environment::text_file(std::string path) {
-  return text_file(std::move(path), default_text_options());
-}
+data_stream<std::string> environment::text_file(std::string path) { return text_file(std::move(path), {}); }
 data_stream<std::string> environment::text_file(std::string path, const text_file_options& options) {
   return from(text_file_source{std::move(path), options}, "File Source");
 }
 data_stream<std::string> environment::text_files(std::vector<std::string> paths) {
-  return text_files(std::move(paths), default_text_options());
+  return text_files(std::move(paths), {});
 }
 data_stream<std::string> environment::text_files(std::vector<std::string> paths, const text_file_options& options) {
   return from(text_file_source{std::move(paths), options}, "File Source");

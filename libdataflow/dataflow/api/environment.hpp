@@ -104,7 +104,6 @@ private:
   data_stream<T> begin(const std::string& name, source_factories factories) {
     return {state_, {{add_source(name, record_type_of<T>(), std::move(factories)), {}, {}}}};
   }
-  text_file_options default_text_options() const;
   node_id add_source(const std::string& name, const record_type& type, source_factories factories);
 
   std::shared_ptr<detail::environment_state> state_;

@@ -6,6 +6,7 @@
 
 #include <dataflow/graph/job_status.hpp>
 #include <dataflow/graph/stream_graph.hpp>
+#include <dataflow/metrics/snapshot.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <chrono>
@@ -20,18 +21,11 @@ namespace dataflow {
 
 class configuration;
 
-/// One subtask as it is now. Counters are totals of the present attempt; times in nanoseconds.
+/// One subtask as it is now. What it has counted is in the job's metrics.
 struct task_report {
   std::string name; ///< of the task: "Source: numbers -> Map"
   std::uint32_t vertex = 0, subtask = 0, parallelism = 1, attempt = 0;
   task_status status = task_status::created;
-  std::uint64_t records_in = 0, records_out = 0, bytes_in = 0, bytes_out = 0;
-  std::uint64_t busy_ns = 0, idle_ns = 0, backpressured_ns = 0, queued_elements = 0;
-  struct of_operator {
-    std::string name, uid;
-    std::uint64_t records_in = 0, records_out = 0;
-  };
-  std::vector<of_operator> operators;
 };
 
 /// A failure that was handled or ended the job, for the job's history.
@@ -49,6 +43,7 @@ struct job_report {
   std::vector<task_report> tasks; ///< by vertex, then subtask
   std::vector<failure_report> failures;
   std::map<std::string, std::int64_t> accumulators;
+  metrics_snapshot metrics; ///< of the job, its tasks (of the present attempts) and their operators
 };
 
 struct job_result {
@@ -78,6 +73,9 @@ public:
   virtual bool wait_for(std::chrono::milliseconds timeout) = 0;
   /// A picture of the job now; also after its end.
   virtual job_report report() = 0;
+  /// What the job has counted so far, under Flink's names and those that its functions chose
+  /// (runtime_context::counter); rates come from two of them, see with_rates().
+  metrics_snapshot metrics() { return report().metrics; }
 };
 
 class executor {

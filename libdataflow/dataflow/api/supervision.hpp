@@ -16,6 +16,7 @@ namespace dataflow {
 enum class restart : std::uint8_t {
   none,   ///< nothing: the job fails
   region, ///< what is connected with it by pipelined edges
+  all,    ///< every task of the job
 };
 
 /// A part of the delay that is random, 0 to 1.

@@ -104,7 +104,9 @@ const std::vector<option> table{
      .key = "taskmanager.record.max-bytes",
      .type = memory_size,
      .fallback = "64 mb",
-     .doc = "The longest line that a text source reads, unless its options say otherwise. A longer one fails the task.",
+     .doc =
+         "The largest record, encoded, that sources and operators may produce, and the longest line that a text source "
+         "reads unless its options say otherwise. A larger one fails the task.",
      .flink = "Flink has no limit and runs out of memory.",
      .least = 1},
     {.section = "Task managers",
@@ -120,6 +122,12 @@ const std::vector<option> table{
      .doc = "Directory of temporary files. Empty: $TMPDIR, else /tmp."},
 
     // --- recovery
+    {.section = "Recovery",
+     .key = "jobmanager.execution.failover-strategy",
+     .type = choice,
+     .fallback = "region",
+     .doc = "What restarts with a failed task: its pipelined region, or all tasks of the job.",
+     .choices = "region|full"},
     {.section = "Recovery",
      .key = "restart-strategy.type",
      .type = choice,

@@ -159,6 +159,7 @@ void output_gate::dispatch(channel& c, std::uint32_t index, element e) {
   if (c.waiting.empty() && free) return send(c, index, std::move(e));
   if (c.waiting.empty()) ++blocked_;
   c.waiting.push_back(std::move(e));
+  ++queued_;
 }
 
 void output_gate::send(channel& c, std::uint32_t index, element e) {
@@ -180,6 +181,7 @@ void output_gate::grant(std::uint32_t index, std::uint32_t batches, std::uint64_
   while (!c.waiting.empty() && (!c.waiting.front().is_batch() || c.credit.available())) {
     auto e = std::move(c.waiting.front());
     c.waiting.pop_front();
+    --queued_;
     send(c, index, std::move(e));
   }
   if (c.waiting.empty()) --blocked_;

@@ -62,6 +62,8 @@ public:
   void flush();
   void grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes);
 
+  /// Elements that wait for credit, of all channels.
+  std::size_t queued() const noexcept { return queued_; }
   std::uint64_t records_sent() const noexcept { return records_sent_; }
   std::uint64_t bytes_sent() const noexcept { return bytes_sent_; }
   std::uint32_t channels() const noexcept { return config_.channels; }
@@ -90,6 +92,7 @@ private:
   std::vector<channel> channels_;
   std::uint32_t next_target_ = 0;
   std::size_t blocked_ = 0; // channels with waiting elements
+  std::size_t queued_ = 0;  // waiting elements of all channels
   std::size_t partial_ = 0; // channels with a partial batch
   std::uint64_t records_sent_ = 0, bytes_sent_ = 0;
   column<std::uint32_t> targets_;

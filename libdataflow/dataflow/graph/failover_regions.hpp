@@ -9,6 +9,7 @@
 
 #include <dataflow/graph/execution_plan.hpp>
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 

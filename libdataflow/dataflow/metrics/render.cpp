@@ -1,7 +1,8 @@
-#include <dataflow/metrics/registry.hpp>
+#include <dataflow/metrics/snapshot.hpp>
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -61,7 +62,56 @@ std::string labels(const metric_scope& s) {
   return out.empty() ? out : out + "}";
 }
 
+/// Sums, in the order in which the names were first seen.
+class metric_sums {
+public:
+  void add(const metric_group& group) {
+    for (const auto& m : group.metrics) {
+      if (m.kind == metric_kind::rate) continue;
+      const auto known = std::find_if(sums_.begin(), sums_.end(), [&](const auto& s) { return s.first == m.name; });
+      if (known != sums_.end())
+        known->second += m.value;
+      else
+        sums_.emplace_back(m.name, m.value);
+    }
+  }
+  std::string lines(std::string_view indent) const {
+    std::string out;
+    for (const auto& [name, value] : sums_)
+      out.append(indent).append(name).append(": ").append(number(value)).append("\n");
+    return out;
+  }
+
+private:
+  std::vector<std::pair<std::string, double>> sums_;
+};
+
 } // namespace
+
+std::string metrics_as_table(const metrics_snapshot& snapshot) {
+  struct row {
+    std::string title;
+    std::uint32_t subtasks = 0;
+    metric_sums sums;
+  };
+  std::map<std::pair<std::int64_t, std::int64_t>, row> rows; // by vertex and position in its chain: none comes first
+  for (const auto& group : snapshot.groups) {
+    const auto& s = group.scope;
+    auto& r = rows[{s.vertex, s.position}];
+    r.title = s.position != metric_scope::none ? s.operator_name : s.vertex != metric_scope::none ? s.task : "job";
+    ++r.subtasks;
+    r.sums.add(group);
+  }
+  std::string out;
+  for (const auto& [at, r] : rows) {
+    const bool is_operator = at.second != metric_scope::none;
+    out += (is_operator ? "  " : "") + r.title;
+    if (at.first != metric_scope::none && !is_operator)
+      out += " (" + std::to_string(r.subtasks) + (r.subtasks == 1 ? " subtask)" : " subtasks)");
+    out += "\n" + r.sums.lines(is_operator ? "    " : "  ");
+  }
+  return out;
+}
 
 std::string metrics_as_text(const metrics_snapshot& snapshot, std::string_view prefix) {
   std::map<std::string, std::pair<metric_kind, std::string>> families; // name -> kind, lines

@@ -6,7 +6,12 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
+#include <mutex>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace dataflow {
 
@@ -21,16 +26,52 @@ private:
   std::atomic<std::uint64_t> value_{0};
 };
 
+/// A counter under a name of the user's. One thread adds, any thread reads.
+class accumulator {
+public:
+  void add(std::int64_t n = 1) noexcept { value_.store(value() + n, std::memory_order_relaxed); }
+  std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+  std::atomic<std::int64_t> value_{0};
+};
+
+/// The counters that a user's function has asked for.
+/// Threading: all members are safe from any thread; each counter has one writer.
+class named_counters {
+public:
+  /// Made at the first call for a name; stays where it is.
+  accumulator& of(std::string_view name) {
+    const std::lock_guard guard{mutex_};
+    const auto i = counters_.find(name);
+    return i != counters_.end() ? i->second : counters_[std::string{name}];
+  }
+  std::vector<std::pair<std::string, std::int64_t>> values() const {
+    const std::lock_guard guard{mutex_};
+    std::vector<std::pair<std::string, std::int64_t>> out;
+    for (const auto& [name, counter] : counters_)
+      out.emplace_back(name, counter.value());
+    return out;
+  }
+
+private:
+  mutable std::mutex mutex_; // guards the map, not the values
+  std::map<std::string, accumulator, std::less<>> counters_;
+};
+
 struct operator_metrics {
   std::string name, uid;
   counter_cell records_in, records_out;
+  named_counters own;
 };
 
 struct task_metrics {
   counter_cell records_in, records_out, bytes_in, bytes_out;
   counter_cell busy_ns, idle_ns, backpressured_ns;
-  counter_cell queued_elements; ///< in the input gate
-  counter_cell mailbox_size;
+  counter_cell input_queue;               ///< elements in the input gate
+  counter_cell output_queue;              ///< elements in the output gates that wait for credit
+  counter_cell mailbox_size;              ///< messages
+  counter_cell stale_messages;            ///< of an earlier attempt, dropped
   std::deque<operator_metrics> operators; ///< fixed once the task runs
 };
 

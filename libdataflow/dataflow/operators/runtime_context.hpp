@@ -4,7 +4,8 @@
 /// Ownership: belongs to the task; do not keep references beyond close().
 #pragma once
 
-#include <atomic>
+#include <dataflow/metrics/task_metrics.hpp>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,16 +14,6 @@ namespace dataflow {
 
 class clock;
 struct platform;
-
-/// A counter under a name; its sum over all subtasks is part of the job's result.
-class accumulator {
-public:
-  void add(std::int64_t n = 1) noexcept { value_.store(value() + n, std::memory_order_relaxed); }
-  std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
-
-private:
-  std::atomic<std::int64_t> value_{0}; // written by the task, read by whoever asks for metrics
-};
 
 class runtime_context {
 public:
@@ -38,9 +29,11 @@ public:
   virtual std::uint32_t attempt() const noexcept = 0; ///< 0 at the first run, one more after each restart
   /// "map (3/4)#1": name, subtask (from 1) of parallelism, attempt.
   std::string task_name_with_subtasks() const;
-  /// Created at the first call for a name. Look it up in open(), not per record.
+  /// Its sum over all subtasks is part of the job's result. Created at the first call for a name. Look it up in open(),
+  /// not per record.
   virtual accumulator& accumulator_of(std::string_view name) = 0;
-  /// A counter in the metrics under the operator's scope, for example "numMyThings".
+  /// A counter in the metrics under the operator's scope, for example "numMyThings". Look it up in open(), too. What it
+  /// counts can be read while the job runs (job_client::metrics()); a restarted task counts from 0.
   virtual accumulator& counter(std::string_view name) = 0;
   virtual const dataflow::clock& clock() const noexcept = 0;
   /// The outside world: files, sockets, standard output. The task's own; system_platform() where none was given.

@@ -4,8 +4,9 @@
 
 namespace dataflow {
 
-job_execution::job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy)
-    : plan_(std::move(plan)), strategy_(std::move(strategy)), tasks_(plan_->tasks().size()),
+job_execution::job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy,
+                             failover_strategy failover)
+    : plan_(std::move(plan)), strategy_(std::move(strategy)), failover_(failover), tasks_(plan_->tasks().size()),
       regions_(plan_->regions().size()) {}
 
 job_actions job_execution::start() {
@@ -78,8 +79,11 @@ void job_execution::fail(region_index r, const error& failure, milliseconds now,
   last_decision_ = "restart after " + std::to_string(decision.delay.count()) + " ms: " + strategy_->describe();
   status_ = job_status::restarting;
   ++restarts_;
-  stop(r, actions);
-  regions_[r].restart_at = now + decision.delay;
+  for (const auto t : tasks_to_restart(*plan_, plan_->regions()[r].front(), failover_)) {
+    const auto affected = plan_->tasks()[t].region;
+    if (regions_[affected].state == region_state::active) stop(affected, actions);
+    regions_[affected].restart_at = now + decision.delay;
+  }
 }
 
 void job_execution::stop(region_index r, job_actions& actions) {

@@ -1,13 +1,15 @@
 /// The life of one job: the states of its tasks, what a failure restarts, and how the job ends.
 ///
 /// A pure state machine behind the job master. Events come in as calls, what is to be done comes back as actions.
-/// A failure restarts its pipelined region, when the restart strategy allows; else it fails the job.
+/// A failure restarts its pipelined region and what depends on it, or the whole job, as the failover strategy says,
+/// when the restart strategy allows; else it fails the job.
 /// Threading: one thread at a time. Ownership: shares the plan, owns the strategy.
 /// Units: times are milliseconds of any clock that does not go back.
 /// Source: Flink's DefaultScheduler, ExecutionFailureHandler and RestartPipelinedRegionFailoverStrategy.
 #pragma once
 
 #include <dataflow/graph/execution_plan.hpp>
+#include <dataflow/graph/failover_regions.hpp>
 #include <dataflow/graph/job_status.hpp>
 #include <dataflow/recovery/restart_strategy.hpp>
 #include <dataflow/util/error.hpp>
@@ -38,7 +40,8 @@ struct job_actions {
 class job_execution {
 public:
   using milliseconds = std::chrono::milliseconds;
-  job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy);
+  job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy,
+                failover_strategy failover = failover_strategy::region);
 
   /// All regions are to be deployed.
   job_actions start();
@@ -78,6 +81,7 @@ private:
 
   std::shared_ptr<const execution_plan> plan_;
   std::unique_ptr<restart_strategy> strategy_;
+  const failover_strategy failover_;
   std::vector<task> tasks_;
   std::vector<region> regions_;
   job_status status_ = job_status::created;

@@ -223,14 +223,16 @@ step_result subtask::finish_step(step_result::kind what) {
   // Nothing is queued for sure: what was consumed may be granted, so that no sender waits for half a window.
   if (what != step_result::kind::again && !owing_.empty()) send_grants();
   if (what == step_result::kind::finished && !gates_writable()) what = step_result::kind::wait_credit;
-  std::uint64_t records = 0, bytes = 0;
+  std::uint64_t records = 0, bytes = 0, waiting = 0;
   for (auto& g : gates_) {
+    waiting += g->queued();
     records += g->records_sent();
     bytes += g->bytes_sent();
   }
   metrics_.records_out.set(records);
   metrics_.bytes_out.set(bytes);
-  metrics_.queued_elements.set(input_ ? input_->queued() : 0);
+  metrics_.input_queue.set(input_ ? input_->queued() : 0);
+  metrics_.output_queue.set(waiting);
   last_state_ = what;
   auto wake = step_result::never;
   if (auto at = chain_->next_wake(); at && what != step_result::kind::wait_credit)
@@ -250,7 +252,7 @@ accumulator& subtask::accumulator_of(std::string_view name) {
 }
 
 accumulator& subtask::counter(std::size_t stage, std::string_view name) {
-  return counters_[config_.stages[stage].name + "." + std::string{name}];
+  return metrics_.operators[stage].own.of(name);
 }
 
 void subtask::report_result(std::uint64_t collector, std::string bytes) {

@@ -113,7 +113,6 @@ private:
   std::shared_ptr<std::atomic<bool>> pause_;
   std::unordered_map<const record_type*, batch_pool::handle> pools_; // looked up when opening, never walked
   std::map<std::string, accumulator, std::less<>> accumulators_;
-  std::map<std::string, accumulator, std::less<>> counters_;
   std::vector<std::unique_ptr<output_gate>> gates_;
   std::unique_ptr<input_gate> input_;
   std::unique_ptr<operator_chain> chain_;

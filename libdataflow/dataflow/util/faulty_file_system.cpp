@@ -60,8 +60,24 @@ void faulty_file_system::fail_call(call which, std::uint64_t k) {
   countdown_[static_cast<std::size_t>(which)] = k;
 }
 
+void faulty_file_system::fail_any(std::uint64_t k) {
+  std::lock_guard lock{mutex_};
+  fail_at_.insert(calls_ + k);
+}
+
+std::uint64_t faulty_file_system::calls() const {
+  std::lock_guard lock{mutex_};
+  return calls_;
+}
+
+std::uint64_t faulty_file_system::failures() const {
+  std::lock_guard lock{mutex_};
+  return failures_;
+}
+
 void faulty_file_system::heal() {
   std::lock_guard lock{mutex_};
+  fail_at_.clear();
   room_.reset();
   std::fill(std::begin(countdown_), std::end(countdown_), 0);
 }
@@ -69,7 +85,11 @@ void faulty_file_system::heal() {
 void faulty_file_system::on(call which, std::string_view doing, const std::string& path) {
   std::lock_guard lock{mutex_};
   auto& left = countdown_[static_cast<std::size_t>(which)];
-  if (left > 0 && --left == 0) throw file_error(EIO, doing, path);
+  const bool fails = (left > 0 && --left == 0) || fail_at_.erase(calls_ + 1) > 0;
+  ++calls_;
+  if (!fails) return;
+  ++failures_;
+  throw file_error(EIO, doing, path);
 }
 
 std::size_t faulty_file_system::room_for(std::size_t bytes) {

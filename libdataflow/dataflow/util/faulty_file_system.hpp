@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <mutex>
+#include <set>
 
 namespace dataflow {
 
@@ -21,6 +22,12 @@ public:
   void disk_full_after(std::uint64_t bytes);
   /// The k-th call of that kind from now on (1 is the next one) fails with EIO, once.
   void fail_call(call which, std::uint64_t k);
+  /// The k-th call of whatever kind from now on (1 is the next one) fails with EIO, once; may be asked for several
+  /// times.
+  void fail_any(std::uint64_t k);
+  /// How many calls there were so far, and how many of them failed on request.
+  std::uint64_t calls() const;
+  std::uint64_t failures() const;
   /// No more faults.
   void heal();
 
@@ -42,9 +49,11 @@ public:
 
 private:
   file_system& behind_;
-  std::mutex mutex_; // guards all below
+  mutable std::mutex mutex_; // guards all below
   std::optional<std::uint64_t> room_;
   std::uint64_t countdown_[9] = {};
+  std::set<std::uint64_t> fail_at_; // numbers of calls, of any kind
+  std::uint64_t calls_ = 0, failures_ = 0;
 };
 
 } // namespace dataflow

@@ -198,6 +198,10 @@ TEST_CASE("supervision becomes configuration, record errors a policy and a side 
   CHECK(c.at("restart-strategy.type") == "exponential-delay");
   CHECK(c.at("restart-strategy.exponential-delay.initial-backoff") == "1 s");
   CHECK(c.at("restart-strategy.exponential-delay.attempts-before-reset-backoff") == "3");
+  CHECK(c.at("jobmanager.execution.failover-strategy") == "region");
+  env.supervise({.strategy = restart::all});
+  CHECK(env.graph()->settings.configuration.at("jobmanager.execution.failover-strategy") == "full");
+  CHECK(env.graph()->settings.configuration.at("restart-strategy.type") == "exponential-delay");
   env.supervise({.max_restarts = 2, .within = 1min, .backoff = fixed_backoff{50ms}});
   CHECK(env.graph()->settings.configuration.at("restart-strategy.failure-rate.delay") == "50 ms");
   env.supervise({.strategy = restart::none});

@@ -83,11 +83,14 @@ TEST_CASE("without credit elements wait in order, control elements behind data; 
   gate.push_control(element::watermark(timestamp{std::chrono::milliseconds{7}}));
   gate.push(batch_of<std::int64_t>({5, 6}));
   REQUIRE(to.sent.size() == 1);
+  CHECK(gate.queued() == 3);
   gate.grant(0, 1, 16);
+  CHECK(gate.queued() == 1);
   REQUIRE(to.sent.size() == 3); // the batch and the watermark, which needs no credit
   CHECK(to.sent[2].what.kind == element_kind::watermark);
   CHECK_FALSE(gate.writable());
   gate.grant(0, 1, 16);
+  CHECK(gate.queued() == 0);
   CHECK(gate.writable());
   CHECK(to.records<std::int64_t>(0) == numbers{1, 2, 3, 4, 5, 6});
   for (std::size_t i = 0; i < to.sent.size(); ++i)

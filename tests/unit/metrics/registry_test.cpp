@@ -26,10 +26,14 @@ TEST_CASE("a snapshot reads tasks and their operators under Flink's names") {
   auto m = counting(10, 7, 25ms);
   m->bytes_in.add(100);
   m->mailbox_size.set(3);
+  m->input_queue.set(4);
+  m->output_queue.set(2);
+  m->stale_messages.add(1);
   auto& map = m->operators.emplace_back();
   map.name = "Map";
   map.records_in.add(10);
   map.records_out.add(7);
+  map.own.of("numMyThings").add(5);
   registry.add_task(subtask_scope(0, "Source -> Map", 1), 0, m, 0s);
 
   const auto s = registry.snapshot(2s);
@@ -39,6 +43,10 @@ TEST_CASE("a snapshot reads tasks and their operators under Flink's names") {
   CHECK(s.groups[0].value("numBytesIn") == 100);
   CHECK(s.groups[0].value("accumulateBusyTimeMs") == 25);
   CHECK(s.groups[0].value("mailboxQueueSize") == 3);
+  CHECK(s.groups[0].value("inputQueueLength") == 4);
+  CHECK(s.groups[0].value("outputQueueLength") == 2);
+  CHECK(s.groups[0].value("numStaleMessages") == 1);
+  CHECK(s.groups[1].value("numMyThings") == 5);
   CHECK(s.groups[1].scope.operator_name == "Map");
   CHECK(s.groups[1].value("numRecordsOut") == 7);
 }
@@ -88,6 +96,65 @@ TEST_CASE("cells of one's own join the group of their scope and live as long as 
   registry.remove_job("job");
   CHECK(registry.snapshot(1s).groups.empty());
   restarts->add(1);
+}
+
+TEST_CASE("a subtask's attempt is forgotten, but not the one that took its place") {
+  metric_registry registry;
+  const auto scope = subtask_scope(0, "a", 0);
+  const auto first = counting(1, 0), second = counting(2, 0);
+  registry.add_task(scope, 0, first, 0s);
+  registry.add_task(scope, 1, second, 1s);
+  registry.remove_task(scope, *first);
+  REQUIRE(registry.snapshot(2s).groups.size() == 1);
+  CHECK(registry.snapshot(2s).groups[0].value("numRecordsIn") == 2);
+  registry.remove_task(scope, *second);
+  CHECK(registry.snapshot(2s).groups.empty());
+}
+
+TEST_CASE("a user's counter keeps its place however many follow, and can be read meanwhile") {
+  named_counters counters;
+  auto& first = counters.of("numA");
+  for (int i = 0; i < 1000; ++i)
+    counters.of("n" + std::to_string(i)).add(i);
+  first.add(7);
+  CHECK(&counters.of("numA") == &first);
+  CHECK(counters.values().size() == 1001);
+  CHECK(counters.values().back() == std::pair<std::string, std::int64_t>{"numA", 7});
+}
+
+TEST_CASE("snapshots of several clocks become one, as if taken at the same moment") {
+  metric_registry here, there;
+  here.add_task(subtask_scope(0, "a", 1), 0, counting(10, 0), 5s);
+  there.add_task(subtask_scope(0, "a", 0), 0, counting(30, 0), 1005s);
+  auto all = here.snapshot(10s);
+  all.merge(there.snapshot(1015s));
+  REQUIRE(all.groups.size() == 2);
+  CHECK(all.groups[0].scope.subtask == 0);
+  CHECK(all.groups[0].since == 0s); // it had run for 10 s
+  CHECK(with_rates(all, {}).of_task("a", "numRecordsInPerSecond") == 5);
+  CHECK(all.of_task("a", "numRecordsIn") == 40);
+}
+
+TEST_CASE("metrics are found by the name of job, task and operator, summed over subtasks") {
+  metric_registry registry;
+  registry.cell({.job = "job"}, "numRestarts", metric_kind::gauge)->set(2);
+  for (int subtask = 0; subtask < 2; ++subtask) {
+    auto m = counting(3, 0);
+    auto& o = m->operators.emplace_back();
+    o.name = "a"; // the chain has the name of its only operator
+    o.own.of("numOdd").add(subtask + 1);
+    registry.add_task(subtask_scope(0, "a", subtask), 0, m, 0s);
+  }
+  const auto s = registry.snapshot(1s);
+  CHECK(s.of_job("numRestarts") == 2);
+  CHECK(s.of_task("a", "numRecordsIn") == 6);
+  CHECK(s.of_operator("a", "numRecordsIn") == 0);
+  CHECK(s.of_operator("a", "numOdd") == 3);
+  CHECK(s.of_operator("b", "numOdd") == 0);
+  const auto table = metrics_as_table(with_rates(s, {}));
+  CHECK(table.starts_with("job\n  numRestarts: 2\na (2 subtasks)\n  numRecordsIn: 6\n"));
+  CHECK(table.find("  a\n    numRecordsIn: 0\n    numRecordsOut: 0\n    numOdd: 3\n") != std::string::npos);
+  CHECK(table.find("PerSecond") == std::string::npos);
 }
 
 TEST_CASE("tasks are summed over their subtasks, in the order of the job graph") {

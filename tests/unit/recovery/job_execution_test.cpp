@@ -20,8 +20,9 @@ std::shared_ptr<const execution_plan> plan(bool keyed) {
   return std::make_shared<const execution_plan>(std::make_shared<const job_graph>(make_job_graph(b.share())), 4);
 }
 
-job_execution running(const std::shared_ptr<const execution_plan>& p, restart_settings restarts) {
-  job_execution e{p, make_restart_strategy(restarts, 1)};
+job_execution running(const std::shared_ptr<const execution_plan>& p, restart_settings restarts,
+                      failover_strategy failover = failover_strategy::region) {
+  job_execution e{p, make_restart_strategy(restarts, 1), failover};
   e.start();
   for (task_index t = 0; t < p->tasks().size(); ++t)
     e.task_changed(t, 0, task_status::running, {}, 0ms);
@@ -66,6 +67,32 @@ TEST_CASE("a failure restarts its region and nothing else, after the delay, at t
   e.task_changed(1, 1, task_status::running, {}, 1100ms);
   CHECK(e.status() == job_status::running);
   CHECK(e.restarts() == 1);
+}
+
+TEST_CASE("with the failover strategy `full` a failure restarts all regions, finished ones, too") {
+  const auto p = plan(false);
+  REQUIRE(p->regions().size() == 2);
+  auto e = running(p, restart_settings::fixed(3, 100ms), failover_strategy::full);
+  e.task_changed(0, 0, task_status::finished, {}, 500ms);
+  auto actions = e.task_changed(1, 0, task_status::failed, broken, 1000ms);
+  CHECK(e.status() == job_status::restarting);
+  CHECK(e.restarts() == 1);
+  REQUIRE(actions.restarts.size() == 2);
+  CHECK(actions.restarts[0].delay == 100ms);
+  CHECK(actions.restarts[1].delay == 100ms);
+  for (const auto& r : actions.restarts)
+    CHECK(e.restart_due(r.region).deploy.size() == 1);
+  for (task_index t = 0; t < 2; ++t) {
+    CHECK(e.attempt_of(t) == 1);
+    e.task_changed(t, 1, task_status::running, {}, 1100ms);
+  }
+  CHECK(e.status() == job_status::running);
+
+  actions = e.task_changed(0, 1, task_status::failed, broken, 2000ms);
+  REQUIRE(actions.cancel.size() == 1); // the other one runs and is stopped first
+  CHECK(actions.cancel[0].task == 1);
+  REQUIRE(actions.restarts.size() == 1);
+  CHECK(e.task_changed(1, 1, task_status::canceled, {}, 2001ms).restarts.size() == 1);
 }
 
 TEST_CASE("a failed task takes its region along: all of it is cancelled before any of it restarts") {

@@ -160,4 +160,15 @@ TEST_CASE("faults strike where they were asked for and heal") {
   CHECK(files.open_read("/f"));
   CHECK(code_of([&] { files.open_read("/f"); }) == errc::io_failed);
   CHECK(files.open_read("/f"));
+
+  const auto calls = files.calls(), failures = files.failures();
+  files.fail_any(2);
+  files.fail_any(4);
+  CHECK(files.open_read("/f"));
+  CHECK(code_of([&] { files.status("/f"); }) == errc::io_failed); // of whatever kind
+  CHECK(files.open_read("/f"));
+  CHECK(code_of([&] { files.list("/"); }) == errc::io_failed);
+  CHECK(files.open_read("/f"));
+  CHECK(files.calls() == calls + 5);
+  CHECK(files.failures() == failures + 2);
 }
