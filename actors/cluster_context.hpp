@@ -23,6 +23,8 @@ struct sent_element {
   const element* what = nullptr;
 };
 
+enum class actor_moment : std::uint8_t { constructor, handler, down_handler };
+
 struct cluster_context {
   platform* world = nullptr; ///< outlives the cluster's actors
   /// The control plane's actors have threads of their own, so that busy tasks never delay a cancel or a heartbeat.
@@ -38,9 +40,9 @@ struct cluster_context {
   /// Told of every actor right after it was spawned: "dispatcher", "resource manager", "task manager", "slot",
   /// "job master", "task". For tests and fault injection; called on the spawning actor's thread.
   std::function<void(std::string_view kind, const caf::actor& who)> spawned;
-  /// Told of every death of a child, or of somebody else that an actor watches, before it is dealt with; `kind` is the
-  /// watching actor's, as above. For fault injection: what it throws is thrown in that actor's down handler.
-  std::function<void(std::string_view kind)> down;
+  /// Called by every actor of the kinds above but tasks at these moments, on its own thread. For fault injection: what
+  /// it throws is thrown in the actor's constructor, in one of its handlers, in its down handler.
+  std::function<void(std::string_view kind, actor_moment when)> reached;
   /// Told of every element before it leaves a task, on the task's thread. Simulations hash what is said.
   std::function<void(const sent_element&)> sent;
   /// Held by every actor until it has ended, so that whoever owns the cluster can wait for all of them.
@@ -49,14 +51,14 @@ struct cluster_context {
   void announce(std::string_view kind, const caf::actor& who) const {
     if (spawned) spawned(kind, who);
   }
-  void announce_down(std::string_view kind) const {
-    if (down) down(kind);
+  void reach(std::string_view kind, actor_moment when) const {
+    if (reached) reached(kind, when);
   }
   /// At an actor's end.
   void release() {
     alive.reset();
     spawned = nullptr;
-    down = nullptr;
+    reached = nullptr;
     sent = nullptr;
   }
 };

@@ -13,8 +13,9 @@ dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context co
     : event_based_actor(config), context_(std::move(context)), store_(std::move(store)), root_(std::move(root)),
       resource_manager_(std::move(resource_manager)) {
   keep_exception_texts(*this);
+  context_.reach("dispatcher", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
-    context_.announce_down("dispatcher");
+    context_.reach("dispatcher", actor_moment::down_handler);
     master_down(m);
   });
 }
@@ -32,6 +33,7 @@ caf::behavior dispatcher_actor::make_behavior() {
         return caf::unit;
       },
       [this](const job_update& m) {
+        context_.reach("dispatcher", actor_moment::handler);
         auto j = store_->jobs.find(m.job);
         if (j == store_->jobs.end() || j->second.result) return;
         j->second.status = m.status;

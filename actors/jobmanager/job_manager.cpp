@@ -25,8 +25,9 @@ job_manager_actor::job_manager_actor(caf::actor_config& config, cluster_context 
     : event_based_actor(config), context_(std::move(context)), task_manager_count_(task_managers), slots_(slots),
       children_(*this, *context_.world->clock, "job manager", control_plane_supervision(context_)) {
   keep_exception_texts(*this);
+  context_.reach("job manager", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
-    context_.announce_down("job manager");
+    context_.reach("job manager", actor_moment::down_handler);
     children_.child_down(m);
   });
 }
@@ -42,7 +43,10 @@ caf::actor job_manager_actor::spawn_child(std::string_view kind, Args&&... args)
 caf::behavior job_manager_actor::make_behavior() {
   start_children();
   return {
-      [this](const submit_job& m) { return to_dispatcher(m); },
+      [this](const submit_job& m) {
+        context_.reach("job manager", actor_moment::handler);
+        return to_dispatcher(m);
+      },
       [this](const query_job& m) { return to_dispatcher(m); },
       [this](const cancel_job& m) { return to_dispatcher(m); },
       [this](const respawn_child& m) { children_.respawn(m); },

@@ -53,10 +53,11 @@ job_master_actor::job_master_actor(caf::actor_config& config, cluster_context co
       dispatcher_(std::move(dispatcher)), resource_manager_(std::move(resource_manager)),
       restarts_(metrics_.cell({.job = job_->id}, "numRestarts", metric_kind::gauge, context_.world->clock->now())) {
   keep_exception_texts(*this);
+  context_.reach("job master", actor_moment::constructor);
   monitor(root);
   set_down_handler([this](caf::down_msg& m) {
     if (m.source == root_) return quit(caf::exit_reason::kill);
-    context_.announce_down("job master");
+    context_.reach("job master", actor_moment::down_handler);
     slot_lost(m.source);
   });
 }
@@ -90,7 +91,10 @@ caf::behavior job_master_actor::make_behavior() {
         request_missing_slots();
       },
       [this](const task_deployed& m) { task_deployed_at(m); },
-      [this](const task_update& m) { task_changed(m); },
+      [this](const task_update& m) {
+        context_.reach("job master", actor_moment::handler);
+        task_changed(m);
+      },
       [this](const split_request& m) {
         if (!current(m.key)) return;
         const auto& t = plan_->tasks()[m.key.task];

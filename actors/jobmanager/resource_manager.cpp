@@ -9,8 +9,9 @@ namespace dataflow::actors {
 resource_manager_actor::resource_manager_actor(caf::actor_config& config, cluster_context context)
     : event_based_actor(config), context_(context) {
   keep_exception_texts(*this);
+  context_.reach("resource manager", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
-    context_.announce_down("resource manager");
+    context_.reach("resource manager", actor_moment::down_handler);
     lost(m.source);
   });
 }
@@ -31,6 +32,7 @@ caf::behavior resource_manager_actor::make_behavior() {
         serve();
       },
       [this](const request_slots& m) {
+        context_.reach("resource manager", actor_moment::handler);
         auto id = next_request_++;
         watch(m.job_master);
         requests_.push_back({id, m});

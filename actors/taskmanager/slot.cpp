@@ -55,15 +55,19 @@ slot_actor::slot_actor(caf::actor_config& config, std::uint64_t id, cluster_cont
                        std::shared_ptr<task_registry> registry)
     : event_based_actor(config), id_(id), context_(context), registry_(std::move(registry)) {
   keep_exception_texts(*this);
+  context_.reach("slot", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
-    context_.announce_down("slot");
+    context_.reach("slot", actor_moment::down_handler);
     task_down(m);
   });
 }
 
 caf::behavior slot_actor::make_behavior() {
   return {
-      [this](const deploy_task& m) { deploy(m); },
+      [this](const deploy_task& m) {
+        context_.reach("slot", actor_moment::handler);
+        deploy(m);
+      },
       [this](const release_slot&) {
         if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
       },

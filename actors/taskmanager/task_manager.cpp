@@ -17,8 +17,9 @@ task_manager_actor::task_manager_actor(caf::actor_config& config, cluster_contex
       children_(*this, *context_.world->clock, "task manager " + std::to_string(index),
                 control_plane_supervision(context_)) {
   keep_exception_texts(*this);
+  context_.reach("task manager", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
-    context_.announce_down("task manager");
+    context_.reach("task manager", actor_moment::down_handler);
     children_.child_down(m);
   });
 }
@@ -30,7 +31,10 @@ caf::behavior task_manager_actor::make_behavior() {
   });
   add_new_slots(initial_slots_);
   return {
-      [this](const add_slots& m) { add_new_slots(m.count); },
+      [this](const add_slots& m) {
+        context_.reach("task manager", actor_moment::handler);
+        add_new_slots(m.count);
+      },
       [this](const cancel_tasks& m) {
         for (auto key : m.keys)
           if (auto task = registry_->pause(m.job, key)) send<caf::message_priority::high>(task, cancel_task{key});

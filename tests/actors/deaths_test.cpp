@@ -79,7 +79,7 @@ TEST_CASE("each kind of actor is killed while the job restarts: it restarts once
   }
 }
 
-TEST_CASE("an exception in the down handler of any kind of actor is its death, and never leaves a job hanging") {
+TEST_CASE("an exception in a down handler of each kind of actor is its death, and never leaves a job hanging") {
   log_capture log;
   struct {
     std::string watcher, victim;
@@ -91,8 +91,10 @@ TEST_CASE("an exception in the down handler of any kind of actor is its death, a
   for (const auto& c : cases) {
     INFO(c.watcher);
     std::atomic<bool> thrown{false};
-    test_cluster cluster{restarting(5), {}, 3, [&](std::string_view kind) {
-                           if (kind == c.watcher && !thrown.exchange(true)) throw std::runtime_error{"a bad day"};
+    test_cluster cluster{restarting(5), {}, 3, [&](std::string_view kind, actors::actor_moment when) {
+                           if (kind == c.watcher && when == actors::actor_moment::down_handler &&
+                               !thrown.exchange(true))
+                             throw std::runtime_error{"a bad day"};
                          }};
     auto control = std::make_shared<job_control>();
     auto job = cluster.start(paced_job(control)).client;
@@ -109,18 +111,48 @@ TEST_CASE("an exception in the down handler of any kind of actor is its death, a
   }
 }
 
-TEST_CASE("an exception in the job manager's down handler ends the cluster; clients are told why") {
+TEST_CASE("an exception in the constructor or a handler of each kind of actor never leaves a job hanging") {
   log_capture log;
-  test_cluster cluster{restarting(5), {}, 3, [](std::string_view kind) {
-                         if (kind == "job manager") throw std::runtime_error{"a bad day"};
+  for (const auto when : {actors::actor_moment::constructor, actors::actor_moment::handler})
+    for (const auto& kind : every_kind) {
+      if (kind == "task") continue; // runs users' code, see user_errors_test.cpp
+      INFO(kind);
+      CAPTURE(static_cast<int>(when));
+      std::atomic<bool> thrown{false};
+      test_cluster cluster{restarting(5), {}, 3, [&](std::string_view k, actors::actor_moment w) {
+                             if (k == kind && w == when && !thrown.exchange(true))
+                               throw std::runtime_error{"a bad day"};
+                           }};
+      auto control = std::make_shared<job_control>();
+      control->may_end = true;
+      auto job = cluster.start(paced_job(control)).client;
+      const auto result = result_of(*job);
+      CHECK(thrown);
+      CHECK_MESSAGE(result.status == job_status::finished, result.failure.to_string());
+      CHECK(log.contains("a bad day"));
+    }
+}
+
+TEST_CASE("an exception in the job manager ends the cluster; clients are told why") {
+  log_capture log;
+  {
+    test_cluster cluster{restarting(5), {}, 3, [](std::string_view kind, actors::actor_moment when) {
+                           if (kind == "job manager" && when == actors::actor_moment::down_handler)
+                             throw std::runtime_error{"a bad day"};
+                         }};
+    auto control = std::make_shared<job_control>();
+    auto job = cluster.start(paced_job(control)).client;
+    control->wait_for_records(*job, 20);
+    cluster.kill("resource manager");
+    const auto result = result_of(*job);
+    CHECK(result.status == job_status::failed);
+    CHECK_MESSAGE(contains(result.failure.to_string(), "a bad day"), result.failure.to_string());
+  }
+  test_cluster cluster{restarting(5), {}, 3, [](std::string_view kind, actors::actor_moment when) {
+                         if (kind == "job manager" && when == actors::actor_moment::handler)
+                           throw std::runtime_error{"a bad day"};
                        }};
-  auto control = std::make_shared<job_control>();
-  auto job = cluster.start(paced_job(control)).client;
-  control->wait_for_records(*job, 20);
-  cluster.kill("resource manager");
-  const auto result = result_of(*job);
-  CHECK(result.status == job_status::failed);
-  CHECK_MESSAGE(contains(result.failure.to_string(), "a bad day"), result.failure.to_string());
+  CHECK_THROWS_AS(cluster.start(paced_job(std::make_shared<job_control>())), error);
 }
 
 TEST_CASE("with the failover strategy `full` a death restarts all tasks of the job, else those of its region") {

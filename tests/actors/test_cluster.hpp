@@ -27,14 +27,14 @@ public:
   using hook = std::function<void(std::string_view kind, std::size_t number, const caf::actor& who)>;
 
   /// `spawned` is called for every actor of the cluster, with its number among those of its kind, from 1.
-  /// `down`: see cluster_context.
+  /// `reached`: see cluster_context.
   explicit test_cluster(configuration s = {}, hook spawned = {}, std::uint32_t max_restarts = 3,
-                        std::function<void(std::string_view kind)> down = {})
+                        decltype(actors::cluster_context::reached) reached = {})
       : settings(std::move(s)), hook_(std::move(spawned)) {
     actors::cluster_context context;
     context.world = &system_platform();
     context.max_restarts = max_restarts;
-    context.down = std::move(down);
+    context.reached = std::move(reached);
     context.spawned = [this](std::string_view kind, const caf::actor& who) {
       std::size_t number = 0;
       {

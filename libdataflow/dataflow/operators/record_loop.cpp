@@ -1,10 +1,22 @@
 #include <dataflow/operators/record_loop.hpp>
+#include <dataflow/util/error.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <bit>
 
 namespace dataflow {
 
 namespace detail {
 
-void count_skipped_record(operator_context& context) { context.counter("numRecordsSkipped").add(1); }
+void count_skipped_record(operator_context& context) {
+  auto& skipped = context.counter("numRecordsSkipped");
+  skipped.add(1);
+  const auto n = static_cast<std::uint64_t>(skipped.value());
+  if (!std::has_single_bit(n)) return; // the 1st, 2nd, 4th, 8th ...
+  log_warn({"operator " + context.operator_name(), context.job_id(), context.task_name_with_subtasks()},
+           "skipped " + std::to_string(n) + (n == 1 ? " record" : " records") +
+               " so far; the last one: " + current_error().to_string());
+}
 
 void rethrow_record_error() { throw current_error(); }
 

@@ -7,6 +7,7 @@
 #include <dataflow/operators/process.hpp>
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/util/error.hpp>
+#include <dataflow/util/log.hpp>
 
 #include <doctest/doctest.h>
 
@@ -343,6 +344,24 @@ TEST_CASE("record-error policies belong to their stage: skip, retry and side out
   const auto cause = cause_of(d);
   CHECK_MESSAGE(cause.find("operator \"fails\"") != std::string::npos, cause);
   CHECK_MESSAGE(cause.find("not a std::exception") != std::string::npos, cause);
+}
+
+TEST_CASE("skipped records are logged with operator and error, ever more rarely") {
+  log_capture log;
+  chain_double d;
+  d.stage("picky",
+          map_of([](const std::int64_t& n) -> std::int64_t { throw std::runtime_error{"not " + std::to_string(n)}; }))
+      .on_record_error.action = record_error_policy::kind::skip;
+  d.gate(0);
+  d.open();
+  d.feed(up_to(1000));
+  CHECK(d.run() == chain_state::drained);
+  CHECK(d.counters["picky.numRecordsSkipped"].value() == 1000);
+  CHECK(log.lines().size() == 10); // the 1st, 2nd, 4th .. 512th
+  CHECK(log.contains("operator picky"));
+  CHECK(log.contains("skipped 1 record so far"));
+  CHECK(log.contains("skipped 512 records so far"));
+  CHECK(log.contains("not 512"));
 }
 
 TEST_CASE("a retry that never succeeds fails with the last error") {
