@@ -107,7 +107,7 @@ struct task_update {
 struct task_settings {
   batch_limits limits;
   std::int64_t credit_batches = 4, credit_bytes = 4 << 20;
-  std::chrono::milliseconds buffer_timeout{100};
+  std::chrono::milliseconds buffer_timeout{100}, watermark_interval{200};
   std::size_t iteration_memory = 32 << 20;
   std::string temporary_directory;
   std::uint64_t seed = 0;

@@ -27,6 +27,7 @@ task_settings task_settings_of(const configuration& c, const stream_graph& graph
   t.credit_bytes = static_cast<std::int64_t>(c.memory_size("taskmanager.channel.credit.bytes"));
   t.buffer_timeout =
       graph.settings.buffer_timeout.value_or(duration_cast<milliseconds>(c.duration("execution.buffer-timeout")));
+  t.watermark_interval = duration_cast<milliseconds>(c.duration("pipeline.auto-watermark-interval"));
   t.iteration_memory = c.memory_size("taskmanager.iteration.memory");
   t.temporary_directory = c.text("io.tmp.dirs");
   t.seed = seed;

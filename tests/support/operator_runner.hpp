@@ -39,6 +39,7 @@ public:
     batch_limits limits;
     std::uint32_t subtask = 0, parallelism = 1;
     std::string name = "op";
+    std::chrono::milliseconds watermark_interval{200};
   };
   explicit operator_runner(operator_factory make) : operator_runner(std::move(make), options{}) {}
   operator_runner(operator_factory make, options o) : options_(std::move(o)) {
@@ -156,6 +157,7 @@ private:
   void start() {
     if (chain_) return;
     subtask_info info{"job", std::string(32, '0'), "task", options_.subtask, options_.parallelism, 128, 0};
+    info.watermark_interval = options_.watermark_interval;
     chain_ = std::make_unique<operator_chain>(info, stages_, std::vector<chain_output>{}, options_.limits,
                                               options_.inputs, pause, *this);
     chain_->open();

@@ -12,6 +12,7 @@
 #include <dataflow/api/stream_base.hpp>
 #include <dataflow/connectors/function_sink.hpp>
 #include <dataflow/connectors/print.hpp>
+#include <dataflow/operators/assign_timestamps.hpp>
 #include <dataflow/operators/filter.hpp>
 #include <dataflow/operators/flat_map.hpp>
 #include <dataflow/operators/key_selector.hpp>
@@ -164,6 +165,19 @@ public:
     auto [feedback, output] = body(loop);
     loop.close_with(feedback);
     return output;
+  }
+
+  /// Event time from here on: timestamps and watermarks by the strategy; what the stream had is replaced.
+  template <class R>
+  data_stream assign_timestamps_and_watermarks(const watermark_strategy<R>& strategy) const {
+    constexpr bool fits = std::is_same_v<R, T>;
+    static_assert(fits, "assign_timestamps_and_watermarks: the strategy is for another record type");
+    if constexpr (fits)
+      return transform<T>("Timestamps/Watermarks", [strategy]() -> std::unique_ptr<stream_operator> {
+        return std::make_unique<timestamps_and_watermarks_operator<T>>(strategy);
+      });
+    else
+      return *this;
   }
 
   // How records travel to the next operator.

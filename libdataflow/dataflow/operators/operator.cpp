@@ -1,4 +1,5 @@
 #include <dataflow/operators/operator.hpp>
+#include <dataflow/util/clock.hpp>
 #include <dataflow/util/platform.hpp>
 
 namespace dataflow {
@@ -9,6 +10,8 @@ std::string runtime_context::task_name_with_subtasks() const {
 }
 
 dataflow::platform& runtime_context::platform() noexcept { return system_platform(); }
+
+std::chrono::nanoseconds operator_context::active_time() const noexcept { return clock().now(); }
 
 progress stream_operator::advance_watermark(timestamp t) {
   context_->output().emit_control(element::watermark(t));

@@ -70,6 +70,10 @@ public:
   /// Asks for a call of advance_processing_time() as soon as wall time has reached `wall`. Of several times the
   /// earliest counts; the request is gone with the call, and operators that wait for more ask again.
   virtual void wake_at(std::chrono::milliseconds wall) = 0;
+  /// How often watermarks are emitted (pipeline.auto-watermark-interval); 0: never at an interval.
+  virtual std::chrono::milliseconds watermark_interval() const noexcept { return std::chrono::milliseconds{200}; }
+  /// A clock that stands still while the task waits for credit: no input in that time is nobody's silence.
+  virtual std::chrono::nanoseconds active_time() const noexcept;
   /// Sends a part of a bounded job's result to the client (see collect()); `bytes` is one encoded batch.
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
 

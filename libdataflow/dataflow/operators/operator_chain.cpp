@@ -107,6 +107,8 @@ public:
     chain_.host_.report_result(collector, std::move(bytes));
   }
 
+  std::chrono::milliseconds watermark_interval() const noexcept override { return chain_.info_.watermark_interval; }
+  steady_time active_time() const noexcept override { return chain_.host_.active_time(); }
   state_registry& states() override { return registry; }
   void wake_at(std::chrono::milliseconds wall) override {
     wake = std::min(wake, wall);

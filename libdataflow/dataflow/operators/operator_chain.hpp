@@ -26,6 +26,7 @@ namespace dataflow {
 struct subtask_info {
   std::string job_name, job_id, task_name;
   std::uint32_t subtask = 0, parallelism = 1, max_parallelism = 128, attempt = 0;
+  std::chrono::milliseconds watermark_interval{200}; ///< 0: no periodic watermarks
 };
 
 /// One operator of a chain.
@@ -51,6 +52,8 @@ class chain_host {
 public:
   virtual ~chain_host() = default;
   virtual const dataflow::clock& clock() const noexcept = 0;
+  /// See operator_context.
+  virtual steady_time active_time() const noexcept { return clock().now(); }
   /// The outside world of the operators; the default is the system's.
   virtual dataflow::platform& platform() noexcept;
   virtual batch_pool::handle pool(const record_type& type) = 0;

@@ -85,6 +85,9 @@ public:
 private:
   // chain_host
   const dataflow::clock& clock() const noexcept override { return *world_.clock; }
+  steady_time active_time() const noexcept override {
+    return world_.clock->now() - steady_time{static_cast<std::int64_t>(metrics_.backpressured_ns.value())};
+  }
   batch_pool::handle pool(const record_type& type) override;
   accumulator& accumulator_of(std::string_view name) override;
   accumulator& counter(std::size_t stage, std::string_view name) override;
