@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dataflow/api/environment.hpp>
+#include <dataflow/api/interval_join.hpp>
 #include <dataflow/api/job.hpp>
 #include <dataflow/config/parameters.hpp>
 #include <dataflow/record/record.hpp>

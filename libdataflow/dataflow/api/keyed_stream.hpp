@@ -125,6 +125,10 @@ public:
             });
     }
   }
+  /// Pairs of records with equal keys whose timestamps are close to each other; say how close with between(). See
+  /// <dataflow/api/interval_join.hpp>.
+  template <class K2, class U, class Selector2>
+  auto interval_join(const keyed_stream<K2, U, Selector2>& right) const;
   const Selector& key_selector() const noexcept { return key_; }
 
 private:
