@@ -7,24 +7,16 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <map>
+#include <tests/support/error_of.hpp>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 
 namespace {
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-error error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
-}
 
 using measurement = std::pair<double, std::int64_t>;
 

@@ -111,7 +111,7 @@ TEST_CASE("a job without end is cancelled") {
   auto job = cluster->submit(numbers_job(
       std::numeric_limits<std::int64_t>::max(), [](std::int64_t x) { return x & 1; }, into, 2, 2));
   while (job->status() != job_status::running)
-    job->wait_for(std::chrono::milliseconds{1});
+    REQUIRE_FALSE(job->wait_for(std::chrono::milliseconds{1}));
   job->cancel();
   auto result = job->wait();
   CHECK(result.status == job_status::canceled);

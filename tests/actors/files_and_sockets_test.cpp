@@ -9,11 +9,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <functional>
+#include <tests/support/error_of.hpp>
 #include <tests/support/temporary_directory.hpp>
 #include <unistd.h>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 using namespace std::chrono_literals;
 using lines = std::vector<std::string>;
 
@@ -22,15 +23,6 @@ namespace {
 lines sorted(lines l) {
   std::sort(l.begin(), l.end());
   return l;
-}
-
-error error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
 }
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }

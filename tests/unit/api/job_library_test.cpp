@@ -2,25 +2,17 @@
 
 #include <doctest/doctest.h>
 
-#include <functional>
+#include <tests/support/error_of.hpp>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 
 namespace {
-
-error caught(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
-}
 
 std::string library(const std::string& name) { return DATAFLOW_BINARY_DIR "/tests/job_libraries/lib" + name + ".so"; }
 
 error refused(const std::string& name) {
-  return caught([&] { (void)job_library::load(library(name)); });
+  return error_of([&] { (void)job_library::load(library(name)); });
 }
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
@@ -34,20 +26,20 @@ TEST_CASE("a job library lists its jobs, sorted by name") {
     names.push_back(j.name);
   CHECK(names == std::vector<std::string>{"asks", "never_ends", "requires_input", "throws", "throws_strangely"});
   CHECK(lib->find("asks").file.ends_with("jobs.cpp"));
-  const auto missing = caught([&] { (void)lib->find("ask"); });
+  const auto missing = error_of([&] { (void)lib->find("ask"); });
   CHECK(missing.code() == errc::job_not_found);
   CHECK(missing.advice() == "did you mean asks?");
-  const auto several = caught([&] { (void)lib->find(""); });
+  const auto several = error_of([&] { (void)lib->find(""); });
   CHECK(several.advice() == "name one of asks, never_ends, requires_input, throws, throws_strangely");
 }
 
 TEST_CASE("what is no library is told apart: missing, a directory, another kind of file") {
-  CHECK(caught([] { (void)job_library::load("/nonexistent/libjob.so"); }).code() == errc::file_not_found);
-  CHECK(caught([] { (void)job_library::load("/tmp"); }).code() == errc::not_a_file);
-  const auto text = caught([] { (void)job_library::load(DATAFLOW_SOURCE_DIR "/README.md"); });
+  CHECK(error_of([] { (void)job_library::load("/nonexistent/libjob.so"); }).code() == errc::file_not_found);
+  CHECK(error_of([] { (void)job_library::load("/tmp"); }).code() == errc::not_a_file);
+  const auto text = error_of([] { (void)job_library::load(DATAFLOW_SOURCE_DIR "/README.md"); });
   CHECK(text.code() == errc::bad_job_library);
   CHECK(contains(text.cause(), "README.md is no job library"));
-  const auto program = caught([] { (void)job_library::load("/bin/true"); }); // ELF, but no library
+  const auto program = error_of([] { (void)job_library::load("/bin/true"); }); // ELF, but no library
   CHECK(program.code() == errc::bad_job_library);
 }
 

@@ -5,24 +5,12 @@
 
 #include <doctest/doctest.h>
 
-#include <functional>
 #include <set>
+#include <tests/support/error_of.hpp>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 using namespace std::chrono_literals;
-
-namespace {
-
-error caught(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
-}
-
-} // namespace
 
 TEST_CASE("without any setting the defaults hold") {
   const configuration c;
@@ -69,33 +57,33 @@ TEST_CASE("a file may nest its keys, write them flat, or use the older names") {
 }
 
 TEST_CASE("an unknown key names its place and the near one") {
-  const auto e = caught([] { configuration{}.load_yaml("a: 1\n", "conf.yaml"); });
+  const auto e = error_of([] { configuration{}.load_yaml("a: 1\n", "conf.yaml"); });
   CHECK(e.code() == errc::unknown_option);
-  const auto near = caught([] { configuration{}.load_yaml("\nparalelism.default: 1\n", "conf.yaml"); });
+  const auto near = error_of([] { configuration{}.load_yaml("\nparalelism.default: 1\n", "conf.yaml"); });
   CHECK(near.code() == errc::unknown_option);
   CHECK(near.cause() == "conf.yaml:2: there is no configuration key \"paralelism.default\"");
   CHECK(near.advice() == "did you mean parallelism.default?");
-  const auto flag = caught([] { configuration{}.set_from_flag("taskmanager.numberOfTaskSlot=3"); });
+  const auto flag = error_of([] { configuration{}.set_from_flag("taskmanager.numberOfTaskSlot=3"); });
   CHECK(flag.advice() == "did you mean taskmanager.numberOfTaskSlots?");
 }
 
 TEST_CASE("a value of the wrong type or range names key, value and place") {
-  const auto e = caught([] { configuration{}.load_yaml("execution:\n  buffer-timeout: soon\n", "conf.yaml"); });
+  const auto e = error_of([] { configuration{}.load_yaml("execution:\n  buffer-timeout: soon\n", "conf.yaml"); });
   CHECK(e.code() == errc::invalid_option);
   CHECK(e.cause() == "conf.yaml:2: execution.buffer-timeout: \"soon\" is no valid value");
   CHECK(e.advice() == "write a duration such as \"100 ms\", \"1 min\"");
-  const auto zero = caught([] { configuration{}.set_from_flag("parallelism.default=0"); });
+  const auto zero = error_of([] { configuration{}.set_from_flag("parallelism.default=0"); });
   CHECK(zero.code() == errc::invalid_option);
   CHECK(zero.advice() == "the smallest value is 1");
-  CHECK(caught([] { configuration{}.set_from_flag("parallelism.default=40000"); }).advice() ==
+  CHECK(error_of([] { configuration{}.set_from_flag("parallelism.default=40000"); }).advice() ==
         "the largest value is 32768");
-  CHECK(caught([] { configuration{}.set_from_flag("parallelism.default=four"); }).code() == errc::invalid_option);
-  CHECK(caught([] { configuration{}.set("taskmanager.batch.bytes", "1 pound"); }).code() == errc::invalid_option);
-  CHECK(caught([] { configuration{}.set("restart-strategy.type", "sometimes"); }).advice() ==
+  CHECK(error_of([] { configuration{}.set_from_flag("parallelism.default=four"); }).code() == errc::invalid_option);
+  CHECK(error_of([] { configuration{}.set("taskmanager.batch.bytes", "1 pound"); }).code() == errc::invalid_option);
+  CHECK(error_of([] { configuration{}.set("restart-strategy.type", "sometimes"); }).advice() ==
         "write one of none, fixed-delay, failure-rate, exponential-delay");
-  CHECK(caught([] { configuration{}.set("pipeline.operator-chaining.enabled", "maybe"); }).code() ==
+  CHECK(error_of([] { configuration{}.set("pipeline.operator-chaining.enabled", "maybe"); }).code() ==
         errc::invalid_option);
-  CHECK(caught([] { configuration{}.set("restart-strategy.exponential-delay.jitter-factor", "1.5"); }).advice() ==
+  CHECK(error_of([] { configuration{}.set("restart-strategy.exponential-delay.jitter-factor", "1.5"); }).advice() ==
         "the largest value is 1");
 }
 
@@ -103,38 +91,38 @@ TEST_CASE("-1 switches the buffer timeout off, other negative durations are refu
   configuration c;
   c.set_from_flag("execution.buffer-timeout=-1");
   CHECK(c.duration("execution.buffer-timeout") == -1ms);
-  CHECK(caught([&] { c.set_from_flag("execution.buffer-timeout=-2"); }).code() == errc::invalid_option);
-  CHECK(caught([&] { c.set("restart-strategy.fixed-delay.delay", "-1"); }).code() == errc::invalid_option);
+  CHECK(error_of([&] { c.set_from_flag("execution.buffer-timeout=-2"); }).code() == errc::invalid_option);
+  CHECK(error_of([&] { c.set("restart-strategy.fixed-delay.delay", "-1"); }).code() == errc::invalid_option);
   c.set_from_flag("execution.buffer-timeout=0");
   CHECK(c.duration("execution.buffer-timeout") == 0ms);
 }
 
 TEST_CASE("files that are no configuration are refused with their line") {
   const auto code = [](const std::string& text) {
-    return caught([&] { configuration{}.load_yaml(text, "f"); }).code();
+    return error_of([&] { configuration{}.load_yaml(text, "f"); }).code();
   };
   CHECK(code("parallelism.default: [1") == errc::invalid_option);
   CHECK(code("just a sentence") == errc::invalid_option);
   CHECK(code("parallelism.default:\n") == errc::invalid_option);
   const auto twice =
-      caught([] { configuration{}.load_yaml("parallelism.default: 1\nparallelism:\n  default: 2\n", "f"); });
+      error_of([] { configuration{}.load_yaml("parallelism.default: 1\nparallelism:\n  default: 2\n", "f"); });
   CHECK(twice.cause() == "f:3: parallelism.default stands in this file twice, first at f:1");
 }
 
 TEST_CASE("a setting that is none is refused") {
-  CHECK(caught([] { configuration{}.set_from_flag("parallelism.default"); }).code() == errc::invalid_option);
-  CHECK(caught([] { configuration{}.set_from_flag("=3"); }).code() == errc::invalid_option);
+  CHECK(error_of([] { configuration{}.set_from_flag("parallelism.default"); }).code() == errc::invalid_option);
+  CHECK(error_of([] { configuration{}.set_from_flag("=3"); }).code() == errc::invalid_option);
 }
 
 TEST_CASE("a missing file, a directory and a device are told apart") {
-  CHECK(caught([] { configuration{}.load_file("/nonexistent/conf.yaml"); }).code() == errc::file_not_found);
-  CHECK(caught([] { configuration{}.load_file(DATAFLOW_SOURCE_DIR); }).code() == errc::not_a_file);
-  CHECK(caught([] { configuration{}.load_file("/dev/null"); }).code() == errc::not_a_file);
+  CHECK(error_of([] { configuration{}.load_file("/nonexistent/conf.yaml"); }).code() == errc::file_not_found);
+  CHECK(error_of([] { configuration{}.load_file(DATAFLOW_SOURCE_DIR); }).code() == errc::not_a_file);
+  CHECK(error_of([] { configuration{}.load_file("/dev/null"); }).code() == errc::not_a_file);
 }
 
 TEST_CASE("asking for a key that is not in the table, or as another type, is an error of the engine") {
-  CHECK(caught([] { (void)configuration{}.integer("no.such.key"); }).code() == errc::internal);
-  CHECK(caught([] { (void)configuration{}.text("parallelism.default"); }).code() == errc::internal);
+  CHECK(error_of([] { (void)configuration{}.integer("no.such.key"); }).code() == errc::internal);
+  CHECK(error_of([] { (void)configuration{}.text("parallelism.default"); }).code() == errc::internal);
 }
 
 TEST_CASE("the example file holds every key at its default") {

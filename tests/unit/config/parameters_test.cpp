@@ -3,23 +3,11 @@
 
 #include <doctest/doctest.h>
 
-#include <functional>
+#include <tests/support/error_of.hpp>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 using namespace std::chrono_literals;
-
-namespace {
-
-error caught(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
-}
-
-} // namespace
 
 TEST_CASE("arguments are read as --key value, --key=value, -key value and flags") {
   const auto p = parameters::from_args({"--input", "a.txt", "--top=5", "-host", "localhost", "--verbose", "--offset",
@@ -55,14 +43,14 @@ TEST_CASE("values are read as the type of the default, and must be of it") {
   CHECK(p.get("d", 1s) == 0s); // a coarser unit cuts off
   CHECK(p.get("d", 1ms) == 100ms);
   CHECK(p.get("big", std::uint64_t{0}) == ~std::uint64_t{0});
-  const auto narrow = caught([&] { (void)p.get("n", std::uint8_t{0}); });
+  const auto narrow = error_of([&] { (void)p.get("n", std::uint8_t{0}); });
   CHECK(narrow.code() == errc::invalid_option);
   CHECK(narrow.cause() == "parameter --n: \"300\" is no valid value");
   CHECK(narrow.advice() == "a whole number from 0 to 255 is expected");
-  CHECK(caught([&] { (void)p.get("w", 1); }).code() == errc::invalid_option);
-  CHECK(caught([&] { (void)p.get("w", 1.0); }).code() == errc::invalid_option);
-  CHECK(caught([&] { (void)p.get("w", false); }).code() == errc::invalid_option);
-  CHECK(caught([&] { (void)p.get("w", 1s); }).code() == errc::invalid_option);
+  CHECK(error_of([&] { (void)p.get("w", 1); }).code() == errc::invalid_option);
+  CHECK(error_of([&] { (void)p.get("w", 1.0); }).code() == errc::invalid_option);
+  CHECK(error_of([&] { (void)p.get("w", false); }).code() == errc::invalid_option);
+  CHECK(error_of([&] { (void)p.get("w", 1s); }).code() == errc::invalid_option);
 }
 
 TEST_CASE("a key may be given several times") {
@@ -73,15 +61,15 @@ TEST_CASE("a key may be given several times") {
 }
 
 TEST_CASE("text where a name is expected is an error") {
-  CHECK(caught([] { parameters::from_args({"input"}); }).code() == errc::invalid_option);
-  CHECK(caught([] { parameters::from_args({"--a", "1", "2"}); }).code() == errc::invalid_option);
-  CHECK(caught([] { parameters::from_args({"--"}); }).code() == errc::invalid_option);
-  CHECK(caught([] { parameters::from_args({"--=3"}); }).code() == errc::invalid_option);
+  CHECK(error_of([] { parameters::from_args({"input"}); }).code() == errc::invalid_option);
+  CHECK(error_of([] { parameters::from_args({"--a", "1", "2"}); }).code() == errc::invalid_option);
+  CHECK(error_of([] { parameters::from_args({"--"}); }).code() == errc::invalid_option);
+  CHECK(error_of([] { parameters::from_args({"--=3"}); }).code() == errc::invalid_option);
 }
 
 TEST_CASE("a required parameter that is missing is an error that knows the near miss") {
   const auto p = parameters::from_args({"--inptu", "a"});
-  const auto e = caught([&] { (void)p.require("input"); });
+  const auto e = error_of([&] { (void)p.require("input"); });
   CHECK(e.code() == errc::missing_parameter);
   CHECK(e.cause() == "the job needs the parameter --input");
   CHECK(e.advice() == "--inptu was given; did you mean --input?");
@@ -97,7 +85,7 @@ TEST_CASE("parameters that the job never asks for are found when it is built") {
   CHECK(unused[0].key == "colour");
   CHECK(unused[0].suggestion.empty());
   CHECK(unused[1].suggestion == "top");
-  const auto e = caught([&] { (void)p.check_unused(); });
+  const auto e = error_of([&] { (void)p.check_unused(); });
   CHECK(e.code() == errc::unknown_option);
   CHECK(e.cause() == "the job does not ask for the parameter --tpo");
   CHECK(e.advice() == "did you mean --top?");
@@ -122,7 +110,7 @@ TEST_CASE("properties files and merging") {
   CHECK(p.get("c", "") == "three");
   CHECK(p.get("d", "x").empty());
   CHECK(p.get("e", "") == "f = g");
-  CHECK(caught([] { parameters::from_properties("=1"); }).code() == errc::invalid_option);
+  CHECK(error_of([] { parameters::from_properties("=1"); }).code() == errc::invalid_option);
   const auto merged = p.merged_with(parameters::from_args({"--a", "2", "--z", "9"}));
   CHECK(merged.get("a", 0) == 2);
   CHECK(merged.get("z", 0) == 9);
@@ -140,7 +128,7 @@ TEST_CASE("the content of a file is captured once and can be replayed") {
   parameters replayed;
   replayed.replay_files({{"rules.txt", "old content"}});
   CHECK(replayed.file("rules.txt") == "old content");
-  CHECK(caught([&] { (void)replayed.file(path); }).code() == errc::invalid_argument);
-  CHECK(caught([&] { (void)p.file("/nonexistent"); }).code() == errc::file_not_found);
-  CHECK(caught([&] { (void)p.file("/"); }).code() == errc::not_a_file);
+  CHECK(error_of([&] { (void)replayed.file(path); }).code() == errc::invalid_argument);
+  CHECK(error_of([&] { (void)p.file("/nonexistent"); }).code() == errc::file_not_found);
+  CHECK(error_of([&] { (void)p.file("/"); }).code() == errc::not_a_file);
 }

@@ -5,11 +5,12 @@
 
 #include <doctest/doctest.h>
 
-#include <functional>
 #include <stdexcept>
+#include <tests/support/error_of.hpp>
 #include <tests/support/sink_harness.hpp>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 using test::sink_harness;
 
 namespace sinks_test {
@@ -26,15 +27,6 @@ struct nested {
 };
 
 enum class color : std::uint8_t { red = 1, green = 2 };
-
-error error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
-}
 
 /// Counts how its functions were called.
 struct watched {

@@ -4,11 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <functional>
+#include <tests/support/error_of.hpp>
 #include <tests/support/source_harness.hpp>
 #include <tests/support/temporary_directory.hpp>
 
 using namespace dataflow;
+using dataflow::test::error_of;
 using harness = test::source_harness<std::string>;
 using lines = std::vector<std::string>;
 
@@ -59,15 +60,6 @@ lines read(const text_file_source& source, std::uint32_t parallelism, test::test
   harness h{source, parallelism, world};
   h.run();
   return h.records();
-}
-
-error error_of(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
 }
 
 } // namespace

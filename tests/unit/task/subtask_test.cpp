@@ -182,6 +182,8 @@ TEST_CASE("a source without credit stops polling: memory stays flat whatever it 
   task.credit(0, 0, 1, 2048 * 8);
   CHECK(run() == step_result::kind::wait_credit);
   CHECK(metrics.backpressured_ns.value() >= 1'000'000'000); // the second without credit
+  CHECK(metrics.output_queue.value() > 0);
+  CHECK(metrics.records_out.value() == (sent + 3 + metrics.output_queue.value()) * 2048);
 }
 
 TEST_CASE("a partial batch leaves when the buffer timeout has passed, at once with 0, only full with -1") {
