@@ -176,10 +176,6 @@ void job_master_actor::build() {
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
                                                                                 : failover_strategy::region);
   tasks_.resize(plan_->tasks().size());
-  for (task_index t = 0; t < tasks_.size(); ++t) {
-    tasks_[t].inputs = plan_->inputs_of(t);
-    tasks_[t].outputs = plan_->outputs_of(t);
-  }
   slots_.resize(plan_->slots().size());
   for (auto& v : plan_->graph().vertices) {
     const auto& head = plan_->graph().head(v);
@@ -302,29 +298,15 @@ void job_master_actor::connect_if_ready(region_index r) {
   const auto& members = plan_->regions()[r];
   for (auto t : members)
     if (!tasks_[t].actor) return;
-  // Where a channel is in the other end's numbering.
-  auto input_position = [&](task_index consumer, const planned_channel& c) {
-    const auto& in = tasks_[consumer].inputs;
-    for (std::uint32_t i = 0; i < in.size(); ++i)
-      if (in[i].edge == c.edge && in[i].channel == c.peer_channel) return i;
-    throw error{errc::internal, "a channel without its other end"};
-  };
-  auto gate_of = [&](task_index producer, edge_index edge) {
-    const auto& out = plan_->vertex_of(producer).outputs;
-    return static_cast<std::uint32_t>(std::find(out.begin(), out.end(), edge) - out.begin());
-  };
   for (auto i = members.rbegin(); i != members.rend(); ++i) {
-    auto& task = tasks_[*i];
     start_task s;
     s.key = key_of(*i);
     s.outputs.resize(plan_->vertex_of(*i).outputs.size());
-    for (auto& c : task.outputs)
-      s.outputs[gate_of(*i, c.edge)].push_back(
-          {tasks_[c.peer].actor, execution_->attempt_of(c.peer), 0, input_position(c.peer, c)});
-    for (auto& c : task.inputs)
-      s.inputs.push_back(
-          {tasks_[c.peer].actor, execution_->attempt_of(c.peer), gate_of(c.peer, c.edge), c.peer_channel});
-    send(task.actor, std::move(s));
+    for (const auto& c : plan_->outputs_of(*i))
+      s.outputs[c.gate].push_back({tasks_[c.peer].actor, execution_->attempt_of(c.peer), 0, c.peer_position});
+    for (const auto& c : plan_->inputs_of(*i))
+      s.inputs.push_back({tasks_[c.peer].actor, execution_->attempt_of(c.peer), c.gate, c.peer_channel});
+    send(tasks_[*i].actor, std::move(s));
   }
 }
 

@@ -30,7 +30,6 @@ public:
 private:
   struct deployed_task {
     caf::actor actor; ///< of the present attempt
-    std::vector<planned_channel> inputs, outputs;
     std::map<std::string, std::int64_t> accumulators;
     std::vector<std::pair<std::uint64_t, std::string>> results;
   };

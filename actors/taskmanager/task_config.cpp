@@ -66,8 +66,10 @@ subtask_config make_subtask_config(const job_description& job, task_key key) {
     c.outputs.push_back(std::move(o));
   }
   for (auto& channel : plan.inputs_of(key.task))
-    c.channels.push_back(
-        {channel.input, channel.feedback, task_title(plan, channel.peer) + " -> " + task_title(plan, key.task)});
+    c.channels.push_back({channel.input, channel.feedback});
+  c.names = [all = job.plan, task = key.task](std::uint32_t channel) {
+    return task_title(*all, all->inputs_of(task).at(channel).peer) + " -> " + task_title(*all, task);
+  };
   return c;
 }
 

@@ -73,10 +73,15 @@ figure summary(const std::string& name, std::vector<double> latencies_us) {
   return f;
 }
 
-figure engine_latency(std::chrono::milliseconds timeout, std::int64_t count) {
+} // namespace
+
+figure engine_latency(const std::string& name, std::chrono::milliseconds timeout, std::int64_t count,
+                      std::shared_ptr<executor> cluster) {
   std::vector<double> latencies;
   latencies.reserve(static_cast<std::size_t>(count));
-  environment env;
+  environment_options options;
+  options.runner = std::move(cluster);
+  environment env{options};
   env.set_buffer_timeout(timeout);
   env.from(paced_source{count}, "paced")
       .key_by(&ping::key)
@@ -85,8 +90,10 @@ figure engine_latency(std::chrono::milliseconds timeout, std::int64_t count) {
         latencies.push_back(static_cast<double>(system_clock().now().count() - p.intended) / 1e3);
       });
   env.execute();
-  return summary(fmt::format("latency, buffer timeout {} ms", timeout.count()), std::move(latencies));
+  return summary(name, std::move(latencies));
 }
+
+namespace {
 
 /// The machine's noise floor: one thread that sleeps until the intended time and then is there.
 figure hand_latency(std::int64_t count) {
@@ -99,6 +106,12 @@ figure hand_latency(std::int64_t count) {
     latencies.push_back(static_cast<double>(system_clock().now().count() - at) / 1e3);
   }
   return summary("latency, hand loop that sleeps", std::move(latencies));
+}
+
+/// Takes one record each millisecond.
+void sink_a_thousand_a_second(const bid&) {
+  const timespec pause{0, 1'000'000};
+  clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, nullptr);
 }
 
 std::size_t resident_bytes() {
@@ -122,7 +135,7 @@ std::vector<figure> latency(const options& o) {
   };
   add(hand_latency(count));
   for (auto ms : {0, 1, 100})
-    add(engine_latency(std::chrono::milliseconds{ms}, count));
+    add(engine_latency(fmt::format("latency, buffer timeout {} ms", ms), std::chrono::milliseconds{ms}, count, {}));
   return figures;
 }
 
@@ -176,6 +189,27 @@ std::vector<figure> overheads(const options& o) {
                     static_cast<double>(memory) / 1e6, milliseconds(used) / 30));
     job->cancel();
     job->wait();
+  }
+  {
+    // A source without end and without a limit, made to wait by a sink that it could overrun 100,000 times.
+    environment env;
+    auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
+    env.from(counted_source<bid, decltype(make)>{~std::uint64_t{0}, make}, "bids")
+        .rebalance()
+        .map([](const bid& b) { return convert(b); })
+        .rebalance()
+        .sink_to(sink_a_thousand_a_second);
+    const auto before = resident_bytes();
+    auto job = env.execute_async();
+    std::string curve;
+    for (int second = 1; second <= 10; ++second) {
+      job->wait_for(std::chrono::seconds{1});
+      curve += fmt::format("{}{:.1f}", second == 1 ? "" : ", ", static_cast<double>(resident_bytes()) / 1e6);
+    }
+    job->cancel();
+    job->wait();
+    add("memory behind a slow sink", 1,
+        fmt::format("{:.1f} MB before, then each second {} MB", static_cast<double>(before) / 1e6, curve));
   }
   return figures;
 }

@@ -13,11 +13,13 @@ int main(int argc, char** argv) {
   app.add_option("--scale", o.scale, "of the number of records")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 100.0));
-  app.add_option("--only", o.only, "part of the name of the figures to run: W1, W2, W3, join, latency, overheads");
+  app.add_option("--only", o.only,
+                 "part of the name of the figures to run: W1, W2, W3, join, latency, overheads, policies");
+  app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
   CLI11_PARSE(app, argc, argv);
   try {
     std::vector<bench::figure> all;
-    for (auto part : {bench::throughput, bench::joins, bench::latency, bench::overheads})
+    for (auto part : {bench::throughput, bench::joins, bench::latency, bench::overheads, bench::policies})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

@@ -45,7 +45,10 @@ std::uint64_t w1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
   });
 }
 
-std::uint64_t w2(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, std::int64_t keys) {
+} // namespace
+
+std::uint64_t engine_w2(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
+                        std::int64_t keys) {
   return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
     auto make = [keys](std::uint64_t x, std::int64_t i) { return make_bid(x, i, keys); };
     auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
@@ -55,6 +58,8 @@ std::uint64_t w2(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
         .sink_to(checksum<decltype(value)>{&sum, value});
   });
 }
+
+namespace {
 
 std::uint64_t w3(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
                  const std::shared_ptr<const std::vector<std::string>>& words) {
@@ -89,10 +94,10 @@ std::vector<figure> throughput(const options& o) {
         "W1 map and filter", p, n1, [&] { return hand_w1(n1); }, [&] { return w1(cluster, p, n1); });
     one(
         "W2 keyed sum, 10,000 keys", p, n2, [&] { return hand_w2(n2, 10'000); },
-        [&] { return w2(cluster, p, n2, 10'000); });
+        [&] { return engine_w2(cluster, p, n2, 10'000); });
     one(
         "W2 keyed sum, 1,000,000 keys", p, n3, [&] { return hand_w2(n3, 1'000'000); },
-        [&] { return w2(cluster, p, n3, 1'000'000); });
+        [&] { return engine_w2(cluster, p, n3, 1'000'000); });
     one(
         "W3 word count", p, n4, [&] { return hand_w3(n4, *words); }, [&] { return w3(cluster, p, n4, words); });
   }

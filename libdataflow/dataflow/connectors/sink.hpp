@@ -55,7 +55,10 @@ public:
   void process(unsigned, batch_slice& slice) override {
     const auto& in = slice.data.as<T>();
     const bool stamped = in.has_timestamps();
-    auto body = [&](std::size_t i) { writer_.write_at(in.records[i], stamped ? in.timestamps[i] : no_timestamp); };
+    const auto* records = in.records.data();
+    auto body = [&](std::size_t i) __attribute__((always_inline)) {
+      writer_.write_at(records[i], stamped ? in.timestamps[i] : no_timestamp);
+    };
     auto failed = [&](std::size_t i) {
       try {
         handle_record_error(
@@ -65,7 +68,7 @@ public:
         throw;
       }
     };
-    slice.cursor = run_records<1>(context(), slice.cursor, slice.limit, body, failed);
+    slice.cursor = run_records(context(), slice.cursor, slice.limit, body, failed);
     writer_.flush();
   }
   progress finish() override {

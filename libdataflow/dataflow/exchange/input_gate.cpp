@@ -6,8 +6,9 @@
 
 namespace dataflow {
 
-input_gate::input_gate(std::vector<input_channel> channels, unsigned inputs)
-    : channels_(std::move(channels)), states_(channels_.size()), open_channels_(inputs, 0), open_inputs_(inputs) {
+input_gate::input_gate(std::vector<input_channel> channels, unsigned inputs, channel_names names)
+    : channels_(std::move(channels)), names_(std::move(names)), states_(channels_.size()), open_channels_(inputs, 0),
+      open_inputs_(inputs) {
   for (std::size_t c = 0; c < channels_.size(); ++c)
     if (!channels_[c].feedback) states_[c].position = open_channels_[channels_[c].input]++;
   for (auto n : open_channels_)
@@ -21,8 +22,8 @@ void input_gate::receive(std::uint32_t channel, std::uint64_t sequence, std::uin
   auto& s = states_[channel];
   if (sequence != s.next_sequence)
     throw error{errc::channel_gap,
-                "channel \"" + channels_[channel].name + "\" got element " + std::to_string(sequence) + " where " +
-                    std::to_string(s.next_sequence) + " was expected",
+                "channel " + (names_ ? "\"" + names_(channel) + "\"" : std::to_string(channel)) + " got element " +
+                    std::to_string(sequence) + " where " + std::to_string(s.next_sequence) + " was expected",
                 "elements were lost, repeated or reordered on the way; the attempt is restarted"};
   ++s.next_sequence;
   queue_.push_back({channel, bytes, std::move(e)});
@@ -118,7 +119,7 @@ std::optional<input_gate::arrival> input_gate::probe_if_complete() {
   bool flag = false;
   for (auto& s : states_) {
     if (s.probes.empty()) continue;
-    flag = flag || s.probes.front();
+    flag = flag || s.probes.front() != 0;
     s.probes.pop_front();
   }
   return arrival{arrival::merged, 0, 0, element::control(element_kind::loop_probe, probe_round_++, flag)};

@@ -7,8 +7,10 @@
 
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/exchange/watermark_merger.hpp>
+#include <dataflow/util/fifo.hpp>
 
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,12 +20,14 @@ namespace dataflow {
 struct input_channel {
   unsigned input = 0;    ///< of the operator: 0, or 1 for the second of a two-input operator
   bool feedback = false; ///< closes an iteration: does not count for the end of its input
-  std::string name;      ///< "Map (2/4) -> Sink (1/1)", for errors and for explaining silence
 };
+/// The name of a channel, like "Map (2/4) -> Sink (1/1)", for errors: made when it is needed, for a task may have
+/// thousands of channels.
+using channel_names = std::function<std::string(std::uint32_t channel)>;
 
 class input_gate {
 public:
-  explicit input_gate(std::vector<input_channel> channels, unsigned inputs = 1);
+  explicit input_gate(std::vector<input_channel> channels, unsigned inputs = 1, channel_names names = {});
 
   /// An element has arrived. Only queues it.
   void receive(std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e);
@@ -54,7 +58,7 @@ private:
     std::uint64_t next_sequence = 0;
     std::uint32_t position = 0; // among the channels of its input that count, as its merger knows it
     bool ended = false;
-    std::deque<bool> probes; // flags of the rounds that came on this channel and are not merged yet
+    fifo<std::uint8_t> probes; // flags of the rounds that came on this channel and are not merged yet
   };
   std::optional<arrival> merge(queued_element q);
   std::optional<arrival> merge_watermark(std::uint32_t channel, const element& e);
@@ -65,6 +69,7 @@ private:
   std::optional<arrival> probe_if_complete();
 
   std::vector<input_channel> channels_;
+  channel_names names_;
   std::vector<state> states_;
   std::vector<watermark_merger> mergers_;    // one per input
   two_input_watermarks combined_;            // of two inputs

@@ -9,9 +9,9 @@
 
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/exchange/partitioner.hpp>
+#include <dataflow/util/fifo.hpp>
 #include <dataflow/util/random.hpp>
 
-#include <deque>
 #include <memory>
 #include <vector>
 
@@ -74,7 +74,7 @@ private:
     std::size_t partial_bytes = 0; // estimated
     std::uint64_t next_sequence = 0;
     channel_credit credit;
-    std::deque<element> waiting;
+    fifo<element> waiting;
   };
   void push_whole(channel& c, std::uint32_t index, batch_ptr b);
   void choose_targets(batch_base& b);

@@ -23,8 +23,8 @@ void collect_records(operator_context& context, batch_slice& slice, collector<O>
     if (times) out.set_timestamp(times[i]);
     body(i);
   };
-  slice.cursor = run_records_until<1>(
-      slice.cursor, slice.limit, attempt,
+  slice.cursor = run_records_until(
+      1, slice.cursor, slice.limit, attempt,
       [&](std::size_t i) {
         rollback(before);
         auto again = [&] {

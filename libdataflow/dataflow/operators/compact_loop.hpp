@@ -1,4 +1,4 @@
-/// The loop of operators that change or drop records in place: filter, rolling reductions.
+/// The loop of operators that drop records in place.
 ///
 /// Threading: the task's own thread of execution.
 #pragma once
@@ -6,16 +6,14 @@
 #include <dataflow/operators/record_loop.hpp>
 
 #include <cstddef>
-#include <cstring>
 
 namespace dataflow {
 
-/// Walks a slice of a batch that is changed in place: keep(b, i) says whether record i of `b` goes on (it may change
-/// it); records whose function throws go by the record-error policy. What is kept is emitted, with timestamps and
-/// without hashes. A batch that others hold, too, is copied first. A retry calls keep again.
-/// keep is called with consecutive i; prepare(b, begin, end) is called before each block of at most Block records.
-template <class T, std::size_t Block, class Prepare, class Keep>
-void compact_records(operator_context& context, batch_pool& pool, batch_slice& slice, Prepare&& prepare, Keep&& keep) {
+/// Walks a slice of a batch that is changed in place: keep(record) says whether a record goes on; records whose
+/// function throws go by the record-error policy. What is kept is emitted, with timestamps and without hashes. A batch
+/// that others hold, too, is copied first. A retry calls keep again.
+template <class T, class Keep>
+void compact_records(operator_context& context, batch_pool& pool, batch_slice& slice, Keep&& keep) {
   auto begin = slice.cursor, end = slice.limit;
   batch_ptr own; // the copy of a shared batch's slice
   if (!slice.data.unique()) {
@@ -25,15 +23,13 @@ void compact_records(operator_context& context, batch_pool& pool, batch_slice& s
     begin = 0;
   }
   auto& b = own ? own.as<T>() : slice.data.as<T>();
-  auto* records = b.records.data();
-  auto* times = b.has_timestamps() ? b.timestamps.data() : nullptr;
+  auto* const records = b.records.data();
+  auto* const times = b.has_timestamps() ? b.timestamps.data() : nullptr;
   auto to = begin; // what is kept so far: [begin, to)
   auto body = [&](std::size_t i) __attribute__((always_inline)) {
-    const bool kept = keep(b, i);
+    const bool kept = keep(std::as_const(records[i]));
     if constexpr (std::is_trivially_copyable_v<T>) { // moved whether kept or not: no branch to mispredict
-      alignas(T) std::byte moved[sizeof(T)];
-      std::memcpy(moved, records + i, sizeof(T));
-      std::memcpy(static_cast<void*>(records + to), moved, sizeof(T));
+      records[to] = records[i];
       if (times) times[to] = times[i];
     } else if (kept && to != i) {
       records[to] = std::move(records[i]);
@@ -45,13 +41,7 @@ void compact_records(operator_context& context, batch_pool& pool, batch_slice& s
     handle_record_error(
         context, [&] { body(i); }, [&](std::uint64_t tag) { divert_record(context, tag, b, i); });
   };
-  auto stopped = begin;
-  while (stopped < end) {
-    const auto block_end = std::min(end, stopped + Block);
-    prepare(b, stopped, block_end);
-    stopped = run_records(context, stopped, block_end, body, failed);
-    if (stopped < block_end || context.pause_requested()) break;
-  }
+  const auto stopped = run_records(context, begin, end, body, failed);
   slice.cursor += stopped - begin;
   if (own) {
     own->truncate(to);

@@ -18,9 +18,7 @@ public:
   void close() noexcept override { close_function(f_); }
 
   void process(unsigned, batch_slice& slice) override {
-    compact_records<T, ~std::size_t{0} / 2>(
-        context(), *pool_, slice, [](auto&&...) {},
-        [&](const batch<T>& b, std::size_t i) { return static_cast<bool>(f_(b.records[i])); });
+    compact_records<T>(context(), *pool_, slice, [&](const T& record) { return static_cast<bool>(f_(record)); });
   }
 
 private:

@@ -8,7 +8,7 @@
 #include <dataflow/operators/key_selector.hpp>
 #include <dataflow/operators/record_loop.hpp>
 #include <dataflow/operators/record_size.hpp>
-#include <dataflow/state/keyed_table.hpp>
+#include <dataflow/state/flat_table.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -47,8 +47,8 @@ public:
   }
 
 private:
-  using table = keyed_table<key_type, T, key_equal<key_type>, key_hasher,
-                            std::conditional_t<KeyInValue, Key, detail::separate_keys>>;
+  using table = lookup_table<key_type, T, key_equal<key_type>, key_hasher,
+                             std::conditional_t<KeyInValue, Key, detail::separate_keys>>;
   static table make_table([[maybe_unused]] const Key& key) {
     if constexpr (KeyInValue)
       return table{key};
@@ -77,14 +77,15 @@ private:
         if (!fresh) [[likely]]
           roll(*kept, record);
       };
-      at = run_records<table::block>(context(), begin, end, body, [&](std::size_t i) {
+      auto failed = [&](std::size_t i) {
         auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, b, i); };
         if (handle_record_error(
                 context(), [&] { body(i); }, divert) == record_outcome::recovered)
           return;
         emit_part(slice, from, i);
         from = i + 1;
-      });
+      };
+      at = run_records_until(table::block, begin, end, body, failed, [&] { return context().pause_requested(); });
       if (at < end || context().pause_requested()) break;
     }
     slice.cursor = at;

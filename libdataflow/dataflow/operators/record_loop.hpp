@@ -53,16 +53,16 @@ record_outcome handle_record_error(operator_context& context, Retry&& retry, Div
   detail::rethrow_record_error();
 }
 
-/// Calls body(i) for i in [begin, end), looking every Strip records whether somebody wants the task to stop. When
+/// Calls body(i) for i in [begin, end), asking stop() behind every `strip` records and behind each that failed. When
 /// body throws, failed(i) is called inside the catch block (it throws to fail the task). Returns where it stopped.
-/// Strip: 32 for cheap bodies; 1 where a body may take long or produce much.
-template <unsigned Strip = 32, class Body, class Failed, class Stop>
-std::size_t run_records_until(std::size_t begin, std::size_t end, Body&& body, Failed&& failed, Stop&& stop) {
+template <class Body, class Failed, class Stop>
+std::size_t run_records_until(std::size_t strip, std::size_t begin, std::size_t end, Body&& body, Failed&& failed,
+                              Stop&& stop) {
   auto i = begin;
   while (i < end) {
     try {
       do {
-        const auto strip_end = std::min(end, i + Strip);
+        const auto strip_end = std::min(end, i + strip);
         for (; i < strip_end; ++i)
           body(i);
         if (stop()) return i;
@@ -76,10 +76,14 @@ std::size_t run_records_until(std::size_t begin, std::size_t end, Body&& body, F
   return i;
 }
 
-template <unsigned Strip = 32, class Body, class Failed>
+/// The same for a slice that the chain has measured out to take a bounded time: stops where somebody wants the task to
+/// stop. It looks 64 times per slice, at most behind every record and at least behind every MostStrip-th, so that the
+/// slower the function, the more often.
+template <unsigned MostStrip = 32, class Body, class Failed>
 std::size_t run_records(operator_context& context, std::size_t begin, std::size_t end, Body&& body, Failed&& failed) {
-  return run_records_until<Strip>(begin, end, std::forward<Body>(body), std::forward<Failed>(failed),
-                                  [&] { return context.pause_requested(); });
+  const auto strip = std::clamp<std::size_t>((end - begin) / 64, 1, MostStrip);
+  return run_records_until(strip, begin, end, std::forward<Body>(body), std::forward<Failed>(failed),
+                           [&] { return context.pause_requested(); });
 }
 
 /// Emits the records [begin, end) of a slice's batch: the batch itself when that is all of it and nobody else holds it

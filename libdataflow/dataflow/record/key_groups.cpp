@@ -6,29 +6,32 @@
 namespace dataflow {
 
 namespace {
-/// Inlined into one function per instruction set; the compiler vectorises it.
+/// Key groups for a number that is a power of two, shifted: with a shift, channels. Inlined into one function per
+/// instruction set; the compiler vectorises it.
 [[gnu::always_inline]] inline void masked_key_groups(const std::uint64_t* hashes, std::size_t n, std::uint32_t mask,
-                                                     std::uint32_t* out) noexcept {
+                                                     unsigned shift, std::uint32_t* out) noexcept {
   for (std::size_t i = 0; i < n; ++i)
-    out[i] = murmur_step(static_cast<std::uint32_t>(hashes[i] >> 32)) & mask;
+    out[i] = (murmur_step(static_cast<std::uint32_t>(hashes[i] >> 32)) & mask) >> shift;
 }
 #if defined(__x86_64__) && defined(__GNUC__)
 [[gnu::target("avx2")]] void masked_key_groups_avx2(const std::uint64_t* hashes, std::size_t n, std::uint32_t mask,
-                                                    std::uint32_t* out) noexcept {
-  masked_key_groups(hashes, n, mask, out);
+                                                    unsigned shift, std::uint32_t* out) noexcept {
+  masked_key_groups(hashes, n, mask, shift, out);
 }
 #endif
+void shifted_key_groups(const std::uint64_t* hashes, std::size_t n, std::uint32_t mask, unsigned shift,
+                        std::uint32_t* out) noexcept {
+#if defined(__x86_64__) && defined(__GNUC__)
+  static const bool avx2 = __builtin_cpu_supports("avx2");
+  if (avx2) return masked_key_groups_avx2(hashes, n, mask, shift, out);
+#endif
+  masked_key_groups(hashes, n, mask, shift, out);
+}
 } // namespace
 
 void key_groups_of(const std::uint64_t* hashes, std::size_t n, std::uint32_t max_parallelism,
                    std::uint32_t* out) noexcept {
-  if (std::has_single_bit(max_parallelism)) {
-#if defined(__x86_64__) && defined(__GNUC__)
-    static const bool avx2 = __builtin_cpu_supports("avx2");
-    if (avx2) return masked_key_groups_avx2(hashes, n, max_parallelism - 1, out);
-#endif
-    return masked_key_groups(hashes, n, max_parallelism - 1, out);
-  }
+  if (std::has_single_bit(max_parallelism)) return shifted_key_groups(hashes, n, max_parallelism - 1, 0, out);
   // Lemire's exact remainder by multiplication (2019), for 32-bit numbers.
   __extension__ using wide = unsigned __int128;
   const auto inverse = ~std::uint64_t{0} / max_parallelism + 1;
@@ -55,13 +58,11 @@ void key_group_router::route(const std::uint64_t* hashes, std::size_t n, std::ui
     std::fill_n(channels, n, 0u);
     return;
   }
-  key_groups_of(hashes, n, max_parallelism_, channels);
   if (std::has_single_bit(max_parallelism_) && std::has_single_bit(parallelism_)) {
     const auto shift = std::countr_zero(max_parallelism_) - std::countr_zero(parallelism_);
-    for (std::size_t i = 0; i < n; ++i)
-      channels[i] >>= shift;
-    return;
+    return shifted_key_groups(hashes, n, max_parallelism_ - 1, static_cast<unsigned>(shift), channels);
   }
+  key_groups_of(hashes, n, max_parallelism_, channels);
   for (std::size_t i = 0; i < n; ++i)
     channels[i] = channel_[channels[i]];
 }

@@ -68,42 +68,33 @@ void append_column(column<T>& target, std::size_t old_size, const column<T>& sou
 
 /// The records are in their batches already: to[c]->size() is the size that the column must get.
 template <class T>
-void scatter_column(column<T> batch_base::*member, const batch_base& from, std::size_t begin, std::size_t n,
-                    const std::uint32_t* targets, batch_base* const* to, std::size_t channels, const T& neutral) {
+void scatter_column(column<T> batch_base::*member, const batch_base& from, std::size_t at, const std::uint32_t* targets,
+                    std::size_t n, const scatter_plan& plan, batch_base* const* to, std::size_t channels,
+                    const T& neutral) {
   const auto& source = from.*member;
   if (source.empty()) {
     for (std::size_t c = 0; c < channels; ++c)
       if (!(to[c]->*member).empty()) fill_up(to[c]->*member, to[c]->size(), neutral);
     return;
   }
-  constexpr std::size_t most_on_stack = 64;
-  std::size_t counts_on_stack[most_on_stack];
-  T* cursors_on_stack[most_on_stack];
-  std::unique_ptr<std::size_t[]> counts_on_heap;
-  std::unique_ptr<T*[]> cursors_on_heap;
-  auto* counts = counts_on_stack;
-  auto** cursors = cursors_on_stack;
-  if (channels > most_on_stack) {
-    counts_on_heap = std::make_unique_for_overwrite<std::size_t[]>(channels);
-    cursors_on_heap = std::make_unique_for_overwrite<T*[]>(channels);
-    counts = counts_on_heap.get();
-    cursors = cursors_on_heap.get();
-  }
-  std::fill_n(counts, channels, std::size_t{0});
-  for (std::size_t i = 0; i < n; ++i)
-    ++counts[targets[i]];
+  T* few[scatter_plan::few];
+  std::unique_ptr<T*[]> many;
+  if (channels > scatter_plan::few) many = std::make_unique_for_overwrite<T*[]>(channels);
+  T** const ends = many ? many.get() : few;
   for (std::size_t c = 0; c < channels; ++c) {
+    if (plan.counts[c] == 0) continue; // an empty column may stay so
     auto& target = to[c]->*member;
     const auto size = to[c]->size();
-    const auto before = size - counts[c];
-    if (counts[c] == 0) continue; // an empty column may stay so
+    const auto before = size - plan.counts[c];
     fill_up(target, before, neutral);
     target.reserve(size);
-    cursors[c] = target.data() + before;
+    ends[c] = target.data() + before;
     target.set_size(size);
   }
+  const auto* const values = source.data() + at;
+  const auto* const positions = plan.positions;
   for (std::size_t i = 0; i < n; ++i)
-    *cursors[targets[i]]++ = source[begin + i];
+    ends[targets[i]][positions[i]] = values[i];
 }
 } // namespace
 
@@ -112,10 +103,35 @@ void append_columns(batch_base& to, const batch_base& from, std::size_t begin, s
   append_column(to.hashes, to.size(), from.hashes, begin, end, std::uint64_t{0});
 }
 
-void scatter_columns(const batch_base& from, std::size_t begin, std::size_t end, const std::uint32_t* targets,
-                     batch_base* const* to, std::size_t channels) {
-  scatter_column(&batch_base::timestamps, from, begin, end - begin, targets, to, channels, no_timestamp);
-  scatter_column(&batch_base::hashes, from, begin, end - begin, targets, to, channels, std::uint64_t{0});
+scatter_plan::scatter_plan(std::size_t channels) : counts(counts_of_few_), channels_(channels) {
+  if (channels <= few) return;
+  counts_of_many_ = std::make_unique_for_overwrite<std::uint32_t[]>(channels);
+  counts = counts_of_many_.get();
+}
+
+std::size_t scatter_plan::next(const std::uint32_t* targets, std::size_t n) noexcept {
+  n = std::min(n, portion);
+  if (channels_ == 2) { // in registers: a counter in memory takes several cycles per record, a wrong guess more
+    std::uint32_t second = 0;
+    for (std::uint32_t i = 0; i < n; ++i) {
+      const auto target = targets[i], first = i - second;
+      positions[i] = first ^ ((first ^ second) & (0u - target));
+      second += target;
+    }
+    counts[0] = static_cast<std::uint32_t>(n) - second;
+    counts[1] = second;
+    return n;
+  }
+  std::fill_n(counts, channels_, 0u);
+  for (std::size_t i = 0; i < n; ++i)
+    positions[i] = counts[targets[i]]++;
+  return n;
+}
+
+void scatter_columns(const batch_base& from, std::size_t at, const std::uint32_t* targets, std::size_t n,
+                     const scatter_plan& plan, batch_base* const* to, std::size_t channels) {
+  scatter_column(&batch_base::timestamps, from, at, targets, n, plan, to, channels, no_timestamp);
+  scatter_column(&batch_base::hashes, from, at, targets, n, plan, to, channels, std::uint64_t{0});
 }
 
 } // namespace dataflow::detail

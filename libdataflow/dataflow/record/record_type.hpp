@@ -9,7 +9,9 @@
 #include <dataflow/record/record.hpp>
 #include <dataflow/util/error.hpp>
 
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace dataflow {
 
@@ -54,8 +56,27 @@ struct batch_header {
 batch_header decode_batch_header(byte_reader& in, std::uint16_t codec_version);
 void decode_batch_columns(const batch_header& header, batch_base& into, byte_reader& in);
 void append_columns(batch_base& to, const batch_base& from, std::size_t begin, std::size_t end);
-void scatter_columns(const batch_base& from, std::size_t begin, std::size_t end, const std::uint32_t* targets,
-                     batch_base* const* to, std::size_t channels);
+
+/// Where a portion of a batch goes when it is spread over channels: computed once for all columns.
+struct scatter_plan {
+  static constexpr std::size_t portion = 512;
+  static constexpr std::size_t few = 16; ///< channels for which nothing is allocated
+  std::uint32_t* counts;                 ///< per channel: records of the portion
+  std::uint32_t positions[portion];      ///< per record: how many of the portion go to the same channel before it
+
+  explicit scatter_plan(std::size_t channels);
+  scatter_plan(const scatter_plan&) = delete;
+  /// Plans the first min(n, portion) records; returns how many.
+  std::size_t next(const std::uint32_t* targets, std::size_t n) noexcept;
+
+private:
+  std::size_t channels_;
+  std::uint32_t counts_of_few_[few];
+  std::unique_ptr<std::uint32_t[]> counts_of_many_;
+};
+/// Spreads timestamps and hashes of the records [at, at + n), whose records are in their batches already.
+void scatter_columns(const batch_base& from, std::size_t at, const std::uint32_t* targets, std::size_t n,
+                     const scatter_plan& plan, batch_base* const* to, std::size_t channels);
 
 template <class T>
 class record_type_of_t final : public record_type {
@@ -86,36 +107,19 @@ public:
   }
   void scatter(batch_base& from, std::size_t begin, std::size_t end, const std::uint32_t* targets,
                batch_base* const* to, std::size_t channels, bool may_move) const override {
-    auto* source = static_cast<batch<T>&>(from).records.data() + begin;
-    const auto n = end - begin;
-    // Cursors need constructors that cannot throw: an exception in between would lose track of what was built.
-    const bool with_cursors = channels <= max_cursors && (std::is_nothrow_copy_constructible_v<T> ||
-                                                          (may_move && std::is_nothrow_move_constructible_v<T>));
-    if (with_cursors) {
-      T* cursor[max_cursors];
-      for (std::size_t c = 0; c < channels; ++c) {
-        auto& column = static_cast<batch<T>&>(*to[c]).records;
-        column.reserve(column.size() + n);
-        cursor[c] = column.data() + column.size();
-      }
-      if (may_move)
-        for (std::size_t i = 0; i < n; ++i)
-          std::construct_at(cursor[targets[i]]++, std::move(source[i]));
+    const bool in_place =
+        std::is_nothrow_copy_constructible_v<T> || (may_move && std::is_nothrow_move_constructible_v<T>);
+    scatter_plan plan{channels};
+    std::size_t n = 0;
+    for (auto at = begin; at < end; at += n, targets += n) {
+      n = plan.next(targets, end - at);
+      // Only constructors that cannot throw may run in any place: an exception would leave gaps.
+      if (in_place)
+        place(from, at, n, targets, plan, to, channels, may_move);
       else
-        for (std::size_t i = 0; i < n; ++i)
-          std::construct_at(cursor[targets[i]]++, std::as_const(source[i]));
-      for (std::size_t c = 0; c < channels; ++c) {
-        auto& column = static_cast<batch<T>&>(*to[c]).records;
-        column.set_size(static_cast<std::size_t>(cursor[c] - column.data()));
-      }
-    } else if (may_move) {
-      for (std::size_t i = 0; i < n; ++i)
-        static_cast<batch<T>&>(*to[targets[i]]).records.emplace_back(std::move(source[i]));
-    } else {
-      for (std::size_t i = 0; i < n; ++i)
-        static_cast<batch<T>&>(*to[targets[i]]).records.emplace_back(std::as_const(source[i]));
+        push(from, at, n, targets, to, may_move);
+      scatter_columns(from, at, targets, n, plan, to, channels);
     }
-    scatter_columns(from, begin, end, targets, to, channels);
   }
   void encode(const batch_base& b, byte_writer& out) const override {
     encode_batch_header(b, codec<T>::version, out);
@@ -148,6 +152,42 @@ public:
   }
 
 private:
+  /// Records go straight to their positions: no cursor that each would have to wait for.
+  static void place(batch_base& from, std::size_t at, std::size_t n, const std::uint32_t* targets,
+                    const scatter_plan& plan, batch_base* const* to, std::size_t channels, bool may_move) {
+    auto* source = static_cast<batch<T>&>(from).records.data() + at;
+    T* few[scatter_plan::few];
+    std::unique_ptr<T*[]> many;
+    if (channels > scatter_plan::few) many = std::make_unique<T*[]>(channels);
+    T** const ends = many ? many.get() : few;
+    for (std::size_t c = 0; c < channels; ++c) {
+      auto& column = static_cast<batch<T>&>(*to[c]).records;
+      column.reserve(column.size() + plan.counts[c]);
+      ends[c] = column.data() + column.size();
+    }
+    const auto* const positions = plan.positions;
+    if (may_move)
+      for (std::size_t i = 0; i < n; ++i)
+        std::construct_at(ends[targets[i]] + positions[i], std::move(source[i]));
+    else
+      for (std::size_t i = 0; i < n; ++i)
+        std::construct_at(ends[targets[i]] + positions[i], std::as_const(source[i]));
+    for (std::size_t c = 0; c < channels; ++c) {
+      auto& column = static_cast<batch<T>&>(*to[c]).records;
+      column.set_size(column.size() + plan.counts[c]);
+    }
+  }
+  static void push(batch_base& from, std::size_t at, std::size_t n, const std::uint32_t* targets, batch_base* const* to,
+                   bool may_move) {
+    auto* source = static_cast<batch<T>&>(from).records.data() + at;
+    for (std::size_t i = 0; i < n; ++i) {
+      auto& column = static_cast<batch<T>&>(*to[targets[i]]).records;
+      if (may_move)
+        column.emplace_back(std::move(source[i]));
+      else
+        column.emplace_back(std::as_const(source[i]));
+    }
+  }
   /// A column's bytes are its encoding.
   static bool is_memory() {
     if constexpr (memory_encoded<T>)
@@ -157,7 +197,6 @@ private:
     else
       return false;
   }
-  static constexpr std::size_t max_cursors = 16; // above, reserving a full batch per channel would waste memory
 };
 
 } // namespace detail

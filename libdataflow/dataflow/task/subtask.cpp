@@ -29,7 +29,7 @@ subtask::subtask(subtask_config config, dataflow::platform& world, subtask_host&
                                                  config_.info.job_id + "-" + config_.info.task_name + "-" +
                                                      std::to_string(config_.info.subtask));
   owed_.resize(config_.channels.size());
-  if (!is_source()) input_ = std::make_unique<input_gate>(config_.channels, config_.inputs);
+  if (!is_source()) input_ = std::make_unique<input_gate>(config_.channels, config_.inputs, config_.names);
   chain_ = std::make_unique<operator_chain>(config_.info, config_.stages, std::move(outputs), config_.limits,
                                             std::max(1u, config_.inputs), *pause_, static_cast<chain_host&>(*this));
   chain_->set_metrics(std::move(operators));

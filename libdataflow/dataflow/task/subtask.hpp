@@ -31,6 +31,7 @@ struct subtask_config {
   std::vector<stage_config> stages;
   std::vector<output> outputs;
   std::vector<input_channel> channels;
+  channel_names names;                    ///< of channels, for errors; may be empty
   unsigned inputs = 1;                    ///< of the first stage; 0 for sources
   std::optional<source_factories> source; ///< of source tasks: stage 0 has no operator then
   batch_limits limits;

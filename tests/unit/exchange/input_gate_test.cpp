@@ -49,7 +49,7 @@ struct fed_gate {
 } // namespace
 
 TEST_CASE("one input: the minimum of its channels, and the feedback channel does not count") {
-  fed_gate g{input_gate{{{0, false, "a"}, {0, true, "loop"}, {0, false, "b"}}}, {}};
+  fed_gate g{input_gate{{{0, false}, {0, true}, {0, false}}}, {}};
   CHECK(g.watermark(0, 10) == "");
   CHECK(g.watermark(1, 1) == "");
   CHECK(g.watermark(2, 7) == "watermark 7");
@@ -59,7 +59,7 @@ TEST_CASE("one input: the minimum of its channels, and the feedback channel does
 }
 
 TEST_CASE("two inputs: an operator never sees a watermark that only one of them has reached") {
-  fed_gate g{input_gate{{{0, false, "a"}, {0, false, "b"}, {1, false, "c"}}, 2}, {}};
+  fed_gate g{input_gate{{{0, false}, {0, false}, {1, false}}, 2}, {}};
   CHECK(g.watermark(0, 10) == "");
   CHECK(g.watermark(1, 20) == "");
   CHECK(g.watermark(2, 5) == "watermark 5");
@@ -71,7 +71,7 @@ TEST_CASE("two inputs: an operator never sees a watermark that only one of them 
 }
 
 TEST_CASE("an ended channel holds nobody back, and ends are counted per input") {
-  fed_gate g{input_gate{{{0, false, "a"}, {0, false, "b"}, {1, false, "c"}}, 2}, {}};
+  fed_gate g{input_gate{{{0, false}, {0, false}, {1, false}}, 2}, {}};
   CHECK(g.watermark(0, 10) == "");
   CHECK(g.watermark(2, 50) == "");
   CHECK(g.control(1, element_kind::end) == "watermark 10");
@@ -81,13 +81,13 @@ TEST_CASE("an ended channel holds nobody back, and ends are counted per input") 
 }
 
 TEST_CASE("an idle channel that ends brings the last watermark") {
-  fed_gate g{input_gate{{{0, false, "a"}}}, {}};
+  fed_gate g{input_gate{{{0, false}}}, {}};
   CHECK(g.control(0, element_kind::idle) == "idle");
   CHECK(g.control(0, element_kind::end) == "active, watermark max, end of 0");
 }
 
 TEST_CASE("a lost element names the channel") {
-  input_gate gate{{{0, false, "map (1/2) -> sink (1/1)"}}};
+  input_gate gate{{{0, false}}, 1, [](std::uint32_t) { return std::string{"map (1/2) -> sink (1/1)"}; }};
   gate.receive(0, 0, 0, element::watermark(at(1)));
   CHECK_THROWS_WITH_AS(gate.receive(0, 2, 0, element::watermark(at(2))), doctest::Contains("map (1/2) -> sink (1/1)"),
                        error);

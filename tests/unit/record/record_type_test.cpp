@@ -84,13 +84,13 @@ TEST_CASE_TEMPLATE("scatter keeps order and columns for few and many channels", 
           expected[c].push_back({1000 + i, kind - 1});
         raw.push_back(to[c].get());
       }
-      auto from = filled<T>(*pool, 0, 300, times, hashes);
+      auto from = filled<T>(*pool, 0, 1300, times, hashes); // more than are planned at a time
       std::vector<std::uint32_t> targets;
-      for (std::uint64_t i = 10; i < 290; ++i) {
+      for (std::uint64_t i = 10; i < 1290; ++i) {
         targets.push_back(static_cast<std::uint32_t>(random.below(channels)));
         expected[targets.back()].push_back({i, mask & 3});
       }
-      type.scatter(*from, 10, 290, targets.data(), raw.data(), channels, move);
+      type.scatter(*from, 10, 1290, targets.data(), raw.data(), channels, move);
       for (std::size_t c = 0; c < channels; ++c) {
         REQUIRE(to[c]->size() == expected[c].size());
         if (to[c]->has_timestamps()) REQUIRE(to[c]->timestamps.size() == to[c]->size());

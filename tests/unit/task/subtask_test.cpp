@@ -77,7 +77,8 @@ stage_config stage(std::string name, operator_factory make) {
 subtask_config one_input() {
   subtask_config c;
   c.info.task_name = "task";
-  c.channels.push_back({0, false, "before -> task"});
+  c.channels.push_back({0, false});
+  c.names = [](std::uint32_t) { return std::string{"before -> task"}; };
   c.credit = {4, 4 << 20};
   return c;
 }

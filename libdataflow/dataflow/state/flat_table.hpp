@@ -1,0 +1,198 @@
+/// A hash table from keys to values for small entries that may be copied as bytes: the entries lie in the slots
+/// themselves (open addressing), with one byte of the hash per slot in an array of its own.
+///
+/// A look-up over a batch is done in two passes, as in keyed_table. The first one looks only at the bytes, which mostly
+/// stay in the cache, and starts loading the one entry that will be needed: one line of memory per record, where an
+/// index in front of the entries takes two.
+/// Growing moves the entries: a pointer to a value is good until the next insertion, a candidate for as long as
+/// find_candidates says. The order of the slots depends on hashes; what walks them must not let it be seen.
+/// Threading: not shared. Ownership: owns keys and values. Source: the bytes are those of Abseil's Swiss tables.
+#pragma once
+
+#include <dataflow/state/keyed_table.hpp>
+
+#include <bit>
+#include <cstring>
+
+namespace dataflow {
+
+/// Entries that flat_table takes: one line of memory at most.
+template <class Entry>
+inline constexpr bool flat_entry = std::is_trivially_copyable_v<Entry> && sizeof(Entry) <= 64 && alignof(Entry) <= 64;
+
+/// Parameters and members as in keyed_table.
+template <class K, class V, class Equal, class Hash, class KeyOf = detail::separate_keys>
+class flat_table {
+public:
+  using entry = detail::keyed_entry<K, V, KeyOf>;
+  static_assert(flat_entry<entry>);
+  static constexpr std::size_t block = 128; ///< records per pass of a batched look-up
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+
+  explicit flat_table(KeyOf key_of = {}) : key_of_(key_of) {}
+  flat_table(const flat_table&) = delete;
+  flat_table& operator=(const flat_table&) = delete;
+  ~flat_table() { free_pages(slots_); }
+
+  std::size_t size() const noexcept { return size_; }
+
+  /// First pass: where each of n <= block hashes probably is; starts loading those entries. Makes room first, so that
+  /// the candidates stay good for the next n insertions.
+  void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) {
+    if (size_ + n > most_) reserve(size_ + n);
+    const auto mask = mask_;
+    const auto* const tags = tags_.data();
+    const auto* const slots = slots_;
+    constexpr std::size_t ahead = 24;
+    for (std::size_t i = 0; i < n && i < ahead; ++i)
+      __builtin_prefetch(tags + (hashes[i] & mask));
+    for (std::size_t i = 0; i < n; ++i) {
+      if (i + ahead < n) __builtin_prefetch(tags + (hashes[i + ahead] & mask));
+      const auto home = hashes[i] & mask;
+      const auto matches = equal_bytes(load_tags(tags + home), tag_of(hashes[i]));
+      // No branch: where keys sit is what no branch predictor can know. Without a match, the home slot is loaded.
+      const auto position = (home + (matches ? first_byte(matches) : 0)) & mask;
+      candidates[i] = matches ? static_cast<std::uint32_t>(position) : none;
+      const auto* e = slots + position;
+      __builtin_prefetch(e, 1);
+      if constexpr ((sizeof(entry) & (sizeof(entry) - 1)) != 0) // may straddle two lines
+        __builtin_prefetch(reinterpret_cast<const char*>(e) + sizeof(entry) - 1, 1);
+    }
+  }
+
+  /// The value of a key, and whether it is new (then value-initialised). `candidate` from find_candidates, or none.
+  template <class Key>
+  std::pair<V*, bool> find_or_insert(const Key& key, std::uint64_t hash, std::uint32_t candidate = none) {
+    return find_or_insert_value(key, hash, candidate, [] { return V{}; });
+  }
+  /// The same, with make() as a new key's value.
+  template <class Key, class Make>
+  std::pair<V*, bool> find_or_insert_value(const Key& key, std::uint64_t hash, std::uint32_t candidate, Make&& make) {
+    if (candidate != none) [[likely]] {
+      auto& e = slots_[candidate];
+      if (Equal{}(key_of(e), key)) [[likely]]
+        return {&e.value, false};
+    }
+    return probe_or_insert(key, hash, make);
+  }
+
+  /// Null when the key is not there.
+  template <class Key>
+  V* find(const Key& key, std::uint64_t hash) noexcept {
+    if (size_ == 0) return nullptr;
+    const auto [i, found] = probe(key, hash);
+    return found ? &slots_[i].value : nullptr;
+  }
+
+  /// Calls f(entry&) for every entry, in the order of the slots.
+  template <class F>
+  void for_each(F&& f) {
+    for (std::size_t i = 0; i < capacity(); ++i)
+      if (tags_[i] != 0) f(slots_[i]);
+  }
+
+  void clear() noexcept {
+    size_ = 0;
+    std::fill(tags_.begin(), tags_.end(), std::uint8_t{0});
+  }
+
+private:
+  static constexpr std::size_t window = 8;    // tags that are looked at together
+  static constexpr std::size_t smallest = 64; // slots
+
+  /// Never 0, which marks a free slot. The hash's high bits: its low bits choose the slot.
+  static std::uint8_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint8_t>((hash >> 57) | 0x80); }
+  static std::uint64_t load_tags(const std::uint8_t* at) noexcept {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, window);
+    return word;
+  }
+  /// The high bit of each byte that equals `tag` is set; false alarms only behind the first one that is.
+  static std::uint64_t equal_bytes(std::uint64_t word, std::uint8_t tag) noexcept {
+    constexpr std::uint64_t ones = 0x0101010101010101ull, highs = 0x8080808080808080ull;
+    const auto differing = word ^ (ones * tag);
+    return (differing - ones) & ~differing & highs;
+  }
+  static std::size_t first_byte(std::uint64_t matches) noexcept {
+    if constexpr (std::endian::native == std::endian::little)
+      return static_cast<std::size_t>(std::countr_zero(matches)) / 8;
+    else
+      return static_cast<std::size_t>(std::countl_zero(matches)) / 8;
+  }
+
+  std::size_t capacity() const noexcept { return tags_.empty() ? 0 : mask_ + 1; }
+  decltype(auto) key_of(const entry& e) const noexcept {
+    if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
+      return (e.key);
+    else
+      return std::invoke(key_of_, e.value);
+  }
+  /// The key's slot, or the free one where it would go. REQUIRES: there are slots.
+  template <class Key>
+  std::pair<std::size_t, bool> probe(const Key& key, std::uint64_t hash) const noexcept {
+    const auto tag = tag_of(hash);
+    for (auto i = hash & mask_;; i = (i + 1) & mask_) {
+      if (tags_[i] == 0) return {i, false};
+      if (tags_[i] == tag && Equal{}(key_of(slots_[i]), key)) return {i, true};
+    }
+  }
+  template <class Key, class Make>
+  [[gnu::noinline]] std::pair<V*, bool> probe_or_insert(const Key& key, std::uint64_t hash, Make& make) {
+    if (size_ == most_) reserve(size_ + 1);
+    const auto [i, found] = probe(key, hash);
+    auto* e = slots_ + i;
+    if (found) return {&e->value, false};
+    if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
+      ::new (static_cast<void*>(e)) entry{K(key), make()};
+    else
+      ::new (static_cast<void*>(e)) entry{make()};
+    put(tags_, i, tag_of(hash));
+    ++size_;
+    return {&e->value, true};
+  }
+  /// The bytes behind the last one repeat the first ones: a window needs no wrap-around.
+  static void put(huge_vector<std::uint8_t>& tags, std::size_t i, std::uint8_t tag) noexcept {
+    tags[i] = tag;
+    if (i < window - 1) tags[tags.size() - (window - 1) + i] = tag;
+  }
+  /// Room for `wanted` entries, at most five of eight slots taken. Nothing has changed when it throws.
+  [[gnu::noinline]] void reserve(std::size_t wanted) {
+    auto slots = std::max(smallest, capacity());
+    while (wanted > slots / 8 * 5)
+      slots *= 2;
+    if (slots > none) throw std::bad_alloc{}; // candidates could not name them
+    const auto mask = slots - 1;
+    huge_vector<std::uint8_t> tags(slots + window - 1);
+    struct owned {
+      entry* at;
+      ~owned() { free_pages(at); }
+    } fresh{static_cast<entry*>(allocate_pages(slots * sizeof(entry)))};
+    for (std::size_t from = 0; from < capacity(); ++from) {
+      if (tags_[from] == 0) continue;
+      const std::uint64_t hash = Hash{}(key_of(slots_[from]));
+      auto i = hash & mask;
+      while (tags[i] != 0)
+        i = (i + 1) & mask;
+      std::memcpy(static_cast<void*>(fresh.at + i), slots_ + from, sizeof(entry));
+      put(tags, i, tag_of(hash));
+    }
+    tags_.swap(tags);
+    std::swap(slots_, fresh.at);
+    mask_ = mask;
+    most_ = slots / 8 * 5;
+  }
+
+  [[no_unique_address]] KeyOf key_of_;
+  huge_vector<std::uint8_t> tags_; // one per slot, and window - 1 more
+  entry* slots_ = nullptr;         // a power of two
+  std::size_t mask_ = 0;
+  std::size_t size_ = 0;
+  std::size_t most_ = 0; // entries before it grows
+};
+
+/// The faster of the two tables that takes such entries, for operators that keep no pointers and never walk.
+template <class K, class V, class Equal, class Hash, class KeyOf = detail::separate_keys>
+using lookup_table = std::conditional_t<flat_entry<detail::keyed_entry<K, V, KeyOf>>,
+                                        flat_table<K, V, Equal, Hash, KeyOf>, keyed_table<K, V, Equal, Hash, KeyOf>>;
+
+} // namespace dataflow
