@@ -13,6 +13,10 @@ dataflow::platform& runtime_context::platform() noexcept { return system_platfor
 
 std::chrono::nanoseconds operator_context::active_time() const noexcept { return clock().now(); }
 
+std::function<void()> operator_context::wake_up() {
+  return [] {};
+}
+
 progress stream_operator::advance_watermark(timestamp t) {
   context_->output().emit_control(element::watermark(t));
   return progress::done;

@@ -76,6 +76,13 @@ public:
   virtual std::chrono::nanoseconds active_time() const noexcept;
   /// Sends a part of a bounded job's result to the client (see collect()); `bytes` is one encoded batch.
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
+  /// For operators that wait for something outside the task: calling the result makes the task call on_wake_up() soon.
+  /// Safe from any thread, also after the task is gone. Take it in open(); the default does nothing.
+  virtual std::function<void()> wake_up();
+  /// Said in process(), advance_watermark() or finish(): without progress until the next wake-up, so do not call these
+  /// before. Input that comes meanwhile waits, and holds up whoever sends it; no thread is held. REQUIRES: wake_up()
+  /// was taken.
+  virtual void wait_for_wake_up() noexcept {}
 
 protected:
   explicit operator_context(const std::atomic<bool>& pause) noexcept : pause_(pause) {}
@@ -101,6 +108,8 @@ public:
   virtual void change_status(bool idle);
   /// Input `input` has ended (of two-input operators; the last one is followed by finish()).
   virtual void end_input(unsigned /*input*/) {}
+  /// Somebody has called what operator_context::wake_up() gave. May emit. Several wake-ups may become one call.
+  virtual void on_wake_up() {}
   /// All inputs have ended: emit what is left. The chain sends the end on afterwards.
   virtual progress finish() { return progress::done; }
   /// After the last call, also after failures and cancellation. Must not throw.

@@ -106,6 +106,17 @@ public:
   void report_result(std::uint64_t collector, std::string bytes) override {
     chain_.host_.report_result(collector, std::move(bytes));
   }
+  std::function<void()> wake_up() override {
+    if (!woken) {
+      woken = std::make_shared<std::atomic<bool>>(false);
+      chain_.wakeable_.push_back(this);
+    }
+    return [flag = woken, tell_task = chain_.host_.wake_up()] {
+      flag->store(true, std::memory_order_release);
+      tell_task();
+    };
+  }
+  void wait_for_wake_up() noexcept override { waiting = woken != nullptr; }
 
   std::chrono::milliseconds watermark_interval() const noexcept override { return chain_.info_.watermark_interval; }
   steady_time active_time() const noexcept override { return chain_.host_.active_time(); }
@@ -140,6 +151,8 @@ public:
   std::size_t chunk = 64;
   unsigned ended_inputs = 0;
   bool opened = false;
+  std::shared_ptr<std::atomic<bool>> woken; // set from outside, before the task is told
+  bool waiting = false;                     // not to be called before `woken`
 };
 
 void operator_chain::consumers::emit(batch_ptr b) {
@@ -253,6 +266,7 @@ operator_chain::stage* operator_chain::next_stage(std::chrono::milliseconds now)
 chain_state operator_chain::run(steady_time deadline) {
   for (;;) {
     if (!gates_writable()) return chain_state::blocked;
+    if (!wakeable_.empty() && tell_woken()) continue;
     // Most operators ask for no wall time: then nobody looks at the clock for it.
     const auto now = next_wake_ == never || finished_ ? std::chrono::milliseconds::min() : host_.clock().wall();
     const bool due = next_wake_ <= now;
@@ -262,6 +276,7 @@ chain_state operator_chain::run(steady_time deadline) {
       refresh_next_wake();
       continue;
     }
+    if (s->waiting && s->wake > now) return chain_state::blocked;
     try {
       if (s->wake <= now)
         wake_stage(*s, now);
@@ -285,6 +300,21 @@ void operator_chain::refresh_next_wake() noexcept {
   next_wake_ = never;
   for (auto& s : stages_)
     next_wake_ = std::min(next_wake_, s->wake);
+}
+
+bool operator_chain::tell_woken() {
+  bool any = false;
+  for (auto* s : wakeable_) {
+    if (!s->woken->exchange(false, std::memory_order_acquire)) continue;
+    any = true;
+    s->waiting = false;
+    try {
+      s->op->on_wake_up();
+    } catch (...) {
+      throw located(s->index);
+    }
+  }
+  return any;
 }
 
 void operator_chain::run_stage(stage& s) {
@@ -331,6 +361,7 @@ void operator_chain::run_stage(stage& s) {
     if (s.op->finish() != progress::done) return;
     pop();
     s.wake = never;
+    std::erase(wakeable_, &s);
     s.emit_control(element::control(element_kind::end));
     // The tree is drained deepest first: when nothing is left, the end has reached every leaf.
     if (pending_ == 0) finished_ = true;

@@ -14,6 +14,7 @@
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/util/clock.hpp>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,11 +63,15 @@ public:
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
   /// A loop probe has come to the end of the loop, or another control element that the task itself must see.
   virtual void control_at_end(std::size_t /*stage*/, const element& /*e*/) {}
+  /// Makes the task call run() soon. Safe from any thread, also after the task is gone.
+  virtual std::function<void()> wake_up() {
+    return [] {};
+  }
 };
 
 enum class chain_state : std::uint8_t {
   drained, ///< nothing to do: needs input
-  blocked, ///< an output lacks credit
+  blocked, ///< an output lacks credit, or an operator waits for a wake-up
   yielded, ///< the time is up or a pause was asked for; there is more to do
 };
 
@@ -110,11 +115,13 @@ private:
   void wake_stage(stage& s, std::chrono::milliseconds now);
   void refresh_next_wake() noexcept;
   stage* next_stage(std::chrono::milliseconds now) noexcept;
+  bool tell_woken();
   bool gates_writable() const noexcept;
   error located(std::size_t stage) const;
 
   subtask_info info_;
   std::vector<std::unique_ptr<stage>> stages_;
+  std::vector<stage*> wakeable_; // those that have asked for wake_up()
   std::vector<chain_output> outputs_;
   const unsigned inputs_;
   const std::atomic<bool>& pause_;
