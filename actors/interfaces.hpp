@@ -1,4 +1,5 @@
-/// Every message between actors, in one place: what it says, who sends it to whom.
+/// Every message between actors, in one place: what it says, who sends it to whom. What a user's own actors exchange
+/// with a pipeline stands at the end; docs/actors.md explains it.
 ///
 /// Messages are plain structs; an actor handles a struct by its type. Those marked INTERNAL an actor sends to itself.
 /// In one process they travel as they are. Whatever a message shares (plans, metrics, batches) is immutable or counted.
@@ -13,6 +14,7 @@
 
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/message.hpp>
 
 #include <map>
 #include <memory>
@@ -253,7 +255,56 @@ struct respawn_child {
   std::uint32_t attempt = 0; ///< of the child to be; an older one has been overtaken by events
 };
 
+// ---- a user's actors -> a pipeline: actor_source.hpp
+// ------------------------------------------------------------------------------------------------
+
+/// sender -> feed: the next records. Answered with feed_ack once a reader of the source has taken all of them; with an
+/// error when they are refused, or were not taken before the job ended.
+template <class T>
+struct feed_batch {
+  std::uint64_t sequence = 0; ///< of this sender's batches: 1, 2, 3 ...
+  std::vector<T> records;
+};
+/// feed -> sender: the answer to a batch, or to a single record.
+struct feed_ack {
+  std::uint64_t sequence = 0; ///< of the batch; 0: of a single record
+  std::uint32_t credit = 0;   ///< so many more messages this sender may send because of this answer
+};
+/// anybody -> feed (answered with unit): nothing more will come, from no sender. The source ends behind what it has.
+struct feed_close {};
+/// readers -> feed, INTERNAL: these have been taken.
+struct feed_taken {
+  std::vector<std::uint64_t> numbers;
+};
+/// source -> feed, INTERNAL: nobody will read any more.
+struct feed_over {
+  error why;
+};
+
+// ---- a pipeline -> a user's actor: actor_sink.hpp
+// ------------------------------------------------------------------------------------------------
+
+/// sink -> the user's actor (request, answered with unit): the next records of one subtask. The answer is the
+/// acknowledgement: it lets the next one come.
+template <class T>
+struct sink_batch {
+  std::uint32_t subtask = 0, attempt = 0;
+  std::uint64_t sequence = 0; ///< of this subtask and attempt: 1, 2, 3 ...
+  std::vector<T> records;
+};
+/// sink -> its courier, INTERNAL: a sink_batch to pass on.
+struct deliver_batch {
+  caf::message batch;
+};
+
 } // namespace dataflow::actors
+
+namespace caf {
+template <class T>
+struct allowed_unsafe_message_type<dataflow::actors::feed_batch<T>> : std::true_type {};
+template <class T>
+struct allowed_unsafe_message_type<dataflow::actors::sink_batch<T>> : std::true_type {};
+} // namespace caf
 
 #define DATAFLOW_MESSAGE(name) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::actors::name)
 DATAFLOW_MESSAGE(channel_data)
@@ -294,5 +345,10 @@ DATAFLOW_MESSAGE(job_archived)
 DATAFLOW_MESSAGE(use_dispatcher)
 DATAFLOW_MESSAGE(describe_tree)
 DATAFLOW_MESSAGE(respawn_child)
+DATAFLOW_MESSAGE(feed_ack)
+DATAFLOW_MESSAGE(feed_close)
+DATAFLOW_MESSAGE(feed_taken)
+DATAFLOW_MESSAGE(feed_over)
+DATAFLOW_MESSAGE(deliver_batch)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::job_report)
 #undef DATAFLOW_MESSAGE

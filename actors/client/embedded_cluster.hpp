@@ -18,6 +18,10 @@
 #include <string>
 #include <vector>
 
+namespace dataflow {
+class environment;
+}
+
 namespace dataflow::actors {
 
 struct job_submission;
@@ -47,6 +51,8 @@ public:
   std::shared_ptr<job_client> submit(std::shared_ptr<const stream_graph> graph) override;
   /// The same, with the handle that other actors can monitor.
   client_pair start(std::shared_ptr<const stream_graph> graph);
+  /// The environment's graph as it is now.
+  client_pair start(const environment& env, const std::string& job_name = {});
   /// The root of the cluster's tree. It ends when the cluster does, or with the cause when it gave up.
   const caf::actor& job_manager() const noexcept;
   caf::actor_system& system() noexcept;
@@ -61,7 +67,8 @@ private:
 /// For runtimes that bring their own threads and time (simulation): the root of a new cluster.
 caf::actor spawn_cluster(caf::actor_system& system, cluster_context context, const configuration& settings);
 
-/// A job client that listens to a cluster's root, without blocking anybody: its actor is handed in with the job.
+/// A job client that listens to a cluster's root, without blocking anybody: its actor is handed in with the job, and
+/// tells the listeners of the job's sources how it ended. Throws when one of them cannot be part of the job.
 client_pair make_client(caf::actor_system& system, const caf::actor& job_manager, const job_submission& job,
                         std::shared_ptr<const void> keep_alive);
 /// Submits; blocks until the dispatcher has the job. Throws when it has not.

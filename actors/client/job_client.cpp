@@ -6,6 +6,8 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 namespace dataflow::actors {
 
@@ -31,9 +33,9 @@ struct shared_state {
 class client_actor final : public caf::event_based_actor {
 public:
   client_actor(caf::actor_config& config, std::shared_ptr<shared_state> state, caf::actor job_manager, std::string id,
-               std::string job_name)
+               std::string job_name, std::vector<std::shared_ptr<source_listener>> listeners)
       : event_based_actor(config), state_(std::move(state)), job_manager_(job_manager), id_(std::move(id)),
-        name_(std::move(job_name)) {
+        name_(std::move(job_name)), listeners_(std::move(listeners)) {
     keep_exception_texts(*this);
     monitor(job_manager);
     set_down_handler([this](caf::down_msg& m) { lost(from_caf(m.reason, "the job manager")); });
@@ -47,6 +49,7 @@ public:
         },
         [this](const job_ended& m) {
           state_->end(m.result);
+          tell_listeners(m.result->failure);
           m.result->failure ? quit(to_caf(m.result->failure)) : quit();
         },
         [this](const cancel_job& m) { cancel(m); },
@@ -71,12 +74,35 @@ private:
     r->status = job_status::failed;
     r->failure = why;
     state_->end(std::move(r)); // no effect when the job has ended
+    tell_listeners(why);
     quit(to_caf(why));
+  }
+  void tell_listeners(const error& failure) {
+    for (auto& l : std::exchange(listeners_, {}))
+      l->job_ended(failure);
   }
   std::shared_ptr<shared_state> state_;
   caf::actor job_manager_;
   const std::string id_, name_;
+  std::vector<std::shared_ptr<source_listener>> listeners_;
 };
+
+/// Binds the sources that are fed from outside to this job: all of them or none.
+std::vector<std::shared_ptr<source_listener>> bind_listeners(const job_submission& job) {
+  std::vector<std::shared_ptr<source_listener>> bound;
+  try {
+    for (auto& node : job.graph->nodes()) {
+      if (!node.source || !node.source->listener) continue;
+      node.source->listener->job_submitted(job.id, job.name);
+      bound.push_back(node.source->listener);
+    }
+  } catch (...) {
+    for (auto& l : bound)
+      l->job_ended(current_error());
+    throw;
+  }
+  return bound;
+}
 
 class actor_job_client final : public job_client {
 public:
@@ -127,7 +153,7 @@ private:
 client_pair make_client(caf::actor_system& system, const caf::actor& job_manager, const job_submission& job,
                         std::shared_ptr<const void> keep_alive) {
   auto state = std::make_shared<shared_state>();
-  auto actor = system.spawn<client_actor>(state, job_manager, job.id, job.name);
+  auto actor = system.spawn<client_actor>(state, job_manager, job.id, job.name, bind_listeners(job));
   return {actor, std::make_shared<actor_job_client>(system, job_manager, actor, job.id, state, std::move(keep_alive))};
 }
 

@@ -318,6 +318,7 @@ memory_file_system& simulated_cluster::files() noexcept { return impl_->world.fi
 faulty_file_system& simulated_cluster::disk() noexcept { return impl_->world.disk; }
 memory_network& simulated_cluster::sockets() noexcept { return impl_->world.sockets; }
 dataflow::platform& simulated_cluster::platform() noexcept { return impl_->world.world; }
+caf::actor_system& simulated_cluster::system() noexcept { return impl_->system; }
 
 std::string simulated_cluster::describe_tree() {
   return impl_->ask<std::string>(actors::describe_tree{}).value_or("the job manager does not answer");

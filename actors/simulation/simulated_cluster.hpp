@@ -25,6 +25,10 @@
 #include <string>
 #include <vector>
 
+namespace caf {
+class actor_system;
+}
+
 namespace dataflow {
 
 struct simulation_settings {
@@ -90,6 +94,8 @@ public:
   memory_network& sockets() noexcept;
   /// The outside world of the cluster.
   dataflow::platform& platform() noexcept;
+  /// For actors of one's own, in the same thread and time: whatever they do is part of the run.
+  caf::actor_system& system() noexcept;
   /// The tree of supervisors with their history of failures.
   std::string describe_tree();
 

@@ -1,6 +1,5 @@
 // A pipeline in the actor system of a user's own program, against an installed copy.
-#include <dataflow/actors/client/embedded_cluster.hpp>
-#include <dataflow/dataflow.hpp>
+#include <dataflow/actors/actors.hpp>
 
 #include <caf/actor_system.hpp>
 #include <caf/actor_system_config.hpp>

@@ -24,6 +24,7 @@
 namespace dataflow {
 
 struct platform;
+class source_listener;
 
 /// One part of a source's input, with the position where reading goes on. Crosses processes as it is.
 struct source_split {
@@ -169,6 +170,8 @@ public:
   virtual std::unique_ptr<split_enumerator> make_enumerator() const = 0;
   /// A new enumerator that goes on from a snapshot.
   virtual std::unique_ptr<split_enumerator> restore_enumerator(const std::string& snapshot) const = 0;
+  /// Who wants to know of the job that this source is part of, for sources that are fed from outside.
+  virtual std::shared_ptr<source_listener> listener() const { return nullptr; }
 };
 
 } // namespace dataflow

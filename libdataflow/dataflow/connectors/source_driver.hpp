@@ -42,6 +42,7 @@ source_factories factories_of(S source) {
   f.blocking = shared->blocking();
   f.make_reader = [shared] { return std::make_unique<typed_source_driver<T>>(shared->make_reader()); };
   f.make_enumerator = [shared] { return shared->make_enumerator(); };
+  f.listener = shared->listener();
   f.restore_enumerator = [shared](const std::string& snapshot) { return shared->restore_enumerator(snapshot); };
   return f;
 }

@@ -9,8 +9,20 @@
 
 namespace dataflow {
 
+class error;
 class source_driver;
 class split_enumerator;
+
+/// Somebody outside the job who has a part in its source, and so must know which job that is and when it has ended.
+/// Told by whoever submits and watches the job, from any thread; must not block.
+class source_listener {
+public:
+  virtual ~source_listener() = default;
+  /// Before the job is handed in. Throws when the source cannot be part of it.
+  virtual void job_submitted(const std::string& id, const std::string& name) = 0;
+  /// Once: the job has ended, or was not accepted. `failure`: why, empty when it has finished.
+  virtual void job_ended(const error& failure) noexcept = 0;
+};
 
 /// The two halves of a source, without its type.
 struct source_factories {
@@ -19,6 +31,7 @@ struct source_factories {
   std::function<std::unique_ptr<source_driver>()> make_reader;
   std::function<std::unique_ptr<split_enumerator>()> make_enumerator;
   std::function<std::unique_ptr<split_enumerator>(const std::string&)> restore_enumerator;
+  std::shared_ptr<source_listener> listener = {}; ///< null: nobody wants to know
 };
 
 } // namespace dataflow
