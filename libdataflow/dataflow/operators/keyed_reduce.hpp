@@ -9,6 +9,7 @@
 #include <dataflow/operators/record_loop.hpp>
 #include <dataflow/operators/record_size.hpp>
 #include <dataflow/state/flat_table.hpp>
+#include <dataflow/state/keyed_table_state.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -24,11 +25,12 @@ public:
   using key_type = selected_key<Key, T>;
 
   keyed_reduce_operator(Key key, Merge merge)
-      : key_(std::move(key)), merge_(std::move(merge)), kept_(make_table(key_)) {}
+      : key_(std::move(key)), merge_(std::move(merge)), kept_(make_table(key_)), state_(make_state(kept_, key_)) {}
 
   void open(operator_context& context) override {
     stream_operator::open(context);
     pool_ = context.pool(record_type_of<T>());
+    state_.open(context.states());
     open_function(merge_, context);
   }
   void close() noexcept override { close_function(merge_); }
@@ -47,13 +49,20 @@ public:
   }
 
 private:
-  using table = lookup_table<key_type, T, key_equal<key_type>, key_hasher,
-                             std::conditional_t<KeyInValue, Key, detail::separate_keys>>;
+  using key_of = std::conditional_t<KeyInValue, Key, detail::separate_keys>;
+  using table = lookup_table<key_type, T, key_equal<key_type>, key_hasher, key_of>;
+  using declared = keyed_table_state<key_type, T, key_equal<key_type>, key_hasher, key_of, table>;
   static table make_table([[maybe_unused]] const Key& key) {
     if constexpr (KeyInValue)
       return table{key};
     else
       return table{};
+  }
+  static declared make_state(table& kept, [[maybe_unused]] const Key& key) {
+    if constexpr (KeyInValue)
+      return declared{"_kept", kept, key};
+    else
+      return declared{"_kept", kept};
   }
 
   /// Results replace the records; what stands before a record that is dropped goes on as a part of its own.
@@ -121,6 +130,7 @@ private:
   Key key_;
   Merge merge_;
   table kept_;
+  declared state_;
   batch_pool::handle pool_;
 };
 

@@ -1,5 +1,6 @@
 #include <dataflow/operators/operator.hpp>
 #include <dataflow/util/clock.hpp>
+#include <dataflow/util/error.hpp>
 #include <dataflow/util/platform.hpp>
 
 namespace dataflow {
@@ -7,6 +8,11 @@ namespace dataflow {
 std::string runtime_context::task_name_with_subtasks() const {
   return task_name() + " (" + std::to_string(subtask_index() + 1) + "/" + std::to_string(parallelism()) + ")#" +
          std::to_string(attempt());
+}
+
+state_registry& runtime_context::states() {
+  throw error{errc::invalid_argument, "state is declared where none can be kept",
+              "declare state in the functions of operators; sources keep theirs in their splits"};
 }
 
 dataflow::platform& runtime_context::platform() noexcept { return system_platform(); }

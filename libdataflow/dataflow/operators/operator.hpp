@@ -65,8 +65,6 @@ public:
   virtual const record_error_policy& on_record_error() const noexcept = 0;
   /// Somebody wants the task to stop between records (cancel, a checkpoint). Cheap: a relaxed load.
   bool pause_requested() const noexcept { return pause_.load(std::memory_order_relaxed); }
-  /// Where the operator declares, in open(), what it remembers.
-  virtual state_registry& states() = 0;
   /// Asks for a call of advance_processing_time() as soon as wall time has reached `wall`. Of several times the
   /// earliest counts; the request is gone with the call, and operators that wait for more ask again.
   virtual void wake_at(std::chrono::milliseconds wall) = 0;

@@ -14,17 +14,177 @@
 namespace dataflow {
 
 namespace detail {
-template <class Key, class T>
-struct context_for {
-  using type = keyed_process_context<selected_key<Key, T>>;
-};
-template <class T>
-struct context_for<no_key, T> {
-  using type = process_context;
+/// What process operators without keys have: the context, and the last watermark.
+template <class O>
+class unkeyed_scope {
+public:
+  using context = process_context;
+  void open(operator_context& context) {
+    ctx_.emplace(context);
+    context.states().declare(watermark_);
+    ctx_->set_watermark(watermark_.value());
+  }
+  context& ctx() noexcept { return *ctx_; }
+  void begin_slice(const batch_base&, std::size_t) noexcept {}
+  void end_slice(operator_context&, std::size_t) noexcept {}
+  template <class T>
+  void set_key(no_key&, const batch<T>&, std::size_t) noexcept {}
+  template <class F>
+  progress advance(operator_context&, F&, collector<O>&, timestamp t) {
+    watermark_.set(t);
+    ctx_->set_watermark(t);
+    return progress::done;
+  }
+  template <class F>
+  progress advance_processing_time(operator_context&, F&, collector<O>&, std::chrono::milliseconds) {
+    return progress::done;
+  }
+
+private:
+  std::optional<process_context> ctx_;
+  last_watermark watermark_{"_watermark"};
 };
 
-/// What one- and two-input process operators share. Context: process_context or a keyed one.
-template <class O, class F, class Context>
+/// What keyed ones have: the keyed store, timers, the key of each record.
+template <class K, class O>
+class keyed_scope {
+public:
+  using context = keyed_timer_context<K>;
+  void open(operator_context& context) {
+    keys_.open(context.states(), context.clock());
+    context.states().set_keyed(keys_);
+    timers_.open(context.states(), keys_, context.clock());
+    ctx_.emplace(context, keys_, timers_);
+    ctx_->set_watermark(timers_.current_watermark());
+    ask_to_be_woken(context);
+  }
+  context& ctx() noexcept { return *ctx_; }
+  keyed_context<K>& keys() noexcept { return keys_; }
+
+  void begin_slice(const batch_base& b, std::size_t cursor) noexcept {
+    looked_up_ = cursor;
+    block_ = cursor;
+    given_ = b.has_hashes() ? b.hashes.data() : nullptr;
+  }
+  void end_slice(operator_context& context, std::size_t records) {
+    keys_.clear_key();
+    if (keys_.has_expiring_columns()) keys_.clean_up(records * 2 + 2);
+    ask_to_be_woken(context);
+  }
+  /// Makes the key of record i the current one. Looks up a block of keys at once.
+  template <class T, class Key>
+  void set_key(Key& key, const batch<T>& in, std::size_t i) {
+    if (i >= looked_up_) [[unlikely]]
+      look_up(key, in, i);
+    keys_.set_key(std::invoke(key, in.records[i]), hashes_[i - block_], candidates_[i - block_]);
+  }
+  template <class F>
+  progress advance(operator_context& context, F& f, collector<O>& out, timestamp t) {
+    ctx_->set_watermark(std::max(t, timers_.current_watermark()));
+    const auto start = context.clock().now();
+    const bool done = timers_.advance(
+        t, [&](const timer<K>& due) { fire(context, f, out, due.time, time_domain::event); },
+        [&] { return should_stop(context, out, start); });
+    return after_timers(context, done);
+  }
+  template <class F>
+  progress advance_processing_time(operator_context& context, F& f, collector<O>& out, std::chrono::milliseconds now) {
+    const auto start = context.clock().now();
+    const bool done = timers_.advance_processing_time(
+        now, [&](const timer<K>& due) { fire(context, f, out, due.time, time_domain::processing); },
+        [&] { return should_stop(context, out, start); });
+    return after_timers(context, done);
+  }
+
+private:
+  static constexpr std::size_t block = keyed_context<K>::block;
+  static constexpr steady_time longest_pass = std::chrono::milliseconds{2};
+  static constexpr unsigned most_timers = 4096; // per pass, where no time passes
+
+  template <class T, class Key>
+  [[gnu::noinline]] void look_up(Key& key, const batch<T>& in, std::size_t i) {
+    block_ = i;
+    looked_up_ = std::min(i + block, in.size());
+    const auto n = looked_up_ - i;
+    if (given_)
+      std::copy_n(given_ + i, n, hashes_);
+    else
+      for (std::size_t k = 0; k < n; ++k)
+        hashes_[k] = key_hash(std::invoke(key, in.records[i + k]));
+    if (keys_.has_columns())
+      keys_.find_candidates(hashes_, n, candidates_);
+    else
+      std::fill_n(candidates_, n, keyed_store::none);
+  }
+  void ask_to_be_woken(operator_context& context) {
+    if (auto t = timers_.next_processing_time()) context.wake_at(*t);
+  }
+  bool should_stop(operator_context& context, const collector<O>& out, steady_time start) {
+    if (out.has_full_batch() || ctx_->sides().has_full_batch() || context.pause_requested()) return true;
+    if (++fired_ % 16 != 0) return false;
+    return fired_ % most_timers == 0 || context.clock().now() - start > longest_pass;
+  }
+  progress after_timers(operator_context& context, bool done) {
+    ask_to_be_woken(context);
+    return done ? progress::done : progress::yielded;
+  }
+  template <class F>
+  void fire(operator_context& context, F& f, collector<O>& out, timestamp time, time_domain domain) {
+    if constexpr (requires { f.on_timer(time, *ctx_, out); }) {
+      const auto mark = out.position();
+      ctx_->sides().save();
+      ctx_->set_domain(domain);
+      ctx_->begin_record(true, time);
+      if (domain == time_domain::event)
+        out.set_timestamp(time);
+      else
+        out.clear_timestamp();
+      auto attempt = [&] { f.F::on_timer(time, *ctx_, out); };
+      auto rollback = [&] {
+        out.rollback(mark);
+        ctx_->sides().restore();
+      };
+      try {
+        attempt();
+      } catch (...) {
+        rollback();
+        if (context.on_record_error().action == record_error_policy::kind::side_output)
+          rethrow_record_error(); // there is no record that could go there
+        auto again = [&] {
+          rollback();
+          attempt();
+        };
+        try {
+          handle_record_error(context, again, [](std::uint64_t) {});
+        } catch (...) {
+          rollback();
+          throw;
+        }
+      }
+    }
+  }
+
+  keyed_context<K> keys_;
+  timer_service<K> timers_;
+  std::optional<context> ctx_;
+  const std::uint64_t* given_ = nullptr;  // hashes that came with the batch
+  std::size_t block_ = 0, looked_up_ = 0; // records of the batch whose keys have been looked for
+  std::uint64_t hashes_[block];
+  std::uint32_t candidates_[block];
+  unsigned fired_ = 0;
+};
+
+template <class Key, class T, class O>
+struct scope_for {
+  using type = keyed_scope<selected_key<Key, T>, O>;
+};
+template <class T, class O>
+struct scope_for<no_key, T, O> {
+  using type = unkeyed_scope<O>;
+};
+
+/// What one- and two-input process operators share. Scope: unkeyed_scope or keyed_scope.
+template <class O, class F, class Scope>
 class process_base : public stream_operator {
 public:
   template <class... Arguments>
@@ -34,13 +194,20 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
-    ctx_.emplace(context);
+    scope_.open(context);
+    if constexpr (std::is_base_of_v<stateful_function, F>) f_.bind_states(context.states());
     open_function(f_, context);
   }
   void close() noexcept override { close_function(f_); }
   progress advance_watermark(timestamp t) override {
-    ctx_->set_watermark(t);
-    return stream_operator::advance_watermark(t);
+    const auto passed = scope_.advance(context(), f_, *out_, t);
+    flush();
+    return passed == progress::done ? stream_operator::advance_watermark(t) : passed;
+  }
+  progress advance_processing_time(std::chrono::milliseconds now) override {
+    const auto passed = scope_.advance_processing_time(context(), f_, *out_, now);
+    flush();
+    return passed;
   }
 
 protected:
@@ -49,40 +216,46 @@ protected:
   void process_slice(batch_slice& slice, Key& key, Call&& call) {
     const auto& in = slice.data.as<I>();
     const bool stamped = in.has_timestamps();
+    auto& ctx = scope_.ctx();
+    const auto first = slice.cursor;
+    scope_.begin_slice(in, first);
     auto body = [&](std::size_t i) {
-      const I& record = in.records[i];
-      ctx_->begin_record(stamped, stamped ? in.timestamps[i] : no_timestamp);
-      if constexpr (!std::is_same_v<Key, no_key>) ctx_->set_key(std::invoke(key, record));
-      call(record, *ctx_, *out_);
+      ctx.begin_record(stamped, stamped ? in.timestamps[i] : no_timestamp);
+      scope_.set_key(key, in, i);
+      call(in.records[i], ctx, *out_);
     };
     auto mark = [&] {
-      ctx_->sides().save();
+      ctx.sides().save();
       return out_->position();
     };
     auto rollback = [&](const typename collector<O>::mark& m) {
-      ctx_->sides().restore();
+      ctx.sides().restore();
       out_->rollback(m);
     };
     collect_records<I>(context(), slice, *out_, body, mark, rollback);
+    scope_.end_slice(context(), slice.cursor - first);
+    flush();
+  }
+  void flush() {
     out_->flush();
-    ctx_->sides().flush();
+    scope_.ctx().sides().flush();
   }
 
   F f_;
+  Scope scope_;
 
 private:
   template <class Tuple, std::size_t... I>
   process_base(const Tuple& arguments, std::index_sequence<I...>) : f_(std::get<I>(arguments)...) {}
 
   std::optional<collector<O>> out_;
-  std::optional<Context> ctx_;
 };
 } // namespace detail
 
 /// F has process(const I&, context&, collector<O>&), or is callable with these.
 template <class I, class O, class F, class Key = no_key>
-class process_operator final : public detail::process_base<O, F, typename detail::context_for<Key, I>::type> {
-  using base = detail::process_base<O, F, typename detail::context_for<Key, I>::type>;
+class process_operator final : public detail::process_base<O, F, typename detail::scope_for<Key, I, O>::type> {
+  using base = detail::process_base<O, F, typename detail::scope_for<Key, I, O>::type>;
 
 public:
   template <class... Arguments>
@@ -92,7 +265,7 @@ public:
   void process(unsigned, batch_slice& slice) override {
     this->template process_slice<I>(slice, key_, [this](const I& record, auto& ctx, auto& out) {
       if constexpr (requires { this->f_.process(record, ctx, out); })
-        this->f_.process(record, ctx, out);
+        this->f_.F::process(record, ctx, out); // F is the whole object: no virtual call
       else
         this->f_(record, ctx, out);
     });
@@ -104,8 +277,8 @@ private:
 
 /// F has process1(const A&, context&, collector<O>&) and process2(const B&, context&, collector<O>&).
 template <class A, class B, class O, class F, class KeyA = no_key, class KeyB = no_key>
-class co_process_operator final : public detail::process_base<O, F, typename detail::context_for<KeyA, A>::type> {
-  using base = detail::process_base<O, F, typename detail::context_for<KeyA, A>::type>;
+class co_process_operator final : public detail::process_base<O, F, typename detail::scope_for<KeyA, A, O>::type> {
+  using base = detail::process_base<O, F, typename detail::scope_for<KeyA, A, O>::type>;
 
 public:
   template <class... Arguments>
@@ -115,10 +288,10 @@ public:
   void process(unsigned input, batch_slice& slice) override {
     if (input == 0)
       this->template process_slice<A>(
-          slice, key1_, [this](const A& record, auto& ctx, auto& out) { this->f_.process1(record, ctx, out); });
+          slice, key1_, [this](const A& record, auto& ctx, auto& out) { this->f_.F::process1(record, ctx, out); });
     else
       this->template process_slice<B>(
-          slice, key2_, [this](const B& record, auto& ctx, auto& out) { this->f_.process2(record, ctx, out); });
+          slice, key2_, [this](const B& record, auto& ctx, auto& out) { this->f_.F::process2(record, ctx, out); });
   }
 
 private:

@@ -13,6 +13,7 @@
 namespace dataflow {
 
 class clock;
+class state_registry;
 struct platform;
 
 class runtime_context {
@@ -36,6 +37,8 @@ public:
   /// counts can be read while the job runs (job_client::metrics()); a restarted task counts from 0.
   virtual accumulator& counter(std::string_view name) = 0;
   virtual const dataflow::clock& clock() const noexcept = 0;
+  /// Where state is declared in open(), by functions that do not declare it as members.
+  virtual state_registry& states();
   /// The outside world: files, sockets, standard output. The task's own; system_platform() where none was given.
   virtual dataflow::platform& platform() noexcept;
 };

@@ -8,7 +8,7 @@
 
 #include <dataflow/operators/collecting_loop.hpp>
 #include <dataflow/operators/key_selector.hpp>
-#include <dataflow/state/keyed_table.hpp>
+#include <dataflow/state/keyed_table_state.hpp>
 
 namespace dataflow {
 
@@ -25,6 +25,24 @@ struct record_fields<salted<T>, void> {
   template <class Value, class Function>
   static constexpr decltype(auto) apply(Value& v, Function&& f) {
     return f(v.salt, v.value);
+  }
+};
+
+/// What reduce_parts_operator keeps for a key and salt.
+template <class T>
+struct salted_part {
+  salted<T> record{};
+  timestamp time = no_timestamp;
+  bool changed = false; ///< while a slice is processed
+};
+template <class T>
+struct record_fields<salted_part<T>, void> {
+  static constexpr bool named = true;
+  static constexpr const char* type = "salted_part";
+  static constexpr const char* names[] = {"record", "time"};
+  template <class Value, class Function>
+  static constexpr decltype(auto) apply(Value& v, Function&& f) {
+    return f(v.record, v.time);
   }
 };
 
@@ -53,6 +71,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
+    state_.open(context.states());
     open_function(merge_, context);
   }
   void close() noexcept override { close_function(merge_); }
@@ -63,7 +82,7 @@ public:
     changed_.clear();
     auto body = [&](std::size_t i) {
       const auto& record = in.records[i];
-      const part_key key{K(std::invoke(key_, record.value)), record.salt};
+      const part_key key{K(std::invoke(key_, record.value)), record.salt}; // hashes as the key of the edge does
       auto [part, fresh] = parts_.find_or_insert(key, key_hash(key));
       if (fresh)
         part->record = record;
@@ -94,14 +113,12 @@ public:
 private:
   using K = selected_key<Key, T>;
   using part_key = std::pair<K, std::uint32_t>;
-  struct part_state {
-    salted<T> record;
-    timestamp time = no_timestamp;
-    bool changed = false;
-  };
+  using part_state = salted_part<T>;
   Key key_;
   Merge merge_;
   keyed_table<part_key, part_state, key_equal<part_key>, key_hasher> parts_;
+  keyed_table_state<part_key, part_state, key_equal<part_key>, key_hasher, detail::separate_keys> state_{"_parts",
+                                                                                                         parts_};
   std::vector<part_state*> changed_; // in the order of their first change in this slice
   std::optional<collector<salted<T>>> out_;
 };
@@ -114,6 +131,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
+    state_.open(context.states());
     open_function(merge_, context);
   }
   void close() noexcept override { close_function(merge_); }
@@ -145,6 +163,8 @@ private:
   Merge merge_;
   std::uint32_t salts_;
   keyed_table<K, std::vector<std::optional<T>>, key_equal<K>, key_hasher> keys_;
+  keyed_table_state<K, std::vector<std::optional<T>>, key_equal<K>, key_hasher, detail::separate_keys> state_{"_keys",
+                                                                                                              keys_};
   std::optional<collector<T>> out_;
 };
 

@@ -60,6 +60,10 @@ public:
   /// Of keyed states: the bytes of a key group; group by group, in ascending order. Of others: the next item.
   /// The writer is good until the next call.
   byte_writer& part(std::uint32_t key_group = 0);
+  /// The part of a key group of a keyed state: goes on where the last call was for the same group.
+  byte_writer& part_of(std::uint32_t key_group) {
+    return open_ && into_.parts.back().key_group == key_group ? bytes_ : part(key_group);
+  }
   void finish();
 
 private:
@@ -77,6 +81,8 @@ public:
   virtual void restore(const state_part& part) = 0;
 };
 
+class keyed_store;
+
 /// The declared states of one operator of one subtask.
 class state_registry {
 public:
@@ -93,6 +99,10 @@ public:
   /// Names of restored states that nobody has declared.
   std::vector<std::string> unclaimed() const;
 
+  /// The rows behind the keyed states of the operator's functions; null where there are no keys. The operator sets it.
+  keyed_store* keyed() const noexcept { return keyed_; }
+  void set_keyed(keyed_store& store) noexcept { keyed_ = &store; }
+
   const key_group_range& key_groups() const noexcept { return groups_; }
   std::uint32_t max_parallelism() const noexcept { return max_parallelism_; }
   std::uint32_t key_group_of_hash(std::uint64_t hash) const noexcept { return key_group_of(hash, max_parallelism_); }
@@ -102,6 +112,7 @@ private:
   std::uint32_t max_parallelism_;
   std::shared_ptr<const operator_snapshot> restored_;
   std::map<std::string, declared_state*, std::less<>> states_;
+  keyed_store* keyed_ = nullptr;
 };
 
 } // namespace dataflow

@@ -1,0 +1,319 @@
+#include <dataflow/state/keyed_store.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/error.hpp>
+
+#include <algorithm>
+#include <bit>
+
+namespace dataflow {
+
+using detail::row_segment;
+
+namespace {
+constexpr unsigned least_capacity = 4;
+constexpr std::size_t most_columns = 64;
+} // namespace
+
+std::int64_t keyed_column::now() const noexcept { return store_->clock_->wall().count(); }
+
+void keyed_column::clear() {
+  auto* at = find_to_write();
+  if (!at) return;
+  auto type = this->type();
+  if (!type.trivial) type.destroy(at);
+  row_segment::mark(store_->row_) &= ~bit_;
+  if (row_segment::mark(store_->row_) == 0) store_->emptied_ = true;
+}
+
+state_info keyed_column::info() const {
+  return {name_, state_kind::keyed, store_->key_schema() + " -> " + value_schema()};
+}
+
+void keyed_column::fail_no_key() const { keyed_store::fail_no_key("state \"" + name_ + "\""); }
+
+/// One segment's share of its key group's part.
+void keyed_column::write_rows(const row_segment& segment, state_writer& out) const {
+  const auto& layout = segment.layout();
+  if (index_ >= layout.cells.size()) return; // declared after the segment was held
+  const auto offset = layout.cells[index_].offset;
+  for (auto used = segment.used; used != 0; used &= used - 1) {
+    const auto* row = segment.row(static_cast<unsigned>(std::countr_zero(used)));
+    if (!(row_segment::mark(row) & bit_)) continue;
+    auto& part = out.part_of(segment.key_group);
+    store_->encode_key(row + layout.key_offset, part);
+    if (stamped()) part.fixed(row_segment::stamp(row + offset));
+    encode(row + offset, part);
+  }
+}
+
+void keyed_column::snapshot(state_writer& out) const {
+  for (auto& group : store_->groups_)
+    for (auto s : group.segments)
+      write_rows(*store_->segments_[s], out);
+}
+
+void keyed_column::restore(const state_part& part) {
+  byte_reader in{part.bytes};
+  while (!in.at_end()) {
+    store_->enter_stored_key(in);
+    bool there = false;
+    auto* at = make(there);
+    if (there)
+      throw error{errc::malformed_record, "state \"" + name_ + "\" was stored with two values for one key",
+                  "the stored state is damaged: restore from another snapshot"};
+    if (stamped()) row_segment::stamp(at) = in.fixed<std::int64_t>();
+    decode(at, in);
+    confirm(at);
+  }
+  store_->clear_key();
+}
+
+keyed_snapshot::~keyed_snapshot() {
+  for (auto& s : segments_)
+    s.segment->release();
+}
+
+std::size_t keyed_snapshot::changed() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(segments_.begin(), segments_.end(), [](const held& s) { return s.changed; }));
+}
+
+void keyed_snapshot::write(const keyed_column& column, state_writer& out) const {
+  for (auto& s : segments_)
+    column.write_rows(*s.segment, out);
+}
+
+keyed_store::keyed_store(detail::cell_type key)
+    : index_(64), mask_(63), layout_(std::make_shared<const detail::row_layout>(key)) {
+  key_offset_ = layout_->key_offset;
+}
+
+keyed_store::~keyed_store() {
+  for (auto* s : segments_)
+    s->release();
+}
+
+void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
+  states_ = &states;
+  clock_ = &clock;
+  groups_.resize(states.key_groups().size());
+}
+
+void keyed_store::add(const std::vector<keyed_column*>& columns) {
+  if (columns.empty()) return;
+  if (columns_.size() + columns.size() > most_columns)
+    throw error{errc::invalid_argument, "an operator with more than " + std::to_string(most_columns) + " keyed states",
+                "put what belongs together into one state of a struct"};
+  auto layout = *layout_;
+  for (auto* c : columns) {
+    layout = layout.with(c->type(), c->stamped());
+    c->store_ = this;
+    c->index_ = static_cast<unsigned>(columns_.size());
+    c->bit_ = std::uint64_t{1} << c->index_;
+    columns_.push_back(c);
+    expiring_ = expiring_ || c->expires();
+  }
+  layout_ = std::make_shared<const detail::row_layout>(std::move(layout));
+  for (std::size_t i = 0; i < columns_.size(); ++i)
+    columns_[i]->offset_ = layout_->cells[i].offset;
+  for (auto*& s : segments_) {
+    auto* copy = s->clone(s->capacity(), layout_);
+    s->release();
+    s = copy;
+  }
+  if (has_key_) { // declared while a record is processed
+    row_ = position_ == none ? nullptr : row_at(position_);
+    writable_ = false;
+  }
+  const bool had_key = has_key_;
+  for (auto* c : columns) {
+    if (had_key && states_->is_restored())
+      throw error{errc::invalid_argument, "state \"" + c->name() + "\" is declared while a record is processed",
+                  "declare states in open() or as members: what was stored must be known before the first record"};
+    states_->declare(*c);
+  }
+}
+
+std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
+  auto& group = groups_[key_group - states_->key_groups().first];
+  if (group.with_room.empty()) {
+    group.segments.push_back(static_cast<std::uint32_t>(segments_.size()));
+    group.with_room.push_back(group.segments.back());
+    segments_.push_back(row_segment::make(layout_, key_group, least_capacity));
+  }
+  const auto s = group.with_room.back();
+  auto* segment = segments_[s];
+  const auto free = static_cast<unsigned>(std::countr_one(segment->used));
+  if (free >= segment->capacity())
+    replace(s, std::min(row_segment::rows, segment->capacity() * 2));
+  else if (segment->shared())
+    replace(s, segment->capacity());
+  row_segment::mark(segments_[s]->row(free)) = 0;
+  return s * row_segment::rows + free;
+}
+
+void keyed_store::occupy(std::uint32_t position) {
+  auto& segment = *segment_of(position);
+  segment.used |= std::uint64_t{1} << (position % row_segment::rows);
+  segment.dirty = true;
+  if (segment.used == ~std::uint64_t{0}) groups_[segment.key_group - states_->key_groups().first].with_room.pop_back();
+}
+
+void keyed_store::replace(std::uint32_t segment, unsigned capacity) {
+  auto*& s = segments_[segment];
+  auto* copy = s->clone(capacity, layout_);
+  s->release();
+  s = copy;
+}
+
+void keyed_store::make_row() {
+  position_ = insert_current_key();
+  row_ = row_at(position_);
+}
+
+void keyed_store::make_writable() {
+  auto*& segment = segment_of(position_);
+  if (segment->shared()) {
+    replace(position_ / row_segment::rows, segment->capacity());
+    row_ = row_at(position_);
+  }
+  segment->dirty = true;
+  writable_ = true;
+}
+
+void keyed_store::drop_empty_row() {
+  emptied_ = false;
+  candidates_good_ = false;
+  if (!row_ || row_segment::mark(row_) != 0) return;
+  make_writable();
+  auto* segment = segment_of(position_);
+  auto& group = groups_[segment->key_group - states_->key_groups().first];
+  if (segment->used == ~std::uint64_t{0}) group.with_room.push_back(position_ / row_segment::rows);
+  index_erase(hash_, position_);
+  segment->destroy_row(position_ % row_segment::rows);
+  --size_;
+  row_ = nullptr;
+  position_ = none;
+  writable_ = false;
+}
+
+void keyed_store::index_insert(std::uint64_t hash, std::uint32_t position) {
+  if ((size_ + 1) * 2 > mask_ + 1) grow_index();
+  auto i = tag_of(hash) & mask_;
+  while (index_[i].position_plus_one != 0)
+    i = (i + 1) & mask_;
+  index_[i] = {tag_of(hash), position + 1};
+  ++size_;
+}
+
+void keyed_store::index_erase(std::uint64_t hash, std::uint32_t position) noexcept {
+  auto hole = tag_of(hash) & mask_;
+  while (index_[hole].position_plus_one != position + 1)
+    hole = (hole + 1) & mask_;
+  // What follows moves up, unless it would move in front of its home.
+  for (auto i = (hole + 1) & mask_; index_[i].position_plus_one != 0; i = (i + 1) & mask_) {
+    const auto home = index_[i].tag & mask_;
+    if (((i - home) & mask_) < ((i - hole) & mask_)) continue;
+    index_[hole] = index_[i];
+    hole = i;
+  }
+  index_[hole] = {};
+}
+
+void keyed_store::grow_index() {
+  const auto mask = (mask_ + 1) * 2 - 1;
+  huge_vector<cell> fresh(mask + 1);
+  for (auto& c : index_) {
+    if (c.position_plus_one == 0) continue;
+    auto i = c.tag & mask;
+    while (fresh[i].position_plus_one != 0)
+      i = (i + 1) & mask;
+    fresh[i] = c;
+  }
+  index_.swap(fresh);
+  mask_ = mask;
+}
+
+void keyed_store::find_candidates(const std::uint64_t* hashes, std::size_t n,
+                                  std::uint32_t* candidates) const noexcept {
+  constexpr std::size_t ahead = 24;
+  candidates_good_ = true;
+  const auto mask = mask_;
+  const auto* const index = index_.data();
+  for (std::size_t i = 0; i < n && i < ahead; ++i)
+    __builtin_prefetch(&index[tag_of(hashes[i]) & mask]);
+  for (std::size_t i = 0; i < n; ++i) {
+    if (i + ahead < n) __builtin_prefetch(&index[tag_of(hashes[i + ahead]) & mask]);
+    const auto tag = tag_of(hashes[i]);
+    const auto home = tag & mask;
+    const auto first = index[home], second = index[(home + 1) & mask];
+    auto position = second.tag == tag ? second.position_plus_one : 0;
+    position = first.tag == tag ? first.position_plus_one : position;
+    candidates[i] = position - 1; // none when neither fits
+    if (position != 0) __builtin_prefetch(row_at(position - 1));
+  }
+}
+
+std::vector<std::uint32_t> keyed_store::positions() const {
+  std::vector<std::uint32_t> all;
+  all.reserve(size_);
+  for (auto& group : groups_)
+    for (auto s : group.segments)
+      for (auto used = segments_[s]->used; used != 0; used &= used - 1)
+        all.push_back(s * row_segment::rows + static_cast<std::uint32_t>(std::countr_zero(used)));
+  return all;
+}
+
+keyed_snapshot keyed_store::freeze() {
+  leave();
+  keyed_snapshot snapshot;
+  snapshot.store_ = this;
+  for (auto& group : groups_)
+    for (auto s : group.segments) {
+      segments_[s]->hold();
+      snapshot.segments_.push_back({segments_[s], std::exchange(segments_[s]->dirty, false)});
+    }
+  writable_ = false;
+  return snapshot;
+}
+
+void keyed_store::clean_up(std::size_t rows) {
+  if (!expiring_ || segments_.empty()) return;
+  const auto now = clock_->wall().count();
+  clear_key();
+  for (; rows > 0; --rows, ++clean_at_) {
+    if (clean_at_ / row_segment::rows >= segments_.size()) clean_at_ = 0;
+    const auto position = static_cast<std::uint32_t>(clean_at_);
+    const auto& segment = *segments_[position / row_segment::rows];
+    if (!(segment.used >> (position % row_segment::rows) & 1)) continue;
+    enter(0, position);
+    for (auto* c : columns_)
+      if (c->expires())
+        if (auto* at = c->find()) switch (c->expiry_of(at, now)) {
+          case keyed_column::expiry::none:
+            break;
+          case keyed_column::expiry::part:
+            c->remove_expired(c->find_to_write(), now);
+            break;
+          case keyed_column::expiry::all:
+            hash_ = hash_of(key_at(position));
+            c->clear();
+          }
+    clear_key();
+  }
+}
+
+std::size_t keyed_store::memory_bytes() const noexcept {
+  auto bytes = index_.size() * sizeof(cell);
+  for (auto* s : segments_)
+    bytes += s->bytes() + sizeof s;
+  return bytes;
+}
+
+void keyed_store::fail_no_key(const std::string& what) {
+  throw error{errc::no_current_key, what + " is used where there is no key",
+              "use keyed state and timers only while a record or a timer of a keyed stream is handled: key_by first, "
+              "and not in open(), close() or on a stream without keys"};
+}
+
+} // namespace dataflow

@@ -1,0 +1,249 @@
+/// A keyed store: all keyed states of one operator in one subtask, a row per key.
+///
+/// An index finds the row of a key once per record; every state of the operator is a column of that row. Rows lie in
+/// segments of one key group each (row_segment.hpp), so that a snapshot can hold the segments while the task goes on,
+/// and knows which of them have changed. A row goes when its last value is cleared. Walking visits key groups in
+/// ascending order and rows by their positions: no hash decides an order that anybody sees.
+/// Threading: the task's own, but for keyed_snapshot. Ownership: owns keys and values; borrows its columns.
+/// Errors: errc::no_current_key when a state is used while no key is set.
+/// Source: Flink's HeapKeyedStateBackend and CopyOnWriteStateMap.
+#pragma once
+
+#include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/row_segment.hpp>
+#include <dataflow/util/huge_pages.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dataflow {
+
+class clock;
+class keyed_store;
+
+/// One state of a keyed store. Implemented by the typed states (keyed_states.hpp).
+class keyed_column : public declared_state {
+public:
+  explicit keyed_column(std::string name) : name_(std::move(name)) {}
+  keyed_column(const keyed_column&) = delete;
+  ~keyed_column() override = default;
+  const std::string& name() const noexcept { return name_; }
+
+  /// The current key's value, or null. Throws error{errc::no_current_key}.
+  inline std::byte* find();
+  /// The same, to be written to.
+  inline std::byte* find_to_write();
+  /// Memory for the current key's value: the value that is there, or where one is to be constructed, then confirm().
+  inline std::byte* make(bool& there);
+  void confirm(std::byte* cell) noexcept;
+  /// Destroys the current key's value, if there is one.
+  void clear();
+  std::int64_t now() const noexcept;
+  keyed_store& store() noexcept { return *store_; }
+
+  // declared_state
+  state_info info() const override;
+  void snapshot(state_writer& out) const override;
+  void restore(const state_part& part) override;
+
+  // The typed part.
+  virtual detail::cell_type type() const = 0;
+  virtual bool stamped() const = 0; ///< keeps the time of the last access in front of each value
+  virtual std::string value_schema() const = 0;
+  virtual void encode(const std::byte* cell, byte_writer& out) const = 0;
+  virtual void decode(std::byte* cell, byte_reader& in) = 0; ///< constructs
+  /// Of states with a time to live that are cleaned up in the background: how much of a value has expired.
+  enum class expiry : std::uint8_t { none, part, all };
+  virtual bool expires() const { return false; }
+  virtual expiry expiry_of(const std::byte* /*cell*/, std::int64_t /*now*/) const { return expiry::none; }
+  /// Of expiry::part.
+  virtual void remove_expired(std::byte* /*cell*/, std::int64_t /*now*/) {}
+
+private:
+  friend class keyed_store;
+  friend class keyed_snapshot;
+  [[noreturn]] void fail_no_key() const;
+  void write_rows(const detail::row_segment& segment, state_writer& out) const;
+
+  const std::string name_;
+  keyed_store* store_ = nullptr;
+  unsigned index_ = 0;
+  std::size_t offset_ = 0;
+  std::uint64_t bit_ = 0;
+};
+
+/// The rows of a store at one moment. May be written out and destroyed on any thread.
+class keyed_snapshot {
+public:
+  keyed_snapshot() = default;
+  keyed_snapshot(keyed_snapshot&&) = default;
+  keyed_snapshot& operator=(keyed_snapshot&&) = default;
+  ~keyed_snapshot();
+  std::size_t segments() const noexcept { return segments_.size(); }
+  /// Segments that had changed since the snapshot before.
+  std::size_t changed() const noexcept;
+  /// The keyed parts of one state, group by group.
+  void write(const keyed_column& column, state_writer& out) const;
+
+private:
+  friend class keyed_store;
+  struct held {
+    detail::row_segment* segment;
+    bool changed;
+  };
+  const keyed_store* store_ = nullptr; // for its key codec
+  std::vector<held> segments_;         // by key group
+};
+
+class keyed_store {
+public:
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+
+  keyed_store(const keyed_store&) = delete;
+  virtual ~keyed_store();
+
+  /// Before the first key. The clock is the one that states with a time to live go by.
+  void open(state_registry& states, const dataflow::clock& clock);
+  /// Adds states. What an earlier run stored for them is taken in at once.
+  void add(const std::vector<keyed_column*>& columns);
+  void add(keyed_column& column) { add(std::vector<keyed_column*>{&column}); }
+  bool has_columns() const noexcept { return !columns_.empty(); }
+
+  bool has_key() const noexcept { return has_key_; }
+  /// No key is current any more.
+  void clear_key() {
+    leave();
+    has_key_ = false;
+    row_ = nullptr;
+    writable_ = false;
+  }
+  /// Keys with at least one value.
+  std::size_t size() const noexcept { return size_; }
+  /// Bytes that rows and index take, without what values hold elsewhere.
+  std::size_t memory_bytes() const noexcept;
+
+  template <class F>
+  void for_each_column(F&& f) const {
+    for (const keyed_column* c : columns_)
+      f(*c);
+  }
+  /// All rows as they are now, and marks them as unchanged.
+  keyed_snapshot freeze();
+  /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
+  void clean_up(std::size_t rows);
+  bool has_expiring_columns() const noexcept { return expiring_; }
+
+  /// First pass of a batched look-up: where each of n hashes probably is; loads those rows into the cache.
+  void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) const noexcept;
+
+  const state_registry& states() const { return *states_; }
+  virtual std::string key_schema() const = 0;
+  virtual void encode_key(const std::byte* key, byte_writer& out) const = 0;
+  /// Throws error{errc::no_current_key}; `what` names who asks.
+  [[noreturn]] static void fail_no_key(const std::string& what);
+
+protected:
+  explicit keyed_store(detail::cell_type key);
+
+  /// Reads a key and makes it the current one. REQUIRES: what is restored belongs to this subtask.
+  virtual void enter_stored_key(byte_reader& in) = 0;
+  /// A position for the current key, its key constructed.
+  virtual std::uint32_t insert_current_key() = 0;
+  /// The hash of a key in a row.
+  virtual std::uint64_t hash_of(const std::byte* key) const = 0;
+
+  struct cell {
+    std::uint32_t tag = 0;               // low half of the hash: grows without asking keys
+    std::uint32_t position_plus_one = 0; // 0: empty
+  };
+  static std::uint32_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash); }
+  std::byte* row_at(std::uint32_t position) const noexcept {
+    return segments_[position / detail::row_segment::rows]->row(position % detail::row_segment::rows);
+  }
+  const std::byte* key_at(std::uint32_t position) const noexcept { return row_at(position) + key_offset_; }
+  /// Makes the row at `position` the current one; none: the key has no row yet.
+  void enter(std::uint64_t hash, std::uint32_t position) noexcept {
+    hash_ = hash;
+    position_ = position;
+    row_ = position == none ? nullptr : row_at(position);
+    has_key_ = true;
+    writable_ = false;
+  }
+  /// Of the row that was current, before another key becomes it.
+  void leave() {
+    if (emptied_) [[unlikely]]
+      drop_empty_row();
+  }
+  /// Room for a row; the key is to be constructed there, then occupy() called.
+  std::uint32_t allocate(std::uint32_t key_group);
+  void occupy(std::uint32_t position);
+  void index_insert(std::uint64_t hash, std::uint32_t position);
+
+  huge_vector<cell> index_; // a power of two, at most half full
+  std::size_t mask_;
+  std::uint64_t hash_ = 0; // of the current key
+  std::size_t key_offset_;
+  std::size_t size_ = 0;
+  /// No row has gone since find_candidates(): what it gave still holds keys.
+  mutable bool candidates_good_ = false;
+
+  /// Positions of all rows, by key group.
+  std::vector<std::uint32_t> positions() const;
+
+private:
+  friend class keyed_column;
+  friend class keyed_snapshot;
+  struct group {
+    std::vector<std::uint32_t> segments;  // indices of segments_
+    std::vector<std::uint32_t> with_room; // of these, those with a free row
+  };
+  void make_writable();
+  void make_row();
+  void drop_empty_row();
+  void index_erase(std::uint64_t hash, std::uint32_t position) noexcept;
+  void grow_index();
+  detail::row_segment*& segment_of(std::uint32_t position) noexcept {
+    return segments_[position / detail::row_segment::rows];
+  }
+  void replace(std::uint32_t segment, unsigned capacity);
+
+  std::byte* row_ = nullptr; // of the current key
+  std::uint32_t position_ = none;
+  bool has_key_ = false;
+  bool writable_ = false; // the current row's segment is ours alone and marked as changed
+  bool emptied_ = false;  // the current row may have lost its last value
+  bool expiring_ = false;
+  std::vector<detail::row_segment*> segments_;
+  std::vector<group> groups_; // of the subtask's key groups
+  std::shared_ptr<const detail::row_layout> layout_;
+  std::vector<keyed_column*> columns_;
+  std::size_t clean_at_ = 0; // position that clean_up looks at next
+  state_registry* states_ = nullptr;
+  const dataflow::clock* clock_ = nullptr;
+};
+
+inline std::byte* keyed_column::find() {
+  if (!store_->has_key_) [[unlikely]]
+    fail_no_key();
+  auto* row = store_->row_;
+  return row && (detail::row_segment::mark(row) & bit_) ? row + offset_ : nullptr;
+}
+inline std::byte* keyed_column::find_to_write() {
+  if (!find()) return nullptr;
+  if (!store_->writable_) store_->make_writable();
+  return store_->row_ + offset_;
+}
+inline std::byte* keyed_column::make(bool& there) {
+  there = find() != nullptr;
+  if (!store_->writable_) [[unlikely]] {
+    if (!store_->row_) store_->make_row();
+    store_->make_writable();
+    if (!there) store_->emptied_ = true; // until confirm(), and if constructing the value throws
+  }
+  return store_->row_ + offset_;
+}
+inline void keyed_column::confirm(std::byte* cell) noexcept { detail::row_segment::mark(cell - offset_) |= bit_; }
+
+} // namespace dataflow

@@ -1,0 +1,61 @@
+#include <dataflow/state/keyed_states.hpp>
+#include <dataflow/util/error.hpp>
+
+namespace dataflow {
+
+namespace {
+keyed_store& store_of(state_registry& states, const std::string& name) {
+  if (states.keyed()) return *states.keyed();
+  throw error{errc::no_current_key,
+              "the keyed state \"" + name + "\" is declared in a function of a stream without keys",
+              "put key_by in front of the operator, or declare operator state instead"};
+}
+} // namespace
+
+std::chrono::milliseconds ttl::checked(std::chrono::milliseconds time) {
+  if (time > std::chrono::milliseconds{0}) return time;
+  throw error{errc::invalid_argument, "a time to live of " + std::to_string(time.count()) + " ms",
+              "give a positive time, or no ttl for state that is kept for ever"};
+}
+
+namespace detail {
+std::string with_ttl(std::string schema, bool has_ttl) {
+  return has_ttl ? std::move(schema) + ", with time to live" : std::move(schema);
+}
+} // namespace detail
+
+state_handle::state_handle(state_declaration declaration) : declaration_(std::move(declaration)) {
+  if (declaration_.name.empty() || declaration_.name[0] == '_')
+    throw error{errc::invalid_argument, "a state with the name \"" + declaration_.name + "\"",
+                "give each state a name of its own that does not begin with an underscore: the engine's do"};
+  if (declaration_.owner) declaration_.owner->handles_.push_back(this);
+}
+
+state_handle::state_handle(const state_handle& other)
+    : declaration_{other.declaration_.name, other.declaration_.time_to_live, nullptr} {}
+
+void state_handle::open(state_registry& states) {
+  auto& store = store_of(states, name());
+  column_ = make_column();
+  store.add(*column_);
+}
+
+void state_handle::fail_unbound() const { keyed_store::fail_no_key("state \"" + name() + "\" (which is not open)"); }
+
+void state_handle::fail_empty() const {
+  throw error{errc::empty_state, "state \"" + name() + "\" is read and has no value for this key",
+              "ask has_value() first, or read with value_or()"};
+}
+
+void stateful_function::bind_states(state_registry& states) {
+  if (handles_.empty()) return;
+  auto& store = store_of(states, handles_.front()->name());
+  std::vector<keyed_column*> columns;
+  for (auto* h : handles_) {
+    h->column_ = h->make_column();
+    columns.push_back(h->column_.get());
+  }
+  store.add(columns);
+}
+
+} // namespace dataflow
