@@ -233,6 +233,12 @@ public:
   template <class Selector>
   auto key_by_salted(Selector key, std::uint32_t salts) const;
 
+  // Windows over all records, in one subtask; these need <dataflow/api/windowed_stream.hpp>.
+  template <class Assigner>
+  auto window_all(Assigner assigner) const;
+  auto count_window_all(std::int64_t size) const;
+  auto count_window_all(std::int64_t size, std::int64_t slide) const;
+
   // Ends.
 
   /// A line per record on standard output, with "3> " in front at parallelism above 1.

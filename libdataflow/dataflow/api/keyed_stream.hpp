@@ -130,6 +130,13 @@ public:
   template <class K2, class U, class Selector2>
   auto interval_join(const keyed_stream<K2, U, Selector2>& right) const;
   const Selector& key_selector() const noexcept { return key_; }
+  // Windows per key; these need <dataflow/api/windowed_stream.hpp>.
+  template <class Assigner>
+  auto window(Assigner assigner) const;
+  /// Fires, and is emptied, at every `size` records of a key.
+  auto count_window(std::int64_t size) const;
+  /// Fires at every `slide` records of a key, with the last `size` of them.
+  auto count_window(std::int64_t size, std::int64_t slide) const;
 
 private:
   friend class detail::reductions<T, keyed_stream>;

@@ -26,6 +26,13 @@ node_id stream_base::node() const {
               "call the setting directly behind the operator that it is meant for"};
 }
 
+void stream_base::run_in_one_subtask() const {
+  auto& n = state_->graph.node(node());
+  n.parallelism = 1;
+  n.max_parallelism = 1;
+  n.parallelism_fixed = true;
+}
+
 void stream_base::set_name(const std::string& name) const {
   auto& n = state_->graph.node(node());
   if (name.empty()) throw error{errc::invalid_argument, quoted(n) + ": an empty name", "give it a name, or none"};

@@ -64,6 +64,8 @@ public:
     check_same_environment(second);
     return add(state_, node_kind::two_input, std::move(name), output, std::move(make), {inputs_, second.inputs_});
   }
+  /// The operator always runs in one subtask, whatever the parallelism of the job.
+  void run_in_one_subtask() const;
   /// The operator that made this stream. Throws when it is a union, a side output or a partitioned stream.
   node_id node() const;
 

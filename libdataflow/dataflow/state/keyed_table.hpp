@@ -100,6 +100,9 @@ public:
     return nullptr;
   }
 
+  /// The entry that was inserted as number `position`, from 0. REQUIRES: position < size().
+  entry& entry_at(std::size_t position) noexcept { return *at(static_cast<std::uint32_t>(position)); }
+
   /// Calls f(entry&) for every entry, in the order of insertion.
   template <class F>
   void for_each(F&& f) {

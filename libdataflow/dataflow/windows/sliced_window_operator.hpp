@@ -1,0 +1,476 @@
+/// Tumbling and sliding event-time windows with their default trigger and without an evictor.
+///
+/// Time is cut where a window begins or ends. Per slice there is one table from keys to contents; a record is added to
+/// one slice, however many windows it belongs to. A window is put together from its slices when the watermark completes
+/// it (slice_merger.hpp); a tumbling window is one slice. No timer and no copy per window. Results are those of
+/// window_operator, which takes everything else; those of one window come out in the order in which its keys came.
+/// Allowed lateness keeps the slices until their last window is cleaned up.
+/// Threading: the task's own. Errors: errc::missing_timestamp for records without timestamps.
+/// Source: the semantics of Flink's WindowOperator; the slices are those of Scotty and of Flink SQL.
+#pragma once
+
+#include <dataflow/operators/collecting_loop.hpp>
+#include <dataflow/operators/key_selector.hpp>
+#include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/keyed_table.hpp>
+#include <dataflow/windows/assigners.hpp>
+#include <dataflow/windows/slice_merger.hpp>
+#include <dataflow/windows/window_functions.hpp>
+#include <dataflow/windows/window_progress.hpp>
+
+#include <map>
+#include <optional>
+
+namespace dataflow {
+
+/// Key: selector. Contents, Function: see window_functions.hpp. Sliding windows need Contents::sliceable.
+template <class T, class O, class Key, class Contents, class Function>
+class sliced_window_operator final : public stream_operator, private declared_state {
+  using K = selected_key<Key, T>;
+  using stored = typename Contents::stored;
+  using table = keyed_table<K, stored, key_equal<K>, key_hasher>;
+  static constexpr std::size_t block = table::block;
+
+public:
+  sliced_window_operator(Key key, const detail::window_grid& grid, const detail::window_settings& settings,
+                         Contents contents, Function function)
+      : key_(std::move(key)), grid_(grid), settings_(settings), contents_(std::move(contents)),
+        function_(std::move(function)), sliding_(grid.slide < grid.size), merger_(contents_) {}
+
+  void open(operator_context& context) override {
+    stream_operator::open(context);
+    out_.emplace(context, context.output());
+    function_context_.emplace(context);
+    open_function(contents_, context);
+    open_function(function_, context);
+    late_ = &context.counter("numLateRecordsDropped");
+    if (settings_.late_tag != 0) late_out_.emplace(context, context.side_output(settings_.late_tag));
+    context.states().declare(progress_);
+    watermark_ = progress_.watermark();
+    complete_until_ = grid_.complete_until(watermark_);
+    next_window_ = progress_.next_window();
+    context.states().declare(*this);
+    rebuild();
+  }
+  void close() noexcept override {
+    close_function(function_);
+    close_function(contents_);
+  }
+
+  void process(unsigned, batch_slice& slice) override {
+    auto& b = slice.data.as<T>();
+    while (slice.cursor < slice.limit) {
+      if (!b.has_timestamps()) detail::fail_without_timestamp();
+      const auto n = std::min(block, slice.limit - slice.cursor);
+      add_block(b, slice.cursor, n);
+      progress_.count(n);
+      slice.cursor += n;
+      if (out_->has_full_batch() || context().pause_requested()) break;
+    }
+    flush();
+  }
+
+  progress advance_watermark(timestamp t) override {
+    firing_at_ = t;
+    const bool done = sliding_ ? fire_sliding(t) : fire_tumbling(t);
+    flush();
+    if (!done) return progress::yielded;
+    watermark_ = t;
+    complete_until_ = grid_.complete_until(t);
+    next_window_ = std::max(next_window_, grid_.last_complete(t) + 1);
+    progress_.set(watermark_, next_window_);
+    current_ = nullptr;
+    for (auto i = kept_.begin(); i != kept_.end() && is_cleaned(i->second->bounds.start, t);)
+      i = kept_.erase(i);
+    return stream_operator::advance_watermark(t);
+  }
+
+private:
+  struct slice {
+    time_window bounds;
+    table contents;
+    std::size_t emitted = 0; // of tumbling windows: entries whose results are out
+  };
+  using slices = std::map<timestamp, std::unique_ptr<slice>>; // by start
+
+  // ---- records
+
+  void add_block(const batch<T>& b, std::size_t begin, std::size_t n) {
+    std::uint64_t own_hashes[block];
+    const auto* hashes = b.hashes.data() + begin;
+    const auto* times = b.timestamps.data() + begin;
+    if (!b.has_hashes()) {
+      for (std::size_t i = 0; i < n; ++i)
+        own_hashes[i] = key_hash(std::invoke(key_, b.records[begin + i]));
+      hashes = own_hashes;
+    }
+    auto least = times[0], most = times[0];
+    for (std::size_t i = 1; i < n; ++i) {
+      least = std::min(least, times[i]);
+      most = std::max(most, times[i]);
+    }
+    if (current_ && current_->bounds.start <= least && most < current_->bounds.end && least != no_timestamp) [[likely]]
+      return add_run(b, *current_, hashes, n, [begin](std::size_t j) { return begin + j; });
+    // Slice by slice; where one ends, a block has records of two.
+    std::uint32_t left[block], run[block];
+    std::uint64_t run_hashes[block];
+    for (std::size_t i = 0; i < n; ++i)
+      left[i] = static_cast<std::uint32_t>(i);
+    for (auto count = n; count > 0;) {
+      auto* s = slice_of(b, begin + left[0], hashes[left[0]]);
+      std::size_t in_run = 0, rest = 0;
+      for (std::size_t j = s ? 0 : 1; j < count; ++j) {
+        const auto i = left[j];
+        if (s && s->bounds.start <= times[i] && times[i] < s->bounds.end) {
+          run_hashes[in_run] = hashes[i];
+          run[in_run++] = i;
+        } else {
+          left[rest++] = i;
+        }
+      }
+      count = rest;
+      if (!s) continue;
+      add_run(b, *s, run_hashes, in_run, [&run, begin](std::size_t j) { return begin + run[j]; });
+      current_ = s;
+    }
+  }
+
+  /// Adds records to a slice that is not complete yet. at(j): where record j of the run is in the batch.
+  template <class At>
+  void add_run(const batch<T>& b, slice& s, const std::uint64_t* hashes, std::size_t n, At at) {
+    std::uint32_t candidates[block];
+    s.contents.find_candidates(hashes, n, candidates);
+    const auto number = progress_.number();
+    auto body = [&](std::size_t j) __attribute__((always_inline)) {
+      const auto& record = b.records[at(j)];
+      const auto [value, fresh] = s.contents.find_or_insert_value(
+          std::invoke(key_, record), hashes[j], candidates[j], [&] { return contents_.first(record, number + at(j)); });
+      if (!fresh) contents_.add(*value, record, number + at(j));
+    };
+    auto failed = [&](std::size_t j) {
+      handle_record_error(
+          context(), [&] { body(j); }, [&](std::uint64_t tag) { divert_record(context(), tag, b, at(j)); });
+    };
+    run_records_until<block>(0, n, body, failed, [] { return false; });
+  }
+
+  /// The incomplete slice that a record belongs to; null: the record has been dealt with.
+  slice* slice_of(const batch<T>& b, std::size_t i, std::uint64_t hash) {
+    const auto t = b.timestamps[i];
+    if (t == no_timestamp) detail::fail_without_timestamp();
+    const auto bounds = bounds_of(t);
+    if (!bounds) { // between two windows
+      if (is_behind(t)) drop_late(b, i);
+      return nullptr;
+    }
+    if (bounds->end > complete_until_) return &find_or_make(open_, *bounds);
+    if (is_cleaned(t, watermark_))
+      drop_late(b, i);
+    else
+      add_behind_watermark(b, i, hash, *bounds);
+    return nullptr;
+  }
+
+  std::optional<time_window> bounds_of(timestamp t) const noexcept {
+    const auto [k, into] = grid_.position_of(t);
+    const auto start = grid_.start_of(k);
+    if (!sliding_) {
+      if (into >= grid_.size) return {};
+      return grid_.at(k);
+    }
+    // A window may end within the slide of another one.
+    const auto cut = grid_.size % grid_.slide;
+    if (into < cut) return time_window{detail::clamped(start), detail::clamped(start + cut)};
+    return time_window{detail::clamped(start + cut), detail::clamped(start + grid_.slide)};
+  }
+  slice& find_or_make(slices& in, const time_window& bounds) {
+    auto& s = in[bounds.start];
+    if (!s) {
+      if (spare_.empty()) {
+        s = std::make_unique<slice>();
+      } else {
+        s = std::move(spare_.back());
+        spare_.pop_back();
+      }
+      s->bounds = bounds;
+      s->emitted = 0;
+    }
+    return *s;
+  }
+  void recycle(std::unique_ptr<slice> s) {
+    if (current_ == s.get()) current_ = nullptr;
+    if (spare_.size() >= 4) return;
+    s->contents.clear();
+    spare_.push_back(std::move(s));
+  }
+
+  // ---- late records
+
+  timestamp cleanup_time(const time_window& w) const noexcept {
+    return detail::saturating_add(w.max_timestamp(), std::chrono::milliseconds{settings_.lateness});
+  }
+  /// The last window that holds t is cleaned up at this watermark.
+  bool is_cleaned(timestamp t, timestamp watermark) const noexcept {
+    return cleanup_time(grid_.at(grid_.index_of(t))) <= watermark;
+  }
+  bool is_behind(timestamp t) const noexcept {
+    return detail::saturating_add(t, std::chrono::milliseconds{settings_.lateness}) <= watermark_;
+  }
+  void drop_late(const batch<T>& b, std::size_t i) {
+    if (!late_out_) return late_->add(1);
+    late_out_->set_timestamp(b.timestamps[i]);
+    late_out_->collect(b.records[i]);
+  }
+  /// The record's slice is complete, but not all of its windows are cleaned up.
+  void add_behind_watermark(const batch<T>& b, std::size_t i, std::uint64_t hash, const time_window& bounds) {
+    const auto attempt = [&] {
+      const auto& record = b.records[i];
+      const auto& key = std::invoke(key_, record);
+      const auto number = progress_.number() + i;
+      const auto last = grid_.index_of(b.timestamps[i]);
+      stored own = contents_.first(record, number);
+      if (settings_.lateness > 0) {
+        auto& kept = find_or_make(kept_, bounds).contents;
+        auto [value, fresh] = kept.find_or_insert_value(key, hash, table::none, [&] { return own; });
+        if (!fresh) contents_.add(*value, record, number);
+      }
+      if constexpr (Contents::sliceable)
+        if (sliding_ && last >= next_window_)
+          merger_.add(bounds, merger_.all_keys().find_or_insert(key, hash), std::move(own));
+      firing_at_ = watermark_;
+      const auto first = grid_.first_ending_after(b.timestamps[i]);
+      for (auto k = std::min(last, next_window_ - 1); k >= first; --k) {
+        const auto window = grid_.at(k);
+        if (cleanup_time(window) <= watermark_) break;
+        fire_again(K(key), hash, window);
+      }
+    };
+    try {
+      attempt();
+    } catch (...) {
+      handle_record_error(context(), attempt, [&](std::uint64_t tag) { divert_record(context(), tag, b, i); });
+    }
+  }
+  /// A late record fires its complete windows at once, each with its full contents.
+  void fire_again(const K& key, std::uint64_t hash, const time_window& window) {
+    std::optional<stored> all;
+    for (auto s = kept_.lower_bound(window.start); s != kept_.end() && s->second->bounds.end <= window.end; ++s) {
+      const auto* part = s->second->contents.find(key, hash);
+      if (!part) continue;
+      if (!sliding_) return emit_result(key, window, *part);
+      if (all)
+        contents_.merge(*all, stored(*part));
+      else
+        all = *part;
+    }
+    if (all) emit_result(key, window, *all);
+  }
+
+  // ---- firing
+
+  void emit_result(const K& key, const time_window& window, const stored& contents) {
+    out_->set_timestamp(window.max_timestamp());
+    function_context_->begin(window, firing_at_);
+    detail::call_window_function(function_, key, *function_context_, contents_.results(contents, room_), *out_);
+  }
+  void flush() {
+    out_->flush();
+    function_context_->sides().flush();
+    if (late_out_) late_out_->flush();
+  }
+  bool should_stop() { return out_->has_full_batch() || context().pause_requested(); }
+
+  bool fire_tumbling(timestamp t) {
+    while (!open_.empty() && open_.begin()->second->bounds.max_timestamp() <= t) {
+      auto& s = *open_.begin()->second;
+      while (s.emitted < s.contents.size()) {
+        auto& e = s.contents.entry_at(s.emitted++);
+        emit_result(e.key, s.bounds, e.value);
+        if (should_stop()) return false;
+      }
+      retire(open_.begin());
+    }
+    return true;
+  }
+  /// A complete slice is kept for late records, or done with.
+  void retire(typename slices::iterator i) {
+    if (settings_.lateness > 0)
+      kept_[i->first] = std::move(i->second);
+    else
+      recycle(std::move(i->second));
+    open_.erase(i);
+  }
+
+  bool fire_sliding(timestamp t) {
+    if constexpr (Contents::sliceable) {
+      const auto last = grid_.last_complete(t);
+      for (;;) {
+        if (!firing_) {
+          auto k = next_window_;
+          if (merger_.empty()) {
+            if (open_.empty()) return true;
+            k = std::max(k, grid_.first_ending_after(open_.begin()->first));
+          }
+          if (k > last) return true;
+          firing_ = true;
+          next_window_ = k;
+          window_ = grid_.at(k);
+          progress_.set(watermark_, k);
+          while (!open_.empty() && open_.begin()->second->bounds.end <= window_.end) {
+            merger_.seal(open_.begin()->second->bounds, open_.begin()->second->contents);
+            retire(open_.begin());
+          }
+          cursor_ = nullptr;
+          evicted_ = false;
+        }
+        if (!evicted_) {
+          if (!merger_.evict_before(window_.start, [this] { return context().pause_requested(); })) return false;
+          evicted_ = true;
+          cursor_ = merger_.all_keys().first();
+        }
+        while (cursor_) {
+          auto* n = std::exchange(cursor_, cursor_->after);
+          if (std::exchange(n->value.emitted, false)) continue;
+          if (!merger_.visit(*n, window_.start, [&](const stored& all) { emit_result(n->key, window_, all); }))
+            merger_.all_keys().erase(n);
+          if (should_stop()) return false;
+        }
+        firing_ = false;
+        ++next_window_;
+        progress_.set(watermark_, next_window_);
+      }
+    }
+    return true;
+  }
+
+  // ---- state
+
+  struct item {
+    std::uint32_t key_group = 0;
+    std::uint8_t flags = 0;
+    time_window slice;
+    std::uint64_t rank = 0; // in the order of the keys
+    const K* key = nullptr;
+    const stored* contents = nullptr;
+  };
+  struct restored_item {
+    std::uint8_t flags;
+    time_window slice;
+    std::uint64_t rank;
+    K key;
+    stored contents;
+  };
+  enum : std::uint8_t { is_open = 1, is_kept = 2, is_merged = 4, is_emitted = 8 };
+
+  state_info info() const override {
+    return {"window-slices", state_kind::keyed,
+            "slices of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe())};
+  }
+  void snapshot(state_writer& out) const override {
+    auto& self = const_cast<sliced_window_operator&>(*this); // walking tables does not change them
+    std::vector<item> items;
+    auto add = [&](std::uint8_t flags, const time_window& w, std::uint64_t rank, const K& key, std::uint64_t hash,
+                   const stored& s) {
+      items.push_back({key_group_of(hash, self.context().states().max_parallelism()), flags, w, rank, &key, &s});
+    };
+    for (auto& [set, flag] : {std::pair{&self.open_, is_open}, std::pair{&self.kept_, is_kept}})
+      for (auto& [start, s] : *set)
+        for (std::size_t i = 0; i < s->contents.size(); ++i) {
+          auto& e = s->contents.entry_at(i);
+          add(static_cast<std::uint8_t>(flag | (i < s->emitted ? is_emitted : 0)), s->bounds, i, e.key, key_hash(e.key),
+              e.value);
+        }
+    if constexpr (Contents::sliceable) {
+      std::map<const void*, std::pair<std::uint64_t, bool>> ranks;
+      bool emitted = firing_ && evicted_;
+      for (auto* n = self.merger_.all_keys().first(); n; n = n->after) {
+        if (n == cursor_) emitted = false;
+        ranks.emplace(n, std::pair{ranks.size(), emitted});
+      }
+      self.merger_.for_each([&](const time_window& w, auto& n, const stored& s) {
+        const auto& [rank, out_already] = ranks.at(&n);
+        add(static_cast<std::uint8_t>(is_merged | (out_already ? is_emitted : 0)), w, rank, n.key, n.hash, s);
+      });
+    }
+    std::stable_sort(items.begin(), items.end(),
+                     [](const item& a, const item& b) { return a.key_group < b.key_group; });
+    for (std::size_t i = 0; i < items.size();) {
+      const auto group = items[i].key_group;
+      auto& bytes = out.part(group);
+      for (; i < items.size() && items[i].key_group == group; ++i) {
+        bytes.fixed(items[i].flags);
+        bytes.fixed(items[i].slice);
+        bytes.varint(items[i].rank);
+        codec<K>::encode(*items[i].key, bytes);
+        codec<stored>::encode(*items[i].contents, bytes);
+      }
+    }
+  }
+  void restore(const state_part& part) override {
+    byte_reader in{part.bytes};
+    while (!in.at_end()) {
+      restored_item r{};
+      r.flags = in.fixed<std::uint8_t>();
+      r.slice = in.fixed<time_window>();
+      r.rank = in.varint();
+      codec<K>::decode(r.key, in);
+      codec<stored>::decode(r.contents, in);
+      restored_.push_back(std::move(r));
+    }
+  }
+  /// Key groups come one after another; the order of the keys is that of their ranks.
+  void rebuild() {
+    std::stable_sort(restored_.begin(), restored_.end(), [](const restored_item& a, const restored_item& b) {
+      const bool not_emitted_a = !(a.flags & is_emitted), not_emitted_b = !(b.flags & is_emitted);
+      return std::tie(not_emitted_a, a.rank) < std::tie(not_emitted_b, b.rank);
+    });
+    if constexpr (Contents::sliceable)
+      for (auto& r : restored_)
+        if (r.flags & is_merged)
+          merger_.all_keys().find_or_insert(r.key, key_hash(r.key))->value.emitted = (r.flags & is_emitted) != 0;
+    std::stable_sort(restored_.begin(), restored_.end(),
+                     [](const restored_item& a, const restored_item& b) { return a.slice.start < b.slice.start; });
+    for (auto& r : restored_) {
+      const auto hash = key_hash(r.key);
+      if (r.flags & is_merged) {
+        if constexpr (Contents::sliceable)
+          merger_.add(r.slice, merger_.all_keys().find_or_insert(r.key, hash), std::move(r.contents));
+        continue;
+      }
+      auto& s = find_or_make(r.flags & is_open ? open_ : kept_, r.slice);
+      s.emitted += (r.flags & is_emitted) != 0;
+      s.contents.find_or_insert_value(r.key, hash, table::none, [&] { return std::move(r.contents); });
+    }
+    restored_.clear();
+    restored_.shrink_to_fit();
+  }
+
+  Key key_;
+  const detail::window_grid grid_;
+  const detail::window_settings settings_;
+  Contents contents_;
+  Function function_;
+  const bool sliding_;
+  std::optional<collector<O>> out_;
+  std::optional<collector<T>> late_out_;
+  std::optional<window_context<time_window>> function_context_;
+  std::optional<typename Contents::result> room_;
+  accumulator* late_ = nullptr;
+
+  slices open_;              // not complete
+  slices kept_;              // complete, within the allowed lateness
+  slice* current_ = nullptr; // the one that the last record went to; in open_
+  std::vector<std::unique_ptr<slice>> spare_;
+  timestamp watermark_ = min_timestamp, complete_until_ = min_timestamp, firing_at_ = min_timestamp;
+  detail::window_progress progress_;
+  std::vector<restored_item> restored_;
+
+  // Of sliding windows.
+  detail::slice_merger<K, Contents> merger_;
+  detail::wide next_window_; // the first that has not been fired
+  bool firing_ = false, evicted_ = false;
+  time_window window_; // being fired
+  typename detail::slice_merger<K, Contents>::node* cursor_ = nullptr;
+};
+
+} // namespace dataflow

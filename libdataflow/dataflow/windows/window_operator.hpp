@@ -1,0 +1,398 @@
+/// The general window operator: any assigner, trigger, evictor and function; windows that merge.
+///
+/// Per key and window it keeps the contents, the trigger's state and the window's timers. Every record is put into
+/// every window that it belongs to; where that costs (overlapping windows with the default trigger and an aggregation),
+/// sliced_window_operator is used in its place.
+/// Threading: the task's own. Errors: errc::missing_timestamp for records without timestamps in event-time windows.
+/// Source: Flink's WindowOperator, EvictingWindowOperator, MergingWindowSet.
+#pragma once
+
+#include <dataflow/operators/collecting_loop.hpp>
+#include <dataflow/operators/key_selector.hpp>
+#include <dataflow/state/declared_state.hpp>
+#include <dataflow/windows/assigners.hpp>
+#include <dataflow/windows/evictors.hpp>
+#include <dataflow/windows/linked_table.hpp>
+#include <dataflow/windows/window_functions.hpp>
+#include <dataflow/windows/window_progress.hpp>
+#include <dataflow/windows/window_timers.hpp>
+
+#include <algorithm>
+#include <optional>
+
+namespace dataflow {
+
+namespace detail {
+[[noreturn]] void fail_merged_window_is_late(const char* clock);
+} // namespace detail
+
+/// Key: selector. Contents, Function: see window_functions.hpp.
+template <class T, class O, class Key, class Assigner, class Trigger, class Evictor, class Contents, class Function>
+class window_operator final : public stream_operator, private declared_state {
+  using K = selected_key<Key, T>;
+  using W = typename Assigner::window;
+  static constexpr bool evicts = !std::is_same_v<Evictor, no_evictor>;
+  using kept_contents = std::conditional_t<evicts, detail::evicting_contents<T, Contents>, Contents>;
+  using stored = typename kept_contents::stored;
+  using trigger_state = detail::trigger_state<Trigger>;
+  static constexpr bool has_trigger_state = !std::is_same_v<trigger_state, detail::no_trigger_state>;
+
+  struct window_entry {
+    W window;
+    bool filled = false;
+    stored contents{};
+    [[no_unique_address]] trigger_state state{};
+    std::vector<std::uint32_t> timers[2]; // of event time, of processing time
+  };
+  struct windows_of_key {
+    std::vector<std::unique_ptr<window_entry>> windows; // in the order of W
+  };
+  using keys = detail::linked_table<K, windows_of_key, key_equal<K>>;
+  using node = typename keys::node;
+  using timer_queue = detail::window_timers<node, window_entry>;
+
+public:
+  window_operator(Key key, Assigner assigner, Trigger trigger, Evictor evictor, const detail::window_settings& settings,
+                  Contents contents, Function function)
+      : key_(std::move(key)), assigner_(std::move(assigner)), trigger_(std::move(trigger)),
+        evictor_(std::move(evictor)), settings_(settings), contents_{std::move(contents)},
+        function_(std::move(function)) {}
+
+  void open(operator_context& context) override {
+    stream_operator::open(context);
+    out_.emplace(context, context.output());
+    function_context_.emplace(context);
+    open_function(inner_contents(), context);
+    open_function(function_, context);
+    late_ = &context.counter("numLateRecordsDropped");
+    if (settings_.late_tag != 0) late_out_.emplace(context, context.side_output(settings_.late_tag));
+    context.states().declare(progress_);
+    watermark_ = progress_.watermark();
+    context.states().declare(*this);
+    ask_for_wake_up();
+  }
+  void close() noexcept override {
+    close_function(function_);
+    close_function(inner_contents());
+  }
+
+  void process(unsigned, batch_slice& slice) override {
+    const auto& b = slice.data.as<T>();
+    const bool stamped = b.has_timestamps();
+    if (Assigner::event_time && std::is_same_v<W, time_window> && !stamped) detail::fail_without_timestamp();
+    auto body = [&](std::size_t i) {
+      const T& record = b.records[i];
+      const auto& key = std::invoke(key_, record);
+      add(record, key, b.has_hashes() ? b.hashes[i] : key_hash(key), stamped ? b.timestamps[i] : no_timestamp);
+      progress_.count(1);
+    };
+    auto mark = [&] {
+      function_context_->sides().save();
+      return out_->position();
+    };
+    auto rollback = [&](const typename collector<O>::mark& m) {
+      function_context_->sides().restore();
+      out_->rollback(m);
+    };
+    collect_records<T>(context(), slice, *out_, body, mark, rollback);
+    flush();
+  }
+
+  progress advance_watermark(timestamp t) override {
+    watermark_ = t;
+    progress_.set(watermark_, 0);
+    while (!event_timers_.empty() && event_timers_.next().time <= t) {
+      const auto due = event_timers_.pop();
+      trigger_context context{*this, *due.owner, *due.window};
+      react(*due.owner, *due.window,
+            detail::trigger_on_event_time(trigger_, due.time, std::as_const(due.window->window), context));
+      if (Assigner::event_time && due.time == cleanup_time(due.window->window)) clear(*due.owner, *due.window);
+      if (should_stop()) return flush(), progress::yielded;
+    }
+    flush();
+    return stream_operator::advance_watermark(t);
+  }
+  progress advance_processing_time(std::chrono::milliseconds now) override {
+    const timestamp t{now};
+    while (!processing_timers_.empty() && processing_timers_.next().time <= t) {
+      const auto due = processing_timers_.pop();
+      trigger_context context{*this, *due.owner, *due.window};
+      react(*due.owner, *due.window,
+            detail::trigger_on_processing_time(trigger_, due.time, std::as_const(due.window->window), context));
+      if (!Assigner::event_time && due.time == cleanup_time(due.window->window)) clear(*due.owner, *due.window);
+      if (should_stop()) return flush(), progress::yielded;
+    }
+    flush();
+    ask_for_wake_up();
+    return progress::done;
+  }
+
+private:
+  // ---- what triggers see
+
+  class trigger_context {
+  public:
+    trigger_context(window_operator& op, node& key, window_entry& window,
+                    std::span<const std::unique_ptr<window_entry>> merged = {}) noexcept
+        : op_(op), key_(key), window_(window), merged_(merged) {}
+    trigger_state& state() noexcept { return window_.state; }
+    timestamp current_watermark() const noexcept { return op_.watermark_; }
+    timestamp current_processing_time() const noexcept { return op_.now(); }
+    void register_event_time(timestamp t) { op_.event_timers_.add(t, key_, window_); }
+    void delete_event_time(timestamp t) { op_.event_timers_.remove(t, window_); }
+    void register_processing_time(timestamp t) {
+      if (op_.processing_timers_.add(t, key_, window_)) op_.ask_for_wake_up();
+    }
+    void delete_processing_time(timestamp t) { op_.processing_timers_.remove(t, window_); }
+    /// Within on_merge: what the trigger remembered of the windows that became one.
+    std::vector<trigger_state> merged_states() const {
+      std::vector<trigger_state> states;
+      for (auto& m : merged_)
+        states.push_back(m->state);
+      return states;
+    }
+
+  private:
+    window_operator& op_;
+    node& key_;
+    window_entry& window_;
+    std::span<const std::unique_ptr<window_entry>> merged_;
+  };
+
+  // ---- records
+
+  template <class AnyKey>
+  void add(const T& record, const AnyKey& key, std::uint64_t hash, timestamp t) {
+    bool skipped = true;
+    if constexpr (Assigner::event_time && std::is_same_v<W, time_window>)
+      if (t == no_timestamp) detail::fail_without_timestamp();
+    assigner_.assign(record, Assigner::event_time ? t : now(), [&](const W& assigned) {
+      if constexpr (Assigner::merging) {
+        auto* n = keys_.find_or_insert(key, hash);
+        auto* entry = merge_in(*n, assigned);
+        if (entry)
+          put(*n, *entry, record, t);
+        else if (n->value.windows.empty())
+          keys_.erase(n);
+        skipped = skipped && !entry;
+      } else {
+        if (is_late(assigned)) return;
+        auto* n = keys_.find_or_insert(key, hash);
+        put(*n, find_or_make(*n, assigned), record, t);
+        skipped = false;
+      }
+    });
+    if (skipped && is_late_record(t)) {
+      if (!late_out_) return late_->add(1);
+      late_out_->set_timestamp(t);
+      late_out_->collect(record);
+    }
+  }
+  void put(node& n, window_entry& entry, const T& record, timestamp t) {
+    if constexpr (evicts)
+      entry.contents.push_back(record, t);
+    else if (entry.filled)
+      contents_.add(entry.contents, record, progress_.number());
+    else
+      entry.contents = contents_.first(record, progress_.number());
+    entry.filled = true;
+    trigger_context context{*this, n, entry};
+    react(n, entry, trigger_.on_element(record, t, std::as_const(entry.window), context));
+    const auto end = cleanup_time(entry.window);
+    if (end == max_timestamp) return; // never
+    if constexpr (Assigner::event_time)
+      context.register_event_time(end);
+    else
+      context.register_processing_time(end);
+  }
+  typename std::vector<std::unique_ptr<window_entry>>::iterator place_of(node& n, const W& w) {
+    return std::lower_bound(n.value.windows.begin(), n.value.windows.end(), w,
+                            [](const auto& entry, const W& window) { return entry->window < window; });
+  }
+  window_entry& find_or_make(node& n, const W& w) {
+    auto at = place_of(n, w);
+    if (at == n.value.windows.end() || (*at)->window != w) {
+      at = n.value.windows.insert(at, std::make_unique<window_entry>());
+      (*at)->window = w;
+    }
+    return **at;
+  }
+
+  /// The window that `assigned` becomes a part of; null: it is late. Windows of a key never touch each other.
+  window_entry* merge_in(node& n, const W& assigned) {
+    auto& all = n.value.windows;
+    auto first = std::find_if(all.begin(), all.end(), [&](const auto& e) { return e->window.intersects(assigned); });
+    auto last = first;
+    auto merged = assigned;
+    for (; last != all.end() && (*last)->window.intersects(assigned); ++last)
+      merged = merged.cover((*last)->window);
+    if (first == last) return is_late(assigned) ? nullptr : &find_or_make(n, assigned);
+    if (last - first == 1 && (*first)->window == merged) return is_late(merged) ? nullptr : first->get();
+    if (Assigner::event_time ? is_late(merged) : merged.max_timestamp() <= now())
+      detail::fail_merged_window_is_late(Assigner::event_time ? "watermark" : "processing time");
+    auto entry = std::make_unique<window_entry>();
+    entry->window = merged;
+    trigger_context context{*this, n, *entry, {&*first, static_cast<std::size_t>(last - first)}};
+    trigger_.on_merge(std::as_const(entry->window), context);
+    for (auto i = first; i != last; ++i) {
+      auto& old = **i;
+      trigger_context of_old{*this, n, old};
+      detail::trigger_clear(trigger_, std::as_const(old.window), of_old);
+      event_timers_.remove_all(old);
+      processing_timers_.remove_all(old);
+      if (!old.filled) continue;
+      if (!entry->filled)
+        entry->contents = std::move(old.contents);
+      else if constexpr (evicts)
+        entry->contents.append(std::move(old.contents));
+      else
+        contents_.merge(entry->contents, std::move(old.contents));
+      entry->filled = true;
+    }
+    *first = std::move(entry);
+    auto* result = first->get();
+    all.erase(first + 1, last);
+    return result;
+  }
+
+  // ---- lateness
+
+  timestamp cleanup_time(const W& w) const noexcept {
+    return Assigner::event_time
+               ? detail::saturating_add(w.max_timestamp(), std::chrono::milliseconds{settings_.lateness})
+               : w.max_timestamp();
+  }
+  bool is_late(const W& w) const noexcept { return Assigner::event_time && cleanup_time(w) <= watermark_; }
+  bool is_late_record(timestamp t) const noexcept {
+    return Assigner::event_time &&
+           detail::saturating_add(t, std::chrono::milliseconds{settings_.lateness}) <= watermark_;
+  }
+
+  // ---- firing
+
+  void react(node& n, window_entry& entry, trigger_result r) {
+    if (fires(r) && entry.filled) fire(n, entry);
+    if (!purges(r)) return;
+    entry.contents = stored{};
+    entry.filled = false;
+  }
+  void fire(node& n, window_entry& entry) {
+    out_->set_timestamp(entry.window.max_timestamp());
+    function_context_->begin(entry.window, watermark_);
+    if constexpr (requires { evictor_.evict_before(entry.contents, std::as_const(entry.window)); })
+      evictor_.evict_before(entry.contents, std::as_const(entry.window));
+    detail::call_window_function(function_, std::as_const(n.key), *function_context_,
+                                 contents_.results(entry.contents, room_), *out_);
+    if constexpr (requires { evictor_.evict_after(entry.contents, std::as_const(entry.window)); })
+      evictor_.evict_after(entry.contents, std::as_const(entry.window));
+    if constexpr (evicts) entry.filled = !entry.contents.empty();
+  }
+  void clear(node& n, window_entry& entry) {
+    trigger_context context{*this, n, entry};
+    detail::trigger_clear(trigger_, std::as_const(entry.window), context);
+    function_context_->begin(entry.window, watermark_);
+    if constexpr (requires { function_.clear(std::as_const(n.key), *function_context_); })
+      function_.clear(std::as_const(n.key), *function_context_);
+    event_timers_.remove_all(entry);
+    processing_timers_.remove_all(entry);
+    n.value.windows.erase(place_of(n, entry.window));
+    if (n.value.windows.empty()) keys_.erase(&n);
+  }
+  void flush() {
+    out_->flush();
+    function_context_->sides().flush();
+    if (late_out_) late_out_->flush();
+  }
+  bool should_stop() { return out_->has_full_batch() || context().pause_requested(); }
+  timestamp now() { return timestamp{context().clock().wall()}; }
+  /// A timer for a time that has come fires with the next millisecond: more records may have this one.
+  void ask_for_wake_up() {
+    if (processing_timers_.empty()) return;
+    const auto soonest = detail::saturating_add(now(), std::chrono::milliseconds{1});
+    context().wake_at(std::max(processing_timers_.next().time, soonest).time_since_epoch());
+  }
+  auto& inner_contents() noexcept {
+    if constexpr (evicts)
+      return contents_.inner;
+    else
+      return contents_;
+  }
+
+  // ---- state
+
+  state_info info() const override {
+    auto schema = "windows of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe());
+    if constexpr (has_trigger_state) schema += ", trigger " + to_string(codec<trigger_state>::describe());
+    return {"windows", state_kind::keyed, std::move(schema)};
+  }
+  void snapshot(state_writer& out) const override {
+    std::vector<std::pair<std::uint32_t, const node*>> all;
+    const auto max_parallelism = const_cast<window_operator&>(*this).context().states().max_parallelism();
+    for (const auto* n = keys_.first(); n; n = n->after)
+      all.emplace_back(key_group_of(n->hash, max_parallelism), n);
+    std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.first < b.first; });
+    for (std::size_t i = 0; i < all.size();) {
+      const auto group = all[i].first;
+      auto& bytes = out.part(group);
+      for (; i < all.size() && all[i].first == group; ++i) {
+        codec<K>::encode(all[i].second->key, bytes);
+        bytes.varint(all[i].second->value.windows.size());
+        for (auto& entry : all[i].second->value.windows)
+          encode(*entry, bytes);
+      }
+    }
+  }
+  void encode(const window_entry& entry, byte_writer& bytes) const {
+    codec<W>::encode(entry.window, bytes);
+    bytes.fixed(entry.filled);
+    if (entry.filled) codec<stored>::encode(entry.contents, bytes);
+    if constexpr (has_trigger_state) codec<trigger_state>::encode(entry.state, bytes);
+    for (unsigned domain : {0u, 1u}) {
+      bytes.varint(entry.timers[domain].size());
+      (domain == 0 ? event_timers_ : processing_timers_).for_each_of(entry, [&](const auto& timer) {
+        bytes.fixed(timer.time);
+        bytes.varint(timer.order);
+      });
+    }
+  }
+  void restore(const state_part& part) override {
+    byte_reader in{part.bytes};
+    while (!in.at_end()) {
+      K key{};
+      codec<K>::decode(key, in);
+      auto* n = keys_.find_or_insert(key, key_hash(key));
+      for (auto windows = in.varint(); windows > 0; --windows) {
+        auto entry = std::make_unique<window_entry>();
+        codec<W>::decode(entry->window, in);
+        entry->filled = in.fixed<bool>();
+        if (entry->filled) codec<stored>::decode(entry->contents, in);
+        if constexpr (has_trigger_state) codec<trigger_state>::decode(entry->state, in);
+        for (unsigned domain : {0u, 1u})
+          for (auto timers = in.varint(); timers > 0; --timers) {
+            const auto time = in.fixed<timestamp>();
+            (domain == 0 ? event_timers_ : processing_timers_).add(time, *n, *entry, in.varint());
+          }
+        n->value.windows.push_back(std::move(entry));
+      }
+    }
+  }
+
+  Key key_;
+  Assigner assigner_;
+  Trigger trigger_;
+  [[no_unique_address]] Evictor evictor_;
+  const detail::window_settings settings_;
+  kept_contents contents_;
+  Function function_;
+  std::optional<collector<O>> out_;
+  std::optional<collector<T>> late_out_;
+  std::optional<window_context<W>> function_context_;
+  std::optional<typename Contents::result> room_;
+  accumulator* late_ = nullptr;
+  timestamp watermark_ = min_timestamp;
+  detail::window_progress progress_;
+  keys keys_;
+  timer_queue event_timers_{0}, processing_timers_{1};
+};
+
+} // namespace dataflow
