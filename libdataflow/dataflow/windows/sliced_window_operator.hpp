@@ -151,7 +151,7 @@ private:
       handle_record_error(
           context(), [&] { body(j); }, [&](std::uint64_t tag) { divert_record(context(), tag, b, at(j)); });
     };
-    run_records_until<block>(0, n, body, failed, [] { return false; });
+    run_records_until(block, 0, n, body, failed, [] { return false; });
   }
 
   /// The incomplete slice that a record belongs to; null: the record has been dealt with.

@@ -70,7 +70,7 @@ struct fixture {
   fixture() {
     subtask_config c;
     c.info.task_name = "task";
-    c.channels.push_back({0, false, "before -> task"});
+    c.channels.push_back({0, false});
     c.credit = {4, 4 << 20};
     stage_config s;
     s.name = s.uid = "sink";
