@@ -89,7 +89,7 @@ std::vector<figure> throughput(const options& o) {
     print(figures.back());
   };
   for (std::uint32_t p : {1u, 2u}) {
-    const auto n1 = records(80e6), n2 = records(40e6), n3 = records(30e6), n4 = records(16e6);
+    const auto n1 = records(80e6), n2 = records(40e6), n3 = records(100e6), n4 = records(16e6);
     one(
         "W1 map and filter", p, n1, [&] { return hand_w1(n1); }, [&] { return w1(cluster, p, n1); });
     one(
