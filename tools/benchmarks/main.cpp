@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     std::vector<bench::figure> all;
-    for (auto part : {bench::throughput, bench::joins, bench::latency, bench::overheads, bench::policies})
+    for (auto part :
+         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

@@ -1,0 +1,65 @@
+#include <dataflow/actors/client/embedded_cluster.hpp>
+
+#include <apps/examples/nexmark/queries.hpp>
+
+#include "measure.hpp"
+#include "nexmark_hand.hpp"
+
+namespace bench {
+
+using namespace dataflow;
+
+namespace {
+
+struct query {
+  const char* name;
+  query_result (*hand)(std::uint64_t);
+  data_stream<std::int64_t> (*pipeline)(environment&, std::uint64_t);
+};
+
+struct adding_sink {
+  std::atomic<std::uint64_t>* into;
+  std::uint64_t sum = 0;
+  void operator()(std::int64_t value) { sum += static_cast<std::uint64_t>(value); }
+  void close() { *into += std::exchange(sum, 0); }
+};
+
+std::uint64_t run(const std::shared_ptr<executor>& cluster, std::uint32_t parallelism, const query& q,
+                  std::uint64_t events) {
+  environment_options o;
+  o.runner = cluster;
+  environment env{o};
+  env.set_parallelism(parallelism);
+  std::atomic<std::uint64_t> sum{0};
+  q.pipeline(env, events).sink_to(adding_sink{&sum});
+  env.execute();
+  return sum;
+}
+
+} // namespace
+
+/// At parallelism 2 two generators share the events, so that the checksums differ from the loop's.
+std::vector<figure> nexmark_queries(const options& o) {
+  static constexpr query queries[] = {
+      {"Nexmark q0 bids through", hand_q0, nexmark::q0},
+      {"Nexmark q1 price converted", hand_q1, nexmark::q1},
+      {"Nexmark q2 some auctions", hand_q2, nexmark::q2},
+      {"Nexmark q3 incremental join", hand_q3, nexmark::q3},
+      {"Nexmark q5 hot auctions, sliding 10 s / 2 s", hand_q5, nexmark::q5},
+      {"Nexmark q7 highest bid, tumbling 10 s", hand_q7, nexmark::q7},
+  };
+  auto cluster = std::make_shared<actors::embedded_cluster>();
+  const auto events = static_cast<std::uint64_t>(25e6 * o.scale);
+  std::vector<figure> figures;
+  for (std::uint32_t p : {1u, 2u})
+    for (auto& q : queries) {
+      if (std::string{q.name}.find(o.only) == std::string::npos) continue;
+      figures.push_back(measure_pairs(
+          o, q.name, p, events, p == 1, [&] { return q.hand(events).checksum; },
+          [&] { return run(cluster, p, q, events); }));
+      print(figures.back());
+    }
+  return figures;
+}
+
+} // namespace bench
