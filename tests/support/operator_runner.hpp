@@ -93,6 +93,17 @@ public:
     chain_.reset();
     start();
   }
+  /// Feeds an element and runs the chain so often, whether it is drained then or not.
+  void step(element e, unsigned times) {
+    start();
+    chain_->feed(0, std::move(e));
+    for (; times > 0; --times)
+      chain_->run(steady_time::max());
+  }
+  operator_snapshot snapshot() {
+    start();
+    return chain_->snapshot(0);
+  }
   void watermark(std::int64_t t) { push(element::watermark(timestamp{std::chrono::milliseconds{t}})); }
   void end() {
     for (unsigned i = 0; i < options_.inputs; ++i)

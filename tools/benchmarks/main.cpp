@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   try {
     std::vector<bench::figure> all;
     for (auto part :
-         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies})
+         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies, bench::state_and_timers})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

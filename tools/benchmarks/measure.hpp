@@ -54,6 +54,7 @@ void write_json(const std::string& path, const std::vector<figure>& figures);
 std::vector<figure> throughput(const options& o);
 std::vector<figure> joins(const options& o);
 std::vector<figure> nexmark_queries(const options& o);
+std::vector<figure> state_and_timers(const options& o);
 std::vector<figure> latency(const options& o);
 std::vector<figure> overheads(const options& o);
 std::vector<figure> policies(const options& o);

@@ -27,6 +27,10 @@ template <class K, class T, class Selector>
 class salted_stream;
 template <class A, class B>
 class connected_streams;
+template <class U>
+class broadcast_stream;
+template <class K, class V>
+class map_state_descriptor;
 template <class T>
 class iterative_stream;
 
@@ -154,6 +158,9 @@ public:
     this->check_same_environment(other);
     return {*this, other};
   }
+  /// With a stream that fills broadcast state.
+  template <class U>
+  auto connect(const broadcast_stream<U>& rules) const;
   /// A loop: everything put into close_with() comes in again here.
   iterative_stream<T> iterate() const {
     return {this->state_, {{this->begin_iteration(&record_type_of<T>()), {}, {}}}};
@@ -187,6 +194,10 @@ public:
   data_stream rescale() const { return along(partitioning_kind::rescale); }
   data_stream shuffle() const { return along(partitioning_kind::shuffle); }
   data_stream broadcast() const { return along(partitioning_kind::broadcast); }
+  /// To fill broadcast state in every subtask of the operator that it is connected to; see
+  /// <dataflow/api/broadcast_stream.hpp>.
+  template <class K, class V, class... More>
+  broadcast_stream<T> broadcast(const map_state_descriptor<K, V>& first, const More&... more) const;
   data_stream global() const { return along(partitioning_kind::global); }
   /// choose(key, number of subtasks) -> subtask.
   template <class Choose, class Selector>

@@ -129,6 +129,10 @@ public:
   /// <dataflow/api/interval_join.hpp>.
   template <class K2, class U, class Selector2>
   auto interval_join(const keyed_stream<K2, U, Selector2>& right) const;
+  using data_stream<T>::connect;
+  /// With a stream that fills broadcast state, for a keyed_broadcast_process_function.
+  template <class U>
+  auto connect(const broadcast_stream<U>& rules) const;
   const Selector& key_selector() const noexcept { return key_; }
   // Windows per key; these need <dataflow/api/windowed_stream.hpp>.
   template <class Assigner>

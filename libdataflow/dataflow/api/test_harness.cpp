@@ -137,6 +137,7 @@ void operator_harness::watermark(timestamp t) {
 }
 
 void operator_harness::end() {
+  watermark(max_timestamp); // as sources do
   while (impl_->op->finish() != progress::done) {
   }
 }

@@ -129,7 +129,7 @@ public:
   harness_of(operator_factory make, const test_harness_options& options) : operator_(std::move(make), options) {}
 
   void watermark(timestamp t) { operator_.watermark(t); }
-  /// The input has ended: whatever the function keeps comes out.
+  /// The input has ended: event-time timers fire, and whatever the function keeps comes out.
   void end() { operator_.end(); }
   /// Calls close(); the destructor does, too.
   void close() { operator_.close(); }

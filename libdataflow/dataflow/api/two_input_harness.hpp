@@ -10,6 +10,9 @@
 ///   two_input_harness joined{function_of<order_with_payment>(), &order::id, &payment::order};   // keyed: with its
 ///   keys
 ///
+///   two_input_harness ruled{function_of<apply_rules>(), &order::user, std::tuple{rules}};   // a broadcast function:
+///   its key, or no_key{}, and its descriptors
+///
 /// Takes two functions, of map (f(const A&) -> O) or of flat_map (f(const A&, collector<O>&)); or function_of<F>(...)
 /// for a class derived from co_process_function or keyed_co_process_function. Everything else as test_harness.
 /// watermark(t): of both inputs together, as operators see it.
@@ -17,6 +20,7 @@
 #pragma once
 
 #include <dataflow/api/test_harness.hpp>
+#include <dataflow/operators/broadcast_process.hpp>
 
 namespace dataflow {
 
@@ -55,6 +59,21 @@ struct two_input_function<function_recipe<F, Arguments...>, Key1, Key2> {
   static operator_factory factory(function_recipe<F, Arguments...> f, Key1 key1, Key2 key2) {
     return [f, key1, key2] {
       return std::make_unique<co_process_operator<first, second, output, F, Key1, Key2>>(key1, key2, f.arguments);
+    };
+  }
+};
+
+/// A broadcast function, the key of its first input or no_key, and the descriptors.
+template <class F, class... Arguments, class Key, class... Descriptors>
+struct two_input_function<function_recipe<F, Arguments...>, Key, std::tuple<Descriptors...>> {
+  using first = typename F::input_type1;
+  using second = typename F::input_type2;
+  using output = typename F::output_type;
+  static operator_factory factory(function_recipe<F, Arguments...> f, Key key, std::tuple<Descriptors...> descriptors) {
+    auto declared = std::apply([](const auto&... d) { return std::vector<broadcast_declaration>{d.declaration()...}; },
+                               descriptors);
+    return [f, key, declared] {
+      return std::make_unique<broadcast_process_operator<first, second, output, F, Key>>(key, declared, f.arguments);
     };
   }
 };

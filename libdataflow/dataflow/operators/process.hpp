@@ -15,10 +15,10 @@ namespace dataflow {
 
 namespace detail {
 /// What process operators without keys have: the context, and the last watermark.
-template <class O>
+template <class O, class Context = process_context>
 class unkeyed_scope {
 public:
-  using context = process_context;
+  using context = Context;
   void open(operator_context& context) {
     ctx_.emplace(context);
     context.states().declare(watermark_);
@@ -41,15 +41,15 @@ public:
   }
 
 private:
-  std::optional<process_context> ctx_;
+  std::optional<Context> ctx_;
   last_watermark watermark_{"_watermark"};
 };
 
 /// What keyed ones have: the keyed store, timers, the key of each record.
-template <class K, class O>
+template <class K, class O, class Context = keyed_timer_context<K>>
 class keyed_scope {
 public:
-  using context = keyed_timer_context<K>;
+  using context = Context;
   void open(operator_context& context) {
     keys_.open(context.states(), context.clock());
     context.states().set_keyed(keys_);
@@ -78,6 +78,9 @@ public:
       look_up(key, in, i);
     keys_.set_key(std::invoke(key, in.records[i]), hashes_[i - block_], candidates_[i - block_]);
   }
+  /// Records without a key: those of a broadcast stream.
+  template <class T>
+  void set_key(no_key&, const batch<T>&, std::size_t) noexcept {}
   template <class F>
   progress advance(operator_context& context, F& f, collector<O>& out, timestamp t) {
     ctx_->set_watermark(std::max(t, timers_.current_watermark()));
@@ -195,6 +198,7 @@ public:
     stream_operator::open(context);
     out_.emplace(context, context.output());
     scope_.open(context);
+    scope_opened();
     if constexpr (std::is_base_of_v<stateful_function, F>) f_.bind_states(context.states());
     open_function(f_, context);
   }
@@ -211,6 +215,8 @@ public:
   }
 
 protected:
+  /// The context is there; before the function is opened.
+  virtual void scope_opened() {}
   /// call(record, context, collector) for each record of the slice.
   template <class I, class Key, class Call>
   void process_slice(batch_slice& slice, Key& key, Call&& call) {

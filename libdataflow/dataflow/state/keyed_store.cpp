@@ -283,9 +283,14 @@ void keyed_store::clean_up(std::size_t rows) {
   clear_key();
   for (; rows > 0; --rows, ++clean_at_) {
     if (clean_at_ / row_segment::rows >= segments_.size()) clean_at_ = 0;
+    const auto& segment = *segments_[clean_at_ / row_segment::rows];
+    const auto left = segment.used >> (clean_at_ % row_segment::rows);
+    if (left == 0) { // the last of this segment: the next one, in the next step
+      clean_at_ |= row_segment::rows - 1;
+      continue;
+    }
+    clean_at_ += static_cast<unsigned>(std::countr_zero(left));
     const auto position = static_cast<std::uint32_t>(clean_at_);
-    const auto& segment = *segments_[position / row_segment::rows];
-    if (!(segment.used >> (position % row_segment::rows) & 1)) continue;
     enter(0, position);
     for (auto* c : columns_)
       if (c->expires())

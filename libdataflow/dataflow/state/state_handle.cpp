@@ -24,15 +24,20 @@ std::string with_ttl(std::string schema, bool has_ttl) {
 }
 } // namespace detail
 
-state_handle::state_handle(state_declaration declaration) : declaration_(std::move(declaration)) {
-  if (declaration_.name.empty() || declaration_.name[0] == '_')
-    throw error{errc::invalid_argument, "a state with the name \"" + declaration_.name + "\"",
+state_member::state_member(std::string name) : name_(std::move(name)) {
+  if (name_.empty() || name_[0] == '_')
+    throw error{errc::invalid_argument, "a state with the name \"" + name_ + "\"",
                 "give each state a name of its own that does not begin with an underscore: the engine's do"};
-  if (declaration_.owner) declaration_.owner->handles_.push_back(this);
 }
 
-state_handle::state_handle(const state_handle& other)
-    : declaration_{other.declaration_.name, other.declaration_.time_to_live, nullptr} {}
+void state_member::join(stateful_function& owner) { owner.others_.push_back(this); }
+
+state_handle::state_handle(state_declaration declaration)
+    : state_member(std::move(declaration.name)), time_to_live_(std::move(declaration.time_to_live)) {
+  if (declaration.owner) declaration.owner->handles_.push_back(this);
+}
+
+state_handle::state_handle(const state_handle& other) : state_member(other), time_to_live_(other.time_to_live_) {}
 
 void state_handle::open(state_registry& states) {
   auto& store = store_of(states, name());
@@ -48,6 +53,8 @@ void state_handle::fail_empty() const {
 }
 
 void stateful_function::bind_states(state_registry& states) {
+  for (auto* m : others_)
+    m->open(states);
   if (handles_.empty()) return;
   auto& store = store_of(states, handles_.front()->name());
   std::vector<keyed_column*> columns;

@@ -33,20 +33,47 @@ struct state_declaration {
 inline state_declaration state(std::string name) { return {std::move(name)}; }
 inline state_declaration state(std::string name, ttl time_to_live) { return {std::move(name), time_to_live}; }
 
-/// What every handle of keyed state is.
-class state_handle {
+/// What operator_state("name") and union_state("name") give; see operator_list_state.hpp.
+struct operator_state_declaration {
+  std::string name;
+  state_kind kind = state_kind::list;
+  stateful_function* owner = nullptr;
+};
+inline operator_state_declaration operator_state(std::string name) { return {std::move(name)}; }
+inline operator_state_declaration union_state(std::string name) { return {std::move(name), state_kind::union_list}; }
+
+/// Anything that a function can declare as a member.
+class state_member {
 public:
-  /// Binds the state to the operator's keys. For members of stateful functions the engine does it.
-  void open(state_registry& states);
-  const std::string& name() const noexcept { return declaration_.name; }
+  const std::string& name() const noexcept { return name_; }
+  /// Binds and restores the state. For members of stateful functions the engine does it.
+  virtual void open(state_registry& states) = 0;
+
+protected:
+  /// Throws error{errc::invalid_argument} for an empty name and for names that begin with an underscore.
+  explicit state_member(std::string name);
+  state_member(const state_member&) = default;
+  state_member& operator=(const state_member&) = delete;
+  virtual ~state_member() = default;
+  void join(stateful_function& owner);
+
+private:
+  std::string name_;
+};
+
+/// What every handle of keyed state is.
+class state_handle : public state_member {
+public:
+  void open(state_registry& states) override;
+  /// Whether the current key has something stored here, expired or not.
+  bool is_present() { return column().find() != nullptr; }
 
 protected:
   explicit state_handle(state_declaration declaration);
   state_handle(const state_handle& other);
-  state_handle& operator=(const state_handle&) = delete;
-  virtual ~state_handle() = default;
+  ~state_handle() override = default;
   virtual std::unique_ptr<keyed_column> make_column() const = 0;
-  const std::optional<ttl>& time_to_live() const noexcept { return declaration_.time_to_live; }
+  const std::optional<ttl>& time_to_live() const noexcept { return time_to_live_; }
   /// The bound column.
   keyed_column& column() {
     if (!column_) [[unlikely]]
@@ -58,7 +85,7 @@ protected:
 private:
   friend class stateful_function;
   [[noreturn]] void fail_unbound() const;
-  state_declaration declaration_;
+  const std::optional<ttl> time_to_live_;
   std::unique_ptr<keyed_column> column_;
 };
 
@@ -75,10 +102,14 @@ protected:
   ~stateful_function() = default;
   state_declaration state(std::string name) { return {std::move(name), {}, this}; }
   state_declaration state(std::string name, ttl time_to_live) { return {std::move(name), time_to_live, this}; }
+  operator_state_declaration operator_state(std::string name) { return {std::move(name), state_kind::list, this}; }
+  operator_state_declaration union_state(std::string name) { return {std::move(name), state_kind::union_list, this}; }
 
 private:
   friend class state_handle;
-  std::vector<state_handle*> handles_;
+  friend class state_member;
+  std::vector<state_handle*> handles_; // bound together: one layout of the rows
+  std::vector<state_member*> others_;
 };
 
 } // namespace dataflow
