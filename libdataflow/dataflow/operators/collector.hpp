@@ -52,7 +52,7 @@ public:
   void clear_timestamp() noexcept { stamped_ = false; }
   /// A batch is full: the operator should return after this record.
   bool has_full_batch() const noexcept { return !sealed_.empty() || (room_ == 0 && current_); }
-  mark position() const noexcept { return {sealed_.size(), current_ ? current_->size() : 0}; }
+  mark position() const noexcept { return {sealed_.size(), current_ ? current_.template as<T>().records.size() : 0}; }
   /// Takes back what was collected since `m`.
   void rollback(mark m) {
     if (sealed_.size() > m.sealed) {

@@ -266,6 +266,7 @@ std::vector<std::uint32_t> keyed_store::positions() const {
 
 keyed_snapshot keyed_store::freeze() {
   leave();
+  frozen_ = true;
   keyed_snapshot snapshot;
   snapshot.store_ = this;
   for (auto& group : groups_)

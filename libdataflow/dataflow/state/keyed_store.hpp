@@ -169,7 +169,7 @@ protected:
     position_ = position;
     row_ = position == none ? nullptr : row_at(position);
     has_key_ = true;
-    writable_ = false;
+    writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments are ours and marked
   }
   /// Of the row that was current, before another key becomes it.
   void leave() {
@@ -215,6 +215,7 @@ private:
   bool writable_ = false; // the current row's segment is ours alone and marked as changed
   bool emptied_ = false;  // the current row may have lost its last value
   bool expiring_ = false;
+  bool frozen_ = false; // a snapshot has been taken
   std::vector<detail::row_segment*> segments_;
   std::vector<group> groups_; // of the subtask's key groups
   std::shared_ptr<const detail::row_layout> layout_;
