@@ -183,8 +183,8 @@ void keyed_store::make_writable() {
 
 void keyed_store::drop_empty_row() {
   emptied_ = false;
-  candidates_good_ = false;
   if (!row_ || row_segment::mark(row_) != 0) return;
+  candidates_good_ = false;
   make_writable();
   auto* segment = segment_of(position_);
   auto& group = groups_[segment->key_group - states_->key_groups().first];
