@@ -1,5 +1,7 @@
 // Process functions with timers and state against Flink's own outputs: each case as it is, and again with the operator
 // snapshotted and restored into a new instance after every line.
+#include <dataflow/actors/simulation/simulate.hpp>
+#include <dataflow/dataflow.hpp>
 #include <dataflow/exchange/watermark_merger.hpp>
 #include <dataflow/operators/broadcast_process.hpp>
 
@@ -8,6 +10,7 @@
 
 #include <fstream>
 #include <tests/support/operator_runner.hpp>
+#include <tests/support/stamped_stream.hpp>
 
 using namespace dataflow;
 using namespace std::chrono_literals;
@@ -236,6 +239,34 @@ public:
   }
 };
 
+/// A case's lines as the records of one source: watermarks are records without an id. Gives the records that come out.
+std::vector<std::string> run_timers_pipeline(environment& env, const std::string& name, bool chained) {
+  std::vector<event> lines;
+  for (auto& line : lines_of(name, "input.ndjson"))
+    if (line.contains("watermark"))
+      lines.push_back({"", "", "", line["watermark"], 0});
+    else if (!line.contains("end"))
+      lines.push_back({line["id"], line["k"], line.value("side", ""), line["ts"], line["v"]});
+  auto out =
+      env.from_collection(lines)
+          .set_parallelism(1)
+          .transform<event>("Stamp", test::stamp<event>([](const event& e) { return e.ts; },
+                                                        [](const event& e) {
+                                                          return e.id.empty() ? std::optional{e.ts} : std::nullopt;
+                                                        }))
+          .set_parallelism(1)
+          .key_by(&event::k)
+          .process<timers_function>();
+  if (!chained) out = out.disable_chaining();
+  return out.map([](const std::string& text) { return text; }).collect();
+}
+std::vector<std::string> expected_records(const std::string& name) {
+  std::vector<std::string> records;
+  for (auto& line : lines_of(name, "expected.ndjson"))
+    if (line.contains("out")) records.push_back(line["out"].dump());
+  return records;
+}
+
 } // namespace
 DATAFLOW_RECORD(event, id, k, side, ts, v);
 
@@ -293,4 +324,31 @@ TEST_CASE("a keyed broadcast function gives what Flink's gives") {
         &event::k, std::vector{limits.declaration()}, std::tuple<>{});
   };
   run_case("broadcast-state", make, 2, true);
+}
+
+TEST_CASE("a pipeline with timers gives Flink's records, in order, at every parallelism and batch size") {
+  for (const std::string name : {"time-timers", "time-timers-end-of-input"})
+    for (const int parallelism : {1, 2, 4})
+      for (const bool chained : {true, false})
+        for (const char* records : {"1", "1024"}) {
+          CAPTURE(name);
+          CAPTURE(parallelism);
+          environment_options o;
+          o.configuration.set("taskmanager.batch.records", records);
+          environment env{o};
+          env.set_parallelism(parallelism);
+          CHECK(run_timers_pipeline(env, name, chained) == expected_records(name));
+        }
+}
+
+TEST_CASE("a pipeline with timers gives Flink's records under every schedule") {
+  const auto report = simulate(
+      [](environment& env) {
+        env.set_parallelism(2);
+        auto records = run_timers_pipeline(env, "time-timers", true);
+        CHECK(records == expected_records("time-timers"));
+        return records;
+      },
+      {.seeds = 20});
+  CHECK_MESSAGE(report.exactly_once(), report.describe());
 }
