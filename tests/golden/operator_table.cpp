@@ -29,7 +29,6 @@ void add_rolling_rows(std::vector<row>& table) {
         "rolling-aggregates", "operators/keyed_reduce.hpp",
         [build](data_stream<event> in) { return build(in.key_by(&event::k)); }, text);
     r.filter = op;
-    r.restarts = false;
     table.push_back(std::move(r));
   };
   add("sum(v)", [](auto s) { return s.sum(&event::v); });
