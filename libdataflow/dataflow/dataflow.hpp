@@ -5,6 +5,8 @@
 #include <dataflow/api/environment.hpp>
 #include <dataflow/api/interval_join.hpp>
 #include <dataflow/api/job.hpp>
+#include <dataflow/api/window_joins.hpp>
+#include <dataflow/api/windowed_stream.hpp>
 #include <dataflow/config/parameters.hpp>
 #include <dataflow/record/record.hpp>
 #include <dataflow/time/timestamp.hpp>

@@ -6,6 +6,10 @@ namespace dataflow::test::golden {
 
 json to_json(const event& e) { return {{"id", e.id}, {"k", e.k}, {"ts", e.ts}, {"v", e.v}}; }
 
+event event_of(const json& line) {
+  return {line.at("id"), line.at("k"), line.at("ts"), line.at("v"), line.value("gap", std::int64_t{0})};
+}
+
 operator_factory factory_of(const dataflow::detail::stream_base& s) {
   return s.state()->graph.node(s.node()).make_operator;
 }
@@ -15,6 +19,7 @@ const std::vector<row>& operator_table() {
     std::vector<row> rows;
     add_rolling_rows(rows);
     add_window_rows(rows);
+    add_window_join_rows(rows);
     return rows;
   }();
   return table;

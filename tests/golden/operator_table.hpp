@@ -46,6 +46,7 @@ inline const output_tag<event>& late_tag() {
   return tag;
 }
 json to_json(const event& e);
+event event_of(const json& line);
 
 /// What one output has delivered, as expected lines without "at".
 using captured = std::function<std::vector<json>()>;
@@ -54,11 +55,12 @@ struct row {
   std::string data;             ///< folder in tests/golden/data
   std::string source;           ///< the file of libdataflow/dataflow that declares the operator's state
   std::string filter;           ///< only expected lines with this "op"; empty: all
-  unsigned inputs = 1;          ///< inputs of the operator
+  unsigned inputs = 1;          ///< channels that the input lines name with "in"; above 1: not for pipelines
   bool processing_time = false; ///< uses the clock: not for pipelines on a real cluster
   bool restarts = true;         ///< the operator declares its state
-  /// The operator alone, and how to listen to its main output.
+  /// The operator alone, how to push input lines with events, and how to listen to its outputs.
   std::function<operator_factory()> make;
+  std::function<void(operator_runner&, const std::vector<json>&)> push;
   std::function<captured(operator_runner&)> listen;
   /// The pipeline from a stream of events to the expected lines as text, without "at".
   std::function<data_stream<std::string>(data_stream<event>)> pipeline;
@@ -93,6 +95,12 @@ row one_input(std::string data, std::string source, Build build, ToJson text) {
   r.make = [build] {
     environment env;
     return factory_of(build(env.from_collection<event>({})));
+  };
+  r.push = [](operator_runner& runner, const std::vector<json>& lines) {
+    std::vector<std::pair<event, std::int64_t>> events;
+    for (auto& line : lines)
+      events.emplace_back(event_of(line), line.at("ts"));
+    runner.push_timed(events);
   };
   r.listen = [convert](operator_runner& runner) -> captured {
     auto& main = runner.capture<O>();
@@ -134,5 +142,6 @@ const std::vector<row>& operator_table();
 // The parts of the table.
 void add_rolling_rows(std::vector<row>& table);
 void add_window_rows(std::vector<row>& table);
+void add_window_join_rows(std::vector<row>& table);
 
 } // namespace dataflow::test::golden

@@ -1,4 +1,6 @@
 // The windows of the operator table.
+#include <dataflow/api/window_joins.hpp>
+
 #include <algorithm>
 #include <chrono>
 
@@ -49,6 +51,23 @@ public:
                collector<std::string>& out) override {
     list_into(key, ctx.window(), elements, false, out);
   }
+};
+
+/// Counts the firings per window and per key.
+class firings
+    : public process_window_function<std::string, event, std::string, time_window, std::int64_t, std::int64_t> {
+public:
+  void process(const std::string& key, context& ctx, std::span<const event> elements,
+               collector<std::string>& out) override {
+    out.collect(json{{"k", key},
+                     {"start", ms(ctx.window().start)},
+                     {"sum", contents(elements, false)["sum"]},
+                     {"firing_of_window", ++ctx.window_state()},
+                     {"firing_of_key", ++ctx.key_state()},
+                     {"wm", ms(ctx.current_watermark())}}
+                    .dump());
+  }
+  void clear(const std::string&, context& ctx) override { ctx.window_state() = 0; }
 };
 
 json bounds_of(const std::string& key, const time_window& w) {
@@ -151,6 +170,8 @@ void add_window_rows(std::vector<row>& table) {
   });
   add("window-evictor-time", general,
       [=](auto s) { return s.window(ten_seconds).allowed_lateness(5s).evictor(time_evictor{3s}).process(in_time); });
+  add("window-process-state", general,
+      [=](auto s) { return s.window(ten_seconds).allowed_lateness(5s).template process<firings>(); });
   add("window-processing-time", general, [=](auto s) {
     return s.window(tumbling_processing_time_windows{10s, 2s}).process(in_time);
   });
@@ -161,6 +182,56 @@ void add_window_rows(std::vector<row>& table) {
           list_into("", ctx.window(), elements, false, out);
         });
   }));
+}
+
+void add_window_join_rows(std::vector<row>& table) {
+  using pair = dataflow::detail::either<event, event>;
+  // Both streams come to the operator as one, tagged.
+  auto add = [&](const char* data, auto build) {
+    row r = one_input(data, sliced, [](data_stream<event> in) {
+      return in.key_by(&event::k).window(tumbling_event_time_windows{10s}).process(list<time_window>());
+    });
+    r.inputs = 2;
+    r.make = [build] {
+      environment env;
+      return factory_of(build(env.from_collection<event>({}), env.from_collection<event>({})));
+    };
+    r.push = [](operator_runner& runner, const std::vector<json>& lines) {
+      std::vector<std::pair<pair, std::int64_t>> records;
+      for (auto& line : lines)
+        records.emplace_back(line.at("in") == 1 ? pair{std::in_place_index<0>, event_of(line)}
+                                                : pair{std::in_place_index<1>, event_of(line)},
+                             line.at("ts"));
+      runner.push_timed(records);
+    };
+    table.push_back(std::move(r));
+  };
+  add("join-window-tumbling", [](data_stream<event> a, data_stream<event> b) {
+    return a.join(b)
+        .where(&event::k)
+        .equal_to(&event::k)
+        .window(tumbling_event_time_windows{10s})
+        .apply([](const event& x, const event& y) {
+          return json{{"k", x.k}, {"pair", x.id + "+" + y.id}}.dump();
+        });
+  });
+  add("join-cogroup", [](data_stream<event> a, data_stream<event> b) {
+    return a.co_group(b)
+        .where(&event::k)
+        .equal_to(&event::k)
+        .window(tumbling_event_time_windows{10s})
+        .allowed_lateness(5s)
+        .apply([](std::span<const event> left, std::span<const event> right, collector<std::string>& out) {
+          auto ids = [](std::span<const event> side) {
+            auto all = json::array();
+            for (auto& e : side)
+              all.push_back(e.id);
+            return all;
+          };
+          out.collect(
+              json{{"k", (left.empty() ? right : left)[0].k}, {"left", ids(left)}, {"right", ids(right)}}.dump());
+        });
+  });
 }
 
 } // namespace dataflow::test::golden

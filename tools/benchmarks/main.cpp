@@ -14,13 +14,13 @@ int main(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(0.001, 100.0));
   app.add_option("--only", o.only,
-                 "part of the name of the figures to run: W1, W2, W3, join, latency, overheads, policies");
+                 "part of the name of the figures to run: W1 to W6, join, latency, overheads, policies");
   app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
   CLI11_PARSE(app, argc, argv);
   try {
     std::vector<bench::figure> all;
     for (auto part :
-         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies, bench::state_and_timers})
+         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies, bench::state_and_timers, bench::windows})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

@@ -52,6 +52,7 @@ void write_json(const std::string& path, const std::vector<figure>& figures);
 
 // What each part of the program measures.
 std::vector<figure> throughput(const options& o);
+std::vector<figure> windows(const options& o);
 std::vector<figure> joins(const options& o);
 std::vector<figure> nexmark_queries(const options& o);
 std::vector<figure> state_and_timers(const options& o);

@@ -244,11 +244,17 @@ public:
   template <class Selector>
   auto key_by_salted(Selector key, std::uint32_t salts) const;
 
-  // Windows over all records, in one subtask; these need <dataflow/api/windowed_stream.hpp>.
+  // Windows over all records, in one subtask: <dataflow/api/windowed_stream.hpp>.
   template <class Assigner>
   auto window_all(Assigner assigner) const;
   auto count_window_all(std::int64_t size) const;
   auto count_window_all(std::int64_t size, std::int64_t slide) const;
+
+  // Joins in windows: <dataflow/api/window_joins.hpp>.
+  template <class U>
+  auto join(const data_stream<U>& other) const;
+  template <class U>
+  auto co_group(const data_stream<U>& other) const;
 
   // Ends.
 

@@ -134,7 +134,7 @@ public:
   template <class U>
   auto connect(const broadcast_stream<U>& rules) const;
   const Selector& key_selector() const noexcept { return key_; }
-  // Windows per key; these need <dataflow/api/windowed_stream.hpp>.
+  // Windows per key: <dataflow/api/windowed_stream.hpp>.
   template <class Assigner>
   auto window(Assigner assigner) const;
   /// Fires, and is emptied, at every `size` records of a key.

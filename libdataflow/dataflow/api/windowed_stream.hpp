@@ -71,15 +71,16 @@ struct all_function {
   void open(runtime_context& context) { open_function(f, context); }
   void close() noexcept { close_function(f); }
   template <class W, class R, class O>
+  requires requires(F& g, window_context<W>& c, std::span<const R> e, collector<O>& o) { g.process(c, e, o); }
   void process(const std::uint8_t&, window_context<W>& context, std::span<const R> elements, collector<O>& out) {
-    if constexpr (requires { f.process(context, elements, out); }) {
-      f.process(context, elements, out);
-    } else if constexpr (std::is_invocable_v<F&, window_context<W>&, std::span<const R>, collector<O>&>) {
-      f(context, elements, out);
-    } else {
-      for (auto& e : elements)
-        f(context, e, out);
-    }
+    f.process(context, elements, out);
+  }
+  template <class W, class E, class O>
+  requires std::is_invocable_v < F&, window_context<W>
+  &, const E&,
+      collector<O>& >
+          void operator()(const std::uint8_t&, window_context<W>& context, const E& elements, collector<O>& out) {
+    f(context, elements, out);
   }
   template <class W>
   void clear(const std::uint8_t&, window_context<W>& context) {
@@ -101,6 +102,12 @@ struct owned_function {
   auto clear(A&&... arguments) -> decltype(f->clear(std::forward<A>(arguments)...)) {
     return f->clear(std::forward<A>(arguments)...);
   }
+};
+template <class F>
+requires requires { typename F::window_state_type; }
+struct function_states<owned_function<F>> {
+  using window_state = typename F::window_state_type;
+  using key_state = typename F::key_state_type;
 };
 template <class F>
 constexpr bool is_owned_function = false;
@@ -279,6 +286,9 @@ private:
                   "the window function's input type is not what the window holds");
     static_assert(std::is_same_v<typename F::window_type, W>,
                   "the window function's window type is not that of the window assigner");
+    if constexpr (requires { typename F::window_state_type; })
+      static_assert(!Assigner::merging || std::is_same_v<typename F::window_state_type, no_state>,
+                    "session windows merge: their functions have no state per window, only per key");
     return [arguments = std::tuple<Arguments...>(std::move(arguments)...)] {
       auto f = std::apply([](const auto&... a) { return std::make_unique<F>(a...); }, arguments);
       if constexpr (All)

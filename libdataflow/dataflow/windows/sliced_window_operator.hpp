@@ -79,7 +79,6 @@ public:
     complete_until_ = grid_.complete_until(t);
     next_window_ = std::max(next_window_, grid_.last_complete(t) + 1);
     progress_.set(watermark_, next_window_);
-    current_ = nullptr;
     for (auto i = kept_.begin(); i != kept_.end() && is_cleaned(i->second->bounds.start, t);)
       i = kept_.erase(i);
     return stream_operator::advance_watermark(t);
@@ -151,7 +150,7 @@ private:
       handle_record_error(
           context(), [&] { body(j); }, [&](std::uint64_t tag) { divert_record(context(), tag, b, at(j)); });
     };
-    run_records_until(block, 0, n, body, failed, [] { return false; });
+    run_records_until(n, std::size_t{0}, n, body, failed, [] { return false; });
   }
 
   /// The incomplete slice that a record belongs to; null: the record has been dealt with.
@@ -198,7 +197,6 @@ private:
     return *s;
   }
   void recycle(std::unique_ptr<slice> s) {
-    if (current_ == s.get()) current_ = nullptr;
     if (spare_.size() >= 4) return;
     s->contents.clear();
     spare_.push_back(std::move(s));
@@ -271,7 +269,8 @@ private:
   void emit_result(const K& key, const time_window& window, const stored& contents) {
     out_->set_timestamp(window.max_timestamp());
     function_context_->begin(window, firing_at_);
-    detail::call_window_function(function_, key, *function_context_, contents_.results(contents, room_), *out_);
+    detail::call_window_function<!Contents::is_list>(function_, key, *function_context_,
+                                                     contents_.results(contents, room_), *out_);
   }
   void flush() {
     out_->flush();
@@ -294,6 +293,7 @@ private:
   }
   /// A complete slice is kept for late records, or done with.
   void retire(typename slices::iterator i) {
+    if (current_ == i->second.get()) current_ = nullptr;
     if (settings_.lateness > 0)
       kept_[i->first] = std::move(i->second);
     else

@@ -48,16 +48,49 @@ private:
   runtime_context& runtime_;
 };
 
+/// Nothing is kept.
+struct no_state {};
+
+/// The same with what the function keeps per key and window, and per key.
+template <class W, class WindowState, class KeyState>
+class stateful_window_context : public window_context<W> {
+public:
+  using window_context<W>::window_context;
+
+  /// Of this key and window, value-initialised with the window; kept over its firings, gone with it.
+  WindowState& window_state() noexcept { return *window_state_; }
+  /// Of this key in all its windows; value-initialised when there is none.
+  KeyState& key_state() {
+    if (!*key_state_) key_state_->emplace();
+    return **key_state_;
+  }
+  bool has_key_state() const noexcept { return key_state_->has_value(); }
+  void clear_key_state() noexcept { key_state_->reset(); }
+
+  // The engine's side.
+  void bind(WindowState& window_state, std::optional<KeyState>& key_state) noexcept {
+    window_state_ = &window_state;
+    key_state_ = &key_state;
+  }
+
+private:
+  WindowState* window_state_ = nullptr;
+  std::optional<KeyState>* key_state_ = nullptr;
+};
+
 /// The function behind process<F>(arguments...) of windowed streams. After an aggregation or reduction `elements` holds
-/// its one result.
-template <class K, class In, class Out, class W = time_window>
+/// its one result. WindowState, KeyState: types with a codec, reached through the context; sessions have no
+/// WindowState.
+template <class K, class In, class Out, class W = time_window, class WindowState = no_state, class KeyState = no_state>
 class process_window_function {
 public:
+  using window_state_type = WindowState;
+  using key_state_type = KeyState;
   using key_type = K;
   using input_type = In;
   using output_type = Out;
   using window_type = W;
-  using context = window_context<W>;
+  using context = stateful_window_context<W, WindowState, KeyState>;
   process_window_function() = default;
   process_window_function(const process_window_function&) = delete;
   virtual ~process_window_function() = default;
@@ -199,23 +232,30 @@ struct aggregated_contents {
   }
 };
 
+/// What a function keeps, see process_window_function.
+template <class F>
+struct function_states {
+  using window_state = no_state;
+  using key_state = no_state;
+};
+
 /// No function on top: the result itself goes out.
 struct pass_through_function {};
 
-/// Calls the function on top. `key` lives as long as the call.
-template <class F, class K, class W, class R, class O>
-void call_window_function(F& f, const K& key, window_context<W>& context, std::span<const R> elements,
-                          collector<O>& out) {
+/// Calls the function on top. `key` lives as long as the call. Single: there is one element, the result of an
+/// aggregation; functions may take it instead of the span.
+template <bool Single, class F, class K, class Context, class R, class O>
+void call_window_function(F& f, const K& key, Context& context, std::span<const R> elements, collector<O>& out) {
   if constexpr (std::is_same_v<F, pass_through_function>) {
     for (auto& e : elements)
       out.collect(e);
   } else if constexpr (requires { f.process(key, context, elements, out); }) {
     f.process(key, context, elements, out);
-  } else if constexpr (std::is_invocable_v<F&, const K&, window_context<W>&, std::span<const R>, collector<O>&>) {
-    f(key, context, elements, out);
-  } else { // of aggregations: the one result
+  } else if constexpr (Single && std::is_invocable_v<F&, const K&, Context&, const R&, collector<O>&>) {
     for (auto& e : elements)
       f(key, context, e, out);
+  } else {
+    f(key, context, elements, out);
   }
 }
 

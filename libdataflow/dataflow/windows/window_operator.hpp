@@ -37,15 +37,22 @@ class window_operator final : public stream_operator, private declared_state {
   using trigger_state = detail::trigger_state<Trigger>;
   static constexpr bool has_trigger_state = !std::is_same_v<trigger_state, detail::no_trigger_state>;
 
+  using window_state = typename detail::function_states<Function>::window_state;
+  using key_state = typename detail::function_states<Function>::key_state;
+  static constexpr bool has_window_state = !std::is_same_v<window_state, no_state>;
+  static constexpr bool has_key_state = !std::is_same_v<key_state, no_state>;
+
   struct window_entry {
     W window;
     bool filled = false;
     stored contents{};
     [[no_unique_address]] trigger_state state{};
+    [[no_unique_address]] window_state function_state{};
     std::vector<std::uint32_t> timers[2]; // of event time, of processing time
   };
   struct windows_of_key {
     std::vector<std::unique_ptr<window_entry>> windows; // in the order of W
+    std::optional<key_state> function_state;
   };
   using keys = detail::linked_table<K, windows_of_key, key_equal<K>>;
   using node = typename keys::node;
@@ -172,8 +179,8 @@ private:
         auto* entry = merge_in(*n, assigned);
         if (entry)
           put(*n, *entry, record, t);
-        else if (n->value.windows.empty())
-          keys_.erase(n);
+        else
+          erase_if_unused(*n);
         skipped = skipped && !entry;
       } else {
         if (is_late(assigned)) return;
@@ -233,7 +240,8 @@ private:
     auto entry = std::make_unique<window_entry>();
     entry->window = merged;
     trigger_context context{*this, n, *entry, {&*first, static_cast<std::size_t>(last - first)}};
-    trigger_.on_merge(std::as_const(entry->window), context);
+    if constexpr (requires { trigger_.on_merge(std::as_const(entry->window), context); })
+      trigger_.on_merge(std::as_const(entry->window), context);
     for (auto i = first; i != last; ++i) {
       auto& old = **i;
       trigger_context of_old{*this, n, old};
@@ -278,11 +286,11 @@ private:
   }
   void fire(node& n, window_entry& entry) {
     out_->set_timestamp(entry.window.max_timestamp());
-    function_context_->begin(entry.window, watermark_);
+    enter(n, entry);
     if constexpr (requires { evictor_.evict_before(entry.contents, std::as_const(entry.window)); })
       evictor_.evict_before(entry.contents, std::as_const(entry.window));
-    detail::call_window_function(function_, std::as_const(n.key), *function_context_,
-                                 contents_.results(entry.contents, room_), *out_);
+    detail::call_window_function<!Contents::is_list>(function_, std::as_const(n.key), *function_context_,
+                                                     contents_.results(entry.contents, room_), *out_);
     if constexpr (requires { evictor_.evict_after(entry.contents, std::as_const(entry.window)); })
       evictor_.evict_after(entry.contents, std::as_const(entry.window));
     if constexpr (evicts) entry.filled = !entry.contents.empty();
@@ -290,13 +298,21 @@ private:
   void clear(node& n, window_entry& entry) {
     trigger_context context{*this, n, entry};
     detail::trigger_clear(trigger_, std::as_const(entry.window), context);
-    function_context_->begin(entry.window, watermark_);
+    enter(n, entry);
     if constexpr (requires { function_.clear(std::as_const(n.key), *function_context_); })
       function_.clear(std::as_const(n.key), *function_context_);
     event_timers_.remove_all(entry);
     processing_timers_.remove_all(entry);
     n.value.windows.erase(place_of(n, entry.window));
-    if (n.value.windows.empty()) keys_.erase(&n);
+    erase_if_unused(n);
+  }
+  void erase_if_unused(node& n) {
+    if (n.value.windows.empty() && !n.value.function_state) keys_.erase(&n);
+  }
+  /// Makes key and window those that the function's context shows.
+  void enter(node& n, window_entry& entry) {
+    function_context_->begin(entry.window, watermark_);
+    function_context_->bind(entry.function_state, n.value.function_state);
   }
   void flush() {
     out_->flush();
@@ -323,6 +339,8 @@ private:
   state_info info() const override {
     auto schema = "windows of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe());
     if constexpr (has_trigger_state) schema += ", trigger " + to_string(codec<trigger_state>::describe());
+    if constexpr (has_window_state) schema += ", per window " + to_string(codec<window_state>::describe());
+    if constexpr (has_key_state) schema += ", per key " + to_string(codec<key_state>::describe());
     return {"windows", state_kind::keyed, std::move(schema)};
   }
   void snapshot(state_writer& out) const override {
@@ -336,6 +354,11 @@ private:
       auto& bytes = out.part(group);
       for (; i < all.size() && all[i].first == group; ++i) {
         codec<K>::encode(all[i].second->key, bytes);
+        if constexpr (has_key_state) {
+          const auto& kept = all[i].second->value.function_state;
+          bytes.fixed(kept.has_value());
+          if (kept) codec<key_state>::encode(*kept, bytes);
+        }
         bytes.varint(all[i].second->value.windows.size());
         for (auto& entry : all[i].second->value.windows)
           encode(*entry, bytes);
@@ -347,6 +370,7 @@ private:
     bytes.fixed(entry.filled);
     if (entry.filled) codec<stored>::encode(entry.contents, bytes);
     if constexpr (has_trigger_state) codec<trigger_state>::encode(entry.state, bytes);
+    if constexpr (has_window_state) codec<window_state>::encode(entry.function_state, bytes);
     for (unsigned domain : {0u, 1u}) {
       bytes.varint(entry.timers[domain].size());
       (domain == 0 ? event_timers_ : processing_timers_).for_each_of(entry, [&](const auto& timer) {
@@ -361,12 +385,15 @@ private:
       K key{};
       codec<K>::decode(key, in);
       auto* n = keys_.find_or_insert(key, key_hash(key));
+      if constexpr (has_key_state)
+        if (in.fixed<bool>()) codec<key_state>::decode(n->value.function_state.emplace(), in);
       for (auto windows = in.varint(); windows > 0; --windows) {
         auto entry = std::make_unique<window_entry>();
         codec<W>::decode(entry->window, in);
         entry->filled = in.fixed<bool>();
         if (entry->filled) codec<stored>::decode(entry->contents, in);
         if constexpr (has_trigger_state) codec<trigger_state>::decode(entry->state, in);
+        if constexpr (has_window_state) codec<window_state>::decode(entry->function_state, in);
         for (unsigned domain : {0u, 1u})
           for (auto timers = in.varint(); timers > 0; --timers) {
             const auto time = in.fixed<timestamp>();
@@ -386,7 +413,7 @@ private:
   Function function_;
   std::optional<collector<O>> out_;
   std::optional<collector<T>> late_out_;
-  std::optional<window_context<W>> function_context_;
+  std::optional<stateful_window_context<W, window_state, key_state>> function_context_;
   std::optional<typename Contents::result> room_;
   accumulator* late_ = nullptr;
   timestamp watermark_ = min_timestamp;
