@@ -88,6 +88,21 @@ struct splits_assigned {
 struct no_more_splits {
   task_key key;
 };
+/// task -> job master, at the group's update interval: the watermark of its source, for the alignment group.
+struct watermark_report {
+  task_key key;
+  timestamp watermark; ///< max_timestamp: it is idle or has ended
+};
+/// job master -> task: how far its alignment group lets the source go. A source that is ahead is not polled until a
+/// later limit allows its watermark; of several splits, those that are ahead are paused.
+struct watermark_limit {
+  task_key key;
+  timestamp most;
+};
+/// job master -> itself, INTERNAL, delayed: tell a source's readers the limit.
+struct announce_limits {
+  vertex_index vertex = 0;
+};
 /// task -> job master: a part of a bounded result.
 struct result_part {
   task_key key;
@@ -146,6 +161,7 @@ struct query_tasks {
 };
 struct tasks_queried {
   metrics_snapshot metrics;
+  std::vector<task_event_time> event_times;
 };
 
 // ---- resource manager
@@ -317,6 +333,9 @@ DATAFLOW_MESSAGE(wake_source)
 DATAFLOW_MESSAGE(split_request)
 DATAFLOW_MESSAGE(splits_assigned)
 DATAFLOW_MESSAGE(no_more_splits)
+DATAFLOW_MESSAGE(watermark_report)
+DATAFLOW_MESSAGE(watermark_limit)
+DATAFLOW_MESSAGE(announce_limits)
 DATAFLOW_MESSAGE(result_part)
 DATAFLOW_MESSAGE(task_update)
 DATAFLOW_MESSAGE(deploy_task)

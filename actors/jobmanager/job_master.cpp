@@ -107,6 +107,8 @@ caf::behavior job_master_actor::make_behavior() {
           }
         }
       },
+      [this](const watermark_report& m) { watermark_reported(m); },
+      [this](const announce_limits& m) { announce(m.vertex); },
       [this](result_part& m) {
         if (current(m.key)) tasks_[m.key.task].results.emplace_back(m.collector, std::move(m.bytes));
       },
@@ -244,6 +246,8 @@ void job_master_actor::deploy_waiting() {
       tasks_[t].actor = nullptr;
       tasks_[t].accumulators.clear();
       tasks_[t].results.clear();
+      if (auto& alignment = source_of(t).alignment)
+        alignment_[alignment->group].forget({plan_->tasks()[t].vertex, plan_->tasks()[t].subtask});
     }
     try {
       prepare_sources(r);
@@ -278,6 +282,36 @@ void job_master_actor::prepare_sources(region_index r) {
         source.reader_restarted(subtask);
     }
   }
+}
+
+/// The head's source of a task; an empty one for tasks that have none.
+const source_factories& job_master_actor::source_of(task_index t) const {
+  static const source_factories none;
+  const auto& head = plan_->graph().head(plan_->vertex_of(t));
+  return head.source ? *head.source : none;
+}
+
+void job_master_actor::watermark_reported(const watermark_report& m) {
+  if (ended_ || !current(m.key)) return;
+  const auto& alignment = source_of(m.key.task).alignment;
+  if (!alignment) return;
+  const auto& task = plan_->tasks()[m.key.task];
+  alignment_[alignment->group].report({task.vertex, task.subtask}, m.watermark);
+  if (announcing_.insert(task.vertex).second)
+    delayed_send(this, alignment->update_interval, announce_limits{task.vertex});
+}
+
+/// Tells the readers of a source how far they may go. Those that have reported nothing yet are not told anything.
+void job_master_actor::announce(vertex_index source) {
+  if (ended_) return;
+  const auto& alignment = *source_of(plan_->task_of(source, 0)).alignment;
+  const auto& group = alignment_[alignment.group];
+  const auto limit = group.limit(alignment.max_drift);
+  for (std::uint32_t subtask = 0; subtask < plan_->graph().vertices[source].parallelism; ++subtask) {
+    const auto t = plan_->task_of(source, subtask);
+    if (group.knows({source, subtask}) && tasks_[t].actor) send(tasks_[t].actor, watermark_limit{key_of(t), limit});
+  }
+  delayed_send(this, alignment.update_interval, announce_limits{source});
 }
 
 void job_master_actor::task_deployed_at(const task_deployed& m) {
@@ -434,12 +468,16 @@ void job_master_actor::gather(std::function<void(job_report)> then) {
     request(manager, std::chrono::seconds{5}, query_tasks{job_->id})
         .then(
             [this, report, one_done](tasks_queried& answer) {
-              std::erase_if(answer.metrics.groups, [&](const metric_group& g) {
+              auto outdated = [&](const auto& g) {
                 const auto t = plan_->task_of(static_cast<vertex_index>(g.scope.vertex),
                                               static_cast<std::uint32_t>(g.scope.subtask));
                 return g.attempt != execution_->attempt_of(t);
-              });
+              };
+              std::erase_if(answer.metrics.groups, outdated);
+              std::erase_if(answer.event_times, outdated);
               report->metrics.merge(std::move(answer.metrics));
+              for (auto& t : answer.event_times)
+                report->event_times.push_back(std::move(t));
               one_done();
             },
             [one_done](caf::error&) { one_done(); });

@@ -10,12 +10,14 @@
 #include <dataflow/actors/jobmanager/source_coordinator.hpp>
 #include <dataflow/metrics/registry.hpp>
 #include <dataflow/recovery/job_execution.hpp>
+#include <dataflow/time/watermark_group.hpp>
 
 #include <caf/event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
 
 #include <map>
 #include <optional>
+#include <set>
 
 namespace dataflow::actors {
 
@@ -42,6 +44,9 @@ private:
   void deploy_waiting();
   void connect_if_ready(region_index r);
   void prepare_sources(region_index r);
+  void watermark_reported(const watermark_report& m);
+  void announce(vertex_index source);
+  const source_factories& source_of(task_index t) const;
   void task_deployed_at(const task_deployed& m);
   void task_changed(const task_update& m);
   void slot_lost(const caf::actor_addr& who);
@@ -74,6 +79,8 @@ private:
   metric_registry metrics_; // of the job's own scope
   const std::shared_ptr<counter_cell> restarts_;
   std::map<vertex_index, source_coordinator> sources_;
+  std::map<std::string, watermark_group> alignment_; // by group
+  std::set<vertex_index> announcing_;                // sources whose readers are told their limit at the interval
   std::vector<failure_report> failures_;
   job_status reported_ = job_status::initializing;
   std::chrono::milliseconds started_{0};

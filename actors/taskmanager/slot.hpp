@@ -33,6 +33,9 @@ public:
   caf::actor pause(const std::string& job, task_key key);
   /// What the tasks of a job have counted.
   metrics_snapshot metrics(const std::string& job, steady_time now) const { return metrics_.snapshot(now, job); }
+  std::vector<task_event_time> event_times(const std::string& job, steady_time now) const {
+    return metrics_.event_times(now, job);
+  }
   void clear();
 
 private:

@@ -55,6 +55,11 @@ caf::behavior task_actor::make_behavior() {
           schedule_step();
         });
       },
+      [this](const watermark_limit& m) {
+        if (!current(m.key) || ended_) return;
+        subtask_->limit_watermark(m.most);
+        schedule_step();
+      },
       [this](start_task& m) {
         if (current(m.key) && !ended_) start(m);
       },
@@ -180,6 +185,10 @@ void task_actor::request_split() { caf::anon_send(arguments_.job_master, split_r
 
 void task_actor::report_result(std::uint64_t collector, std::string bytes) {
   event_based_actor::send(arguments_.job_master, result_part{arguments_.key, collector, std::move(bytes)});
+}
+
+void task_actor::report_watermark(timestamp watermark) {
+  event_based_actor::send(arguments_.job_master, watermark_report{arguments_.key, watermark});
 }
 
 std::function<void()> task_actor::wake_up() {

@@ -47,6 +47,7 @@ private:
   void grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) override;
   void request_split() override;
   void report_result(std::uint64_t collector, std::string bytes) override;
+  void report_watermark(timestamp watermark) override;
   std::function<void()> wake_up() override;
 
   void start(start_task& m);

@@ -66,7 +66,8 @@ subtask_config make_subtask_config(const job_description& job, task_key key) {
     c.outputs.push_back(std::move(o));
   }
   for (auto& channel : plan.inputs_of(key.task))
-    c.channels.push_back({channel.input, channel.feedback});
+    c.channels.push_back(
+        {channel.input, channel.feedback, plan.tasks()[channel.peer].vertex, plan.tasks()[channel.peer].subtask});
   c.names = [all = job.plan, task = key.task](std::uint32_t channel) {
     return task_title(*all, all->inputs_of(task).at(channel).peer) + " -> " + task_title(*all, task);
   };

@@ -39,7 +39,10 @@ caf::behavior task_manager_actor::make_behavior() {
         for (auto key : m.keys)
           if (auto task = registry_->pause(m.job, key)) send<caf::message_priority::high>(task, cancel_task{key});
       },
-      [this](const query_tasks& m) { return tasks_queried{registry_->metrics(m.job, context_.world->clock->now())}; },
+      [this](const query_tasks& m) {
+        const auto now = context_.world->clock->now();
+        return tasks_queried{registry_->metrics(m.job, now), registry_->event_times(m.job, now)};
+      },
       [this](const release_slot& m) { registry_->remove_job(m.job); },
       [this](const slot_reserved& m) {
         for (auto& [name, s] : slots_) {

@@ -73,7 +73,7 @@ void apply(const raw_options& raw, command_line& out) {
 } // namespace
 
 std::vector<std::string> run_flags() {
-  return {"parallelism", "job", "config", "detached", "quiet", "json", "metrics", "format"};
+  return {"parallelism", "job", "config", "detached", "quiet", "json", "metrics", "explain", "format"};
 }
 
 command_line parse_command_line(const std::vector<std::string>& arguments) {
@@ -90,6 +90,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   run.add_flag("-q,--quiet", out.quiet, "No progress; errors only");
   run.add_flag("--json", out.json, "Progress and result as one JSON object per line on standard output");
   run.add_flag("--metrics", out.metrics, "At the end, what the job, its tasks and operators have counted");
+  run.add_flag("--explain", out.explain, "At the interval of the progress, what holds event time back");
   run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
              "After a lone -- everything is. Exit codes: docs/command-line.md.");
 

@@ -23,7 +23,7 @@ struct command_line {
   std::string entry; ///< -c: which job of the library
   std::vector<std::string> job_arguments;
   configuration config; ///< --config, -D, -p
-  bool detached = false, quiet = false, json = false, metrics = false;
+  bool detached = false, quiet = false, json = false, metrics = false, explain = false;
   info_format format = info_format::text;
 
   // options

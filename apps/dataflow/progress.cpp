@@ -1,3 +1,5 @@
+#include <dataflow/api/explain_silence.hpp>
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -128,6 +130,20 @@ std::string progress_json(const job_report& report, const std::vector<task_summa
   for (const auto& r : rows)
     j["tasks"].push_back(task_json(r));
   return dump(j) + "\n";
+}
+
+std::string silence_lines(const job_report& report) {
+  std::string text;
+  for (const auto& s : explain_silence(report))
+    text += "event time: " + s.text + "\n";
+  return text;
+}
+
+std::string late_lines(const job_report& report) {
+  std::string text;
+  for (const auto& [name, count] : late_records_dropped(report))
+    text += "Late records dropped by " + name + ": " + std::to_string(count) + "\n";
+  return text;
 }
 
 std::string result_json(const job_result& result) {

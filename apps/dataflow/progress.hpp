@@ -38,6 +38,10 @@ std::string progress_line(const job_report& report, const std::vector<task_summa
 std::string progress_json(const job_report& report, const std::vector<task_summary>& rows);
 /// One JSON object: {"type": "result", "job", "name", "status", "duration_ms", "restarts", "accumulators", "metrics",
 /// "error"}.
+/// What holds event time back, a line each; empty when nothing does.
+std::string silence_lines(const job_report& report);
+/// "Late records dropped by Window: 12", a line each.
+std::string late_lines(const job_report& report);
 std::string result_json(const job_result& result);
 
 } // namespace dataflow::cli

@@ -41,8 +41,13 @@ public:
     auto next = time.now() + std::min<std::chrono::nanoseconds>(interval, milliseconds{200}); // the first one soon
     while (!client_->wait_for(milliseconds{25})) {
       pass_on_signal();
-      if (how_ == progress_kind::none || time.now() < next) continue;
-      show(client_->report());
+      if ((how_ == progress_kind::none && !line_.explain) || time.now() < next) continue;
+      const auto report = client_->report();
+      show(report);
+      if (line_.explain) {
+        display_.clear();
+        err_.write(silence_lines(report));
+      }
       next = time.now() + interval;
     }
     auto result = client_->wait();
@@ -117,6 +122,7 @@ void report_result(const command_line& line, const job_result& result, text_outp
     if (!result.accumulators.empty()) text += "Accumulator Results:\n";
     for (const auto& [name, value] : result.accumulators)
       text += "- " + name + ": " + std::to_string(value) + "\n";
+    text += late_lines(result.final_report);
     err.write(text);
   } else if (result.status == job_status::canceled) {
     if (!line.quiet) err.write("Job with JobID " + result.id + " was cancelled.\n");

@@ -6,7 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <sstream>
 #include <tests/support/operator_runner.hpp>
+#include <tests/support/timed_source.hpp>
 
 using namespace dataflow;
 using namespace std::chrono_literals;
@@ -100,4 +102,63 @@ TEST_CASE("time-watermark-idleness") {
   check(
       "time-watermark-idleness",
       watermark_strategy<timed_event>::bounded_out_of_orderness(2s).with_timestamp(&timed_event::ts).with_idleness(1s));
+}
+
+namespace {
+
+/// The same cases with the strategy in the source, whose only split has the events: "e 10000", "w 7999", "idle".
+std::vector<std::string> run_source(const std::string& name, const watermark_strategy<std::int64_t>& strategy,
+                                    bool restarts) {
+  test::timed_source s{strategy};
+  s.add("only");
+  std::vector<std::string> got;
+  std::string status = "active";
+  std::int64_t last = min_timestamp.time_since_epoch().count();
+  auto take = [&](std::size_t line, const std::string& text) {
+    std::stringstream words{text};
+    for (std::string word; words >> word;) {
+      if (word == "|end") word = "|" + std::to_string(max_timestamp.time_since_epoch().count());
+      if (word == "idle" || word == "active") {
+        if (std::exchange(status, word) == word) continue; // said again after a restart
+      } else if (word.front() == '|') {
+        const auto mark = std::stoll(word.substr(1));
+        if (mark <= std::exchange(last, std::max<std::int64_t>(last, mark))) continue; // likewise
+      }
+      got.push_back(std::to_string(line) + " " + word);
+    }
+  };
+  const auto input = lines_of(name + "/input.ndjson");
+  for (std::size_t i = 0; i < input.size(); ++i) {
+    const auto& line = input[i];
+    if (line.contains("processing_time"))
+      take(i + 1, s.tick(line["processing_time"]));
+    else if (line.contains("ts"))
+      take(i + 1, s.poll("only", {line["ts"].get<std::int64_t>()}));
+    else if (line.contains("end"))
+      take(i + 1, s.finish());
+    if (restarts && !line.contains("end")) s.restart({"only"});
+  }
+  return got;
+}
+
+void check_source(const std::string& name, const watermark_strategy<std::int64_t>& strategy) {
+  std::vector<std::string> expected;
+  for (auto& line : lines_of(name + "/expected.ndjson")) {
+    const auto number = [&](const char* key) { return std::to_string(line[key].get<std::int64_t>()); };
+    expected.push_back(number("at") + " " +
+                       (line.contains("status")      ? line["status"].get<std::string>()
+                        : line.contains("watermark") ? "|" + number("watermark")
+                                                     : number("ts")));
+  }
+  CHECK(run_source(name, strategy, false) == expected);
+  CHECK(run_source(name, strategy, true) == expected);
+}
+
+} // namespace
+
+TEST_CASE("time-watermark-bounded and -idleness in a source") {
+  const auto bounded =
+      watermark_strategy<std::int64_t>::bounded_out_of_orderness(2s).with_timestamp([](std::int64_t t) { return t; });
+  check_source("time-watermark-bounded", bounded);
+  check_source("time-watermark-idleness", bounded.with_idleness(1s));
 }

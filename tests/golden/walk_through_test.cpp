@@ -1,11 +1,13 @@
 // Two streams with out-of-order events, worked through by hand: which watermark stands after each event.
 #include <dataflow/exchange/watermark_merger.hpp>
 #include <dataflow/operators/assign_timestamps.hpp>
+#include <dataflow/operators/interval_join.hpp>
 #include <dataflow/record/record.hpp>
 #include <dataflow/time/iso8601.hpp>
 
 #include <doctest/doctest.h>
 
+#include <set>
 #include <tests/support/operator_runner.hpp>
 
 using namespace dataflow;
@@ -71,4 +73,45 @@ TEST_CASE("the walk-through: what a join of both sees is the smaller one") {
   CHECK(next(right, 1, "Y", "12:29:48") == "12:29:44.999Z");
   CHECK(next(left, 0, "D", "12:30:05") == "12:29:47.999Z");
   CHECK(next(right, 1, "Z", "12:30:08") == "12:29:54.999Z");
+}
+
+TEST_CASE("the walk-through: pairs within 60 s come at once, when the second of a pair arrives") {
+  auto same = [](const named_event&) { return std::int64_t{0}; };
+  auto pair = [](const named_event& l, const named_event& r, collector<std::string>& out) {
+    out.collect(l.name + r.name);
+  };
+  using join =
+      interval_join_operator<named_event, named_event, std::string, decltype(pair), decltype(same), decltype(same)>;
+  test::operator_runner r{[=] {
+                            interval_join_config<named_event, named_event> config{{-60s, 60s}};
+                            return std::make_unique<join>(same, same, config, std::tuple{pair});
+                          },
+                          {.inputs = 2}};
+  auto& out = r.capture<std::string>();
+  walked_stream streams[2];
+  two_input_watermarks both;
+  auto after = [&](unsigned input, const char* name, const char* time) {
+    const auto before = out.size();
+    const named_event e{name, time};
+    r.push_timed<named_event>({{e, time_of(e).time_since_epoch().count()}}, input);
+    streams[input].after(name, time);
+    if (auto changed = both.watermark(input, streams[input].watermark); changed.watermark)
+      r.watermark(changed.watermark->time_since_epoch().count());
+    std::set<std::string> found;
+    for (auto i = before; i < out.size(); ++i)
+      found.insert(out[i].value);
+    CHECK(found.size() == out.size() - before);
+    std::string pairs;
+    for (auto& p : found)
+      pairs += (pairs.empty() ? "" : " ") + p;
+    return pairs;
+  };
+  CHECK(after(0, "A", "12:29:50").empty());
+  CHECK(after(1, "W", "12:29:52") == "AW");
+  CHECK(after(0, "B", "12:29:55") == "BW");
+  CHECK(after(1, "X", "12:29:58") == "AX BX");
+  CHECK(after(0, "C", "12:29:45") == "CW CX"); // the watermark is 12:29:44.999: on time
+  CHECK(after(1, "Y", "12:29:48") == "AY BY CY");
+  CHECK(after(0, "D", "12:30:05") == "DW DX DY");
+  CHECK(after(1, "Z", "12:30:08") == "AZ BZ CZ DZ");
 }

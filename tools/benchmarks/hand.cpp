@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <string_view>
 
 #include "workloads.hpp"
@@ -74,6 +76,19 @@ std::uint64_t hand_w2(std::uint64_t records, std::int64_t keys) {
     sum += static_cast<std::uint64_t>(s);
   }
   return sum;
+}
+
+std::uint64_t hand_e1(std::uint64_t records) {
+  generator g{0};
+  std::uint64_t sum = 0;
+  std::int64_t times[2048], largest = std::numeric_limits<std::int64_t>::min();
+  for (std::uint64_t i = 0; i < records; ++i) {
+    auto b = make_bid(g(), static_cast<std::int64_t>(i), 10'000);
+    times[i % 2048] = b.time;
+    largest = std::max(largest, times[i % 2048]);
+    sum += static_cast<std::uint64_t>(b.price);
+  }
+  return largest == static_cast<std::int64_t>(records) - 1 ? sum : 0;
 }
 
 std::uint64_t hand_w3(std::uint64_t records, const std::vector<std::string>& words) {

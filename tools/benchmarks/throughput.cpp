@@ -45,6 +45,17 @@ std::uint64_t w1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
   });
 }
 
+std::uint64_t e1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
+  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+    auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
+    auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
+    env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
+        .assign_timestamps_and_watermarks(
+            watermark_strategy<bid>::bounded_out_of_orderness(std::chrono::seconds{5}).with_timestamp(&bid::time))
+        .sink_to(checksum<decltype(value)>{&sum, value});
+  });
+}
+
 } // namespace
 
 std::uint64_t engine_w2(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
@@ -92,6 +103,9 @@ std::vector<figure> throughput(const options& o) {
     const auto n1 = records(80e6), n2 = records(40e6), n3 = records(100e6), n4 = records(16e6);
     one(
         "W1 map and filter", p, n1, [&] { return hand_w1(n1); }, [&] { return w1(cluster, p, n1); });
+    const auto n5 = records(50e6);
+    one(
+        "E1 timestamps and watermarks", p, n5, [&] { return hand_e1(n5); }, [&] { return e1(cluster, p, n5); });
     one(
         "W2 keyed sum, 10,000 keys", p, n2, [&] { return hand_w2(n2, 10'000); },
         [&] { return engine_w2(cluster, p, n2, 10'000); });

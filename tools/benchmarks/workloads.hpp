@@ -120,6 +120,8 @@ struct word_count {
 
 std::uint64_t hand_w1(std::uint64_t records);
 std::uint64_t hand_w2(std::uint64_t records, std::int64_t keys);
+/// Timestamps and the largest of them beside the sum of the prices.
+std::uint64_t hand_e1(std::uint64_t records);
 std::uint64_t hand_w3(std::uint64_t records, const std::vector<std::string>& words);
 
 } // namespace bench

@@ -47,6 +47,14 @@ public:
   data_stream<typename S::record> from(S what, const std::string& name = "Unnamed") {
     return begin<typename S::record>(name, factories_of(std::move(what)));
   }
+  /// With event time from the start: watermarks are kept per split of the source.
+  template <class S, class R>
+  data_stream<typename S::record> from(S what, const watermark_strategy<R>& strategy,
+                                       const std::string& name = "Unnamed") {
+    constexpr bool fits = std::is_same_v<R, typename S::record>;
+    static_assert(fits, "from: the watermark strategy is for another record type than the source");
+    if constexpr (fits) return begin<typename S::record>(name, factories_of(std::move(what), strategy));
+  }
   /// Read at parallelism 1 by default.
   template <class T>
   data_stream<T> from_collection(std::vector<T> records) {

@@ -6,6 +6,7 @@
 
 #include <dataflow/graph/job_status.hpp>
 #include <dataflow/graph/stream_graph.hpp>
+#include <dataflow/metrics/event_time.hpp>
 #include <dataflow/metrics/snapshot.hpp>
 #include <dataflow/util/error.hpp>
 
@@ -43,7 +44,8 @@ struct job_report {
   std::vector<task_report> tasks; ///< by vertex, then subtask
   std::vector<failure_report> failures;
   std::map<std::string, std::int64_t> accumulators;
-  metrics_snapshot metrics; ///< of the job, its tasks (of the present attempts) and their operators
+  metrics_snapshot metrics;                 ///< of the job, its tasks (of the present attempts) and their operators
+  std::vector<task_event_time> event_times; ///< where event time stands; see explain_silence()
 };
 
 struct job_result {

@@ -8,6 +8,7 @@
 /// Errors: what they throw fails the job, with the source's name in the text.
 #pragma once
 
+#include <dataflow/connectors/split_marks.hpp>
 #include <dataflow/operators/operator.hpp>
 #include <dataflow/operators/record_size.hpp>
 #include <dataflow/record/column.hpp>
@@ -93,7 +94,17 @@ public:
 template <class T>
 class source_output {
 public:
-  source_output(batch<T>& into, const batch_limits& limits) noexcept : into_(into), limits_(limits) {}
+  /// `marks`: where it is written down which records belong to which split; null: nobody wants to know.
+  source_output(batch<T>& into, const batch_limits& limits, split_marks* marks = nullptr) noexcept
+      : into_(into), limits_(limits), marks_(marks) {}
+  /// What is collected from here on in this poll belongs to this split: watermarks are kept per split.
+  void of_split(std::string_view id) {
+    if (marks_) marks_->records_of(id, into_.records.size());
+  }
+  /// The split is read to its end: it holds no watermark back any more.
+  void finish_split(std::string_view id) {
+    if (marks_) marks_->finished(id, into_.records.size());
+  }
   /// Full: return from poll.
   bool full() const noexcept { return into_.records.size() >= limits_.records || bytes_ >= limits_.bytes; }
   /// The largest record that the configuration allows, in bytes (taskmanager.record.max-bytes).
@@ -126,6 +137,7 @@ private:
   }
   batch<T>& into_;
   const batch_limits& limits_;
+  split_marks* marks_;
   std::size_t bytes_ = 0;
 };
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <dataflow/connectors/source.hpp>
+#include <dataflow/connectors/source_event_time.hpp>
 #include <dataflow/connectors/source_factories.hpp>
 
 namespace dataflow {
@@ -13,8 +14,8 @@ public:
   virtual ~source_driver() = default;
   virtual source_reader_base& reader() noexcept = 0;
   virtual const record_type& type() const noexcept = 0;
-  /// Polls once into an empty batch of type().
-  virtual poll_result poll(batch_base& into, const batch_limits& limits) = 0;
+  /// Polls once into an empty batch of type(). `marks` may be null.
+  virtual poll_result poll(batch_base& into, const batch_limits& limits, split_marks* marks = nullptr) = 0;
 };
 
 template <class T>
@@ -23,8 +24,8 @@ public:
   explicit typed_source_driver(std::unique_ptr<source_reader<T>> reader) noexcept : reader_(std::move(reader)) {}
   source_reader_base& reader() noexcept override { return *reader_; }
   const record_type& type() const noexcept override { return record_type_of<T>(); }
-  poll_result poll(batch_base& into, const batch_limits& limits) override {
-    source_output<T> out{static_cast<batch<T>&>(into), limits};
+  poll_result poll(batch_base& into, const batch_limits& limits, split_marks* marks) override {
+    source_output<T> out{static_cast<batch<T>&>(into), limits, marks};
     return reader_->poll(out);
   }
 
@@ -44,6 +45,15 @@ source_factories factories_of(S source) {
   f.make_enumerator = [shared] { return shared->make_enumerator(); };
   f.listener = shared->listener();
   f.restore_enumerator = [shared](const std::string& snapshot) { return shared->restore_enumerator(snapshot); };
+  return f;
+}
+
+/// The same for a source with event time.
+template <class S>
+source_factories factories_of(S source, const watermark_strategy<typename S::record>& strategy) {
+  auto f = factories_of(std::move(source));
+  f.make_event_time = [strategy] { return std::make_unique<typed_source_event_time<typename S::record>>(strategy); };
+  f.alignment = strategy.alignment();
   return f;
 }
 

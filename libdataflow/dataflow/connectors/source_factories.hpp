@@ -3,14 +3,18 @@
 /// Threading: copied freely; the functions may be called from any thread. Ownership: the functions share the source.
 #pragma once
 
+#include <dataflow/time/watermark_alignment.hpp>
+
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace dataflow {
 
 class error;
 class source_driver;
+class source_event_time;
 class split_enumerator;
 
 /// Somebody outside the job who has a part in its source, and so must know which job that is and when it has ended.
@@ -32,6 +36,9 @@ struct source_factories {
   std::function<std::unique_ptr<split_enumerator>()> make_enumerator;
   std::function<std::unique_ptr<split_enumerator>(const std::string&)> restore_enumerator;
   std::shared_ptr<source_listener> listener = {}; ///< null: nobody wants to know
+  /// Of sources with a watermark strategy.
+  std::function<std::unique_ptr<source_event_time>()> make_event_time;
+  std::optional<watermark_alignment> alignment;
 };
 
 } // namespace dataflow

@@ -60,8 +60,10 @@ public:
         return splits_.empty() ? poll_result::wait() : poll_result::more();
       }
       if (active != splits_.begin()) std::rotate(splits_.begin(), active, active + 1);
+      out.of_split(splits_.front().id);
       auto result = read(splits_.front(), out);
       if (result.what == poll_result::kind::end) {
+        out.finish_split(splits_.front().id);
         paused_.erase(splits_.front().id);
         splits_.pop_front();
         continue;

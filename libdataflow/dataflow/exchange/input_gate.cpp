@@ -8,7 +8,7 @@ namespace dataflow {
 
 input_gate::input_gate(std::vector<input_channel> channels, unsigned inputs, channel_names names)
     : channels_(std::move(channels)), names_(std::move(names)), states_(channels_.size()), open_channels_(inputs, 0),
-      open_inputs_(inputs) {
+      holding_(inputs, 0), open_inputs_(inputs) {
   for (std::size_t c = 0; c < channels_.size(); ++c)
     if (!channels_[c].feedback) states_[c].position = open_channels_[channels_[c].input]++;
   for (auto n : open_channels_)
@@ -27,6 +27,27 @@ void input_gate::receive(std::uint32_t channel, std::uint64_t sequence, std::uin
                 "elements were lost, repeated or reordered on the way; the attempt is restarted"};
   ++s.next_sequence;
   queue_.push_back({channel, bytes, std::move(e)});
+}
+
+std::optional<input_gate::holding_channel> input_gate::holding(unsigned input) {
+  if (open_channels_[input] == 0) return {};
+  const auto& merger = mergers_[input];
+  const auto slowest = merger.slowest();
+  auto open = [&](std::uint32_t c) {
+    return c < channels_.size() && channels_[c].input == input && !channels_[c].feedback && !states_[c].ended;
+  };
+  auto fits = [&](std::uint32_t c) { return open(c) && (!slowest || states_[c].position == *slowest); };
+  auto find = [&](auto wanted) {
+    std::uint32_t c = 0;
+    while (c < channels_.size() && !wanted(c))
+      ++c;
+    return c;
+  };
+  auto& c = holding_[input]; // mostly the same as before
+  if (!fits(c)) c = find(fits);
+  if (!open(c)) c = find(open); // those that are not idle have ended
+  const auto position = states_[c].position;
+  return holding_channel{c, merger.watermark_of(position), merger.is_idle(position)};
 }
 
 std::optional<input_gate::arrival> input_gate::next() {

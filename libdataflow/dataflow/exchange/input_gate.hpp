@@ -18,8 +18,9 @@
 namespace dataflow {
 
 struct input_channel {
-  unsigned input = 0;    ///< of the operator: 0, or 1 for the second of a two-input operator
-  bool feedback = false; ///< closes an iteration: does not count for the end of its input
+  unsigned input = 0;                    ///< of the operator: 0, or 1 for the second of a two-input operator
+  bool feedback = false;                 ///< closes an iteration: does not count for the end of its input
+  std::uint32_t vertex = 0, subtask = 0; ///< who writes it, for explaining silence
 };
 /// The name of a channel, like "Map (2/4) -> Sink (1/1)", for errors: made when it is needed, for a task may have
 /// thousands of channels.
@@ -47,6 +48,14 @@ public:
   bool all_ended() const noexcept { return open_inputs_ == 0; }
   unsigned inputs() const noexcept { return static_cast<unsigned>(open_channels_.size()); }
   const std::vector<input_channel>& channels() const noexcept { return channels_; }
+  struct holding_channel {
+    std::uint32_t channel;
+    timestamp watermark;
+    bool idle;
+  };
+  /// For explaining silence: the channel that holds an input's watermark back; when all are idle, one of them; none
+  /// when all have ended.
+  std::optional<holding_channel> holding(unsigned input);
 
 private:
   struct queued_element {
@@ -74,6 +83,7 @@ private:
   std::vector<watermark_merger> mergers_;    // one per input
   two_input_watermarks combined_;            // of two inputs
   std::vector<std::uint32_t> open_channels_; // per input, feedback not counted
+  std::vector<std::uint32_t> holding_;       // per input, what holding() found last
   unsigned open_inputs_ = 0;
   std::deque<queued_element> queue_;
   std::deque<arrival> ready_;    // more than one result of one element

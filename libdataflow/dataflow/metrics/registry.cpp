@@ -67,6 +67,12 @@ metrics_snapshot metric_registry::snapshot(steady_time now, std::string_view job
         group = {inner, entry.attempt, entry.since, {}};
         group.metrics.push_back({"numRecordsIn", counter, count(o.records_in)});
         group.metrics.push_back({"numRecordsOut", counter, count(o.records_out)});
+        auto add_watermark = [&](const char* name, const watermark_cell& cell) {
+          if (cell.value() != no_watermark_yet)
+            group.metrics.push_back({name, gauge, static_cast<double>(cell.value())});
+        };
+        add_watermark("currentInputWatermark", o.input_watermark);
+        add_watermark("currentOutputWatermark", o.output_watermark);
         for (auto& [name, value] : o.own.values())
           group.metrics.push_back({name, counter, static_cast<double>(value)});
       }
@@ -87,6 +93,19 @@ metrics_snapshot metric_registry::snapshot(steady_time now, std::string_view job
   for (auto& [scope, group] : groups)
     out.groups.push_back(std::move(group));
   return out;
+}
+
+std::vector<task_event_time> metric_registry::event_times(steady_time now, std::string_view job) const {
+  std::vector<task_event_time> all;
+  const std::lock_guard guard{mutex_};
+  for (const auto& [scope, entry] : tasks_) {
+    if (scope.job != job) continue;
+    auto& t = all.emplace_back(entry.metrics->event_time.last());
+    t.scope = scope;
+    t.attempt = entry.attempt;
+    t.at = now;
+  }
+  return all;
 }
 
 void metric_registry::remove_job(std::string_view job) {

@@ -28,6 +28,8 @@ public:
                                      metric_kind kind = metric_kind::counter, steady_time now = {});
   /// All groups, or those of one job.
   metrics_snapshot snapshot(steady_time now, std::string_view job = {}) const;
+  /// Where event time stands in the tasks of a job.
+  std::vector<task_event_time> event_times(steady_time now, std::string_view job) const;
   /// Forgets a job. Whoever still holds its cells may go on writing.
   void remove_job(std::string_view job);
 

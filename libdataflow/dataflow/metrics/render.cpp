@@ -69,7 +69,9 @@ public:
     for (const auto& m : group.metrics) {
       if (m.kind == metric_kind::rate) continue;
       const auto known = std::find_if(sums_.begin(), sums_.end(), [&](const auto& s) { return s.first == m.name; });
-      if (known != sums_.end())
+      if (known != sums_.end() && m.name.ends_with("Watermark"))
+        known->second = std::min(known->second, m.value); // the subtask that holds the others back
+      else if (known != sums_.end())
         known->second += m.value;
       else
         sums_.emplace_back(m.name, m.value);

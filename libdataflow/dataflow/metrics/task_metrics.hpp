@@ -3,6 +3,8 @@
 /// Units: records, bytes, nanoseconds.
 #pragma once
 
+#include <dataflow/metrics/event_time.hpp>
+
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -24,6 +26,16 @@ public:
 
 private:
   std::atomic<std::uint64_t> value_{0};
+};
+
+/// A watermark that one thread writes and any thread reads.
+class watermark_cell {
+public:
+  void set(std::int64_t t) noexcept { value_.store(t, std::memory_order_relaxed); }
+  std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+  std::atomic<std::int64_t> value_{no_watermark_yet};
 };
 
 /// A counter under a name of the user's. One thread adds, any thread reads.
@@ -62,16 +74,18 @@ private:
 struct operator_metrics {
   std::string name, uid;
   counter_cell records_in, records_out;
+  watermark_cell input_watermark, output_watermark;
   named_counters own;
 };
 
 struct task_metrics {
   counter_cell records_in, records_out, bytes_in, bytes_out;
   counter_cell busy_ns, idle_ns, backpressured_ns;
-  counter_cell input_queue;               ///< elements in the input gate
-  counter_cell output_queue;              ///< elements in the output gates that wait for credit
-  counter_cell mailbox_size;              ///< messages
-  counter_cell stale_messages;            ///< of an earlier attempt, dropped
+  counter_cell input_queue;    ///< elements in the input gate
+  counter_cell output_queue;   ///< elements in the output gates that wait for credit
+  counter_cell mailbox_size;   ///< messages
+  counter_cell stale_messages; ///< of an earlier attempt, dropped
+  event_time_board event_time;
   std::deque<operator_metrics> operators; ///< fixed once the task runs
 };
 

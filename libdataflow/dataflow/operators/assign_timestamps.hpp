@@ -49,6 +49,7 @@ public:
     return progress::done;
   }
   void change_status(bool) override {}
+  bool makes_watermarks() const noexcept override { return true; }
 
   progress advance_processing_time(std::chrono::milliseconds now) override {
     const auto verdict = idleness_ ? idleness_->check(context().active_time()) : idleness_timer::verdict::active;
@@ -79,8 +80,12 @@ private:
     auto& b = slice.data.as<T>();
     const auto limit = slice.limit;
     const bool had = b.has_timestamps();
-    if (!had) {
-      const bool all_written = slice.cursor == 0 && limit == b.size() && timestamps_ && !timestamps_->uses_previous();
+    const timestamp* times = nullptr; // for the generator, when the records have none and get none
+    if (!had && !timestamps_) {
+      if (none_.size() < limit) none_.assign(limit, no_timestamp);
+      times = none_.data();
+    } else if (!had) {
+      const bool all_written = slice.cursor == 0 && limit == b.size() && !timestamps_->uses_previous();
       if (all_written)
         b.timestamps.resize_for_overwrite(limit);
       else
@@ -99,21 +104,21 @@ private:
           divert_record(context(), tag, b.records[at], had ? b.timestamps[at] : no_timestamp, had);
         };
         if (handle_record_error(context(), again, divert) == record_outcome::dropped) {
-          send(slice, from, at);
+          send(slice, from, at, times);
           from = at + 1;
         }
         ++at;
       }
     }
     slice.cursor = limit;
-    send(slice, from, limit);
+    send(slice, from, limit, times);
   }
 
   /// Sends the records [from, end), cut where the generator had something to say.
-  void send(batch_slice& slice, std::size_t from, std::size_t end) {
+  void send(batch_slice& slice, std::size_t from, std::size_t end, const timestamp* times) {
     if (from == end) return;
     const auto& b = slice.data.as<T>();
-    generator_->on_batch(b.records.data(), b.timestamps.data(), from, end, emitter_, emitter_.at);
+    generator_->on_batch(b.records.data(), times ? times : b.timestamps.data(), from, end, emitter_, emitter_.at);
     if (idleness_) idleness_->activity();
     emitter_.flush(context().output(), [&](std::size_t to) {
       emit_records(context().output(), *pool_, slice, from, to);
@@ -153,6 +158,7 @@ private:
   std::unique_ptr<detail::generator_loop<T>> generator_;
   std::optional<idleness_timer> idleness_;
   watermark_emitter emitter_;
+  column<timestamp> none_;
   operator_context* owner_ = nullptr;
   batch_pool::handle pool_;
   std::chrono::milliseconds interval_{0}, next_tick_{0};

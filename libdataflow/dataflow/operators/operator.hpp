@@ -15,6 +15,8 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 
 namespace dataflow {
 
@@ -89,6 +91,12 @@ private:
   const std::atomic<bool>& pause_;
 };
 
+/// What an operator waits for in event time, for whoever asks why nothing comes out.
+struct event_time_wait {
+  timestamp at;
+  std::string what; ///< "the window [12:00, 12:05) fires"
+};
+
 class stream_operator {
 public:
   virtual ~stream_operator() = default;
@@ -110,6 +118,10 @@ public:
   virtual void on_wake_up() {}
   /// All inputs have ended: emit what is left. The chain sends the end on afterwards.
   virtual progress finish() { return progress::done; }
+  /// The next watermark at which it has something to do. Asked now and then, between two calls.
+  virtual std::optional<event_time_wait> waits_for() const { return {}; }
+  /// Whether the watermarks that it sends are its own: those that come in do not matter.
+  virtual bool makes_watermarks() const noexcept { return false; }
   /// After the last call, also after failures and cancellation. Must not throw.
   virtual void close() noexcept {}
 

@@ -75,6 +75,8 @@ public:
     main.emit(std::move(b));
   }
   void emit_control(element e) override {
+    if (e.kind == element_kind::watermark)
+      if (auto* m = metrics()) m->output_watermark.set(e.value);
     for (auto& [tag, side] : sides)
       side.emit_control(e);
     main.emit_control(std::move(e));
@@ -199,6 +201,8 @@ operator_chain::operator_chain(subtask_info info, std::vector<stage_config> stag
 operator_chain::~operator_chain() { close(); }
 
 operator_context& operator_chain::context(std::size_t i) { return *stages_[i]; }
+
+const stream_operator* operator_chain::operator_at(std::size_t i) const noexcept { return stages_[i]->op.get(); }
 
 void operator_chain::open() {
   for (auto i = stages_.size(); i-- > 0;) {
@@ -344,6 +348,7 @@ void operator_chain::run_stage(stage& s) {
     return;
   }
   case element_kind::watermark:
+    if (auto* m = s.metrics()) m->input_watermark.set(front.what.value);
     if (s.op->advance_watermark(front.what.time()) == progress::done) pop();
     return;
   case element_kind::idle:

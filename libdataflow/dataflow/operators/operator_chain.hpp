@@ -102,6 +102,8 @@ public:
   const subtask_info& info() const noexcept { return info_; }
   /// The context of a stage; of the source's stage for its reader.
   operator_context& context(std::size_t stage);
+  /// Null for a source's stage. REQUIRES: opened.
+  const stream_operator* operator_at(std::size_t stage) const noexcept;
   const std::vector<operator_metrics*>& metrics() const noexcept { return metrics_; }
   void set_metrics(std::vector<operator_metrics*> m) { metrics_ = std::move(m); }
   /// How long a call of an operator may take before its slices get smaller.

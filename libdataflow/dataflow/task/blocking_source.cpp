@@ -35,7 +35,7 @@ public:
   source_reader_base& reader() noexcept override { return *this; }
   const record_type& type() const noexcept override { return inner_->type(); }
 
-  poll_result poll(batch_base& into, const batch_limits&) override {
+  poll_result poll(batch_base& into, const batch_limits&, split_marks* marks) override {
     std::lock_guard lock{signals_->mutex};
     if (finished_.empty()) {
       if (failure_) throw *failure_;
@@ -44,6 +44,7 @@ public:
     auto next = std::move(finished_.front());
     finished_.pop_front();
     delivered_ = std::move(next.after);
+    if (marks) *marks = std::move(next.marks);
     signals_->changed.notify_all();
     next.records->type().append(into, *next.records, 0, next.records->size(), true);
     return poll_result::more();
@@ -108,6 +109,7 @@ private:
   struct read_batch {
     batch_ptr records;
     position after;
+    split_marks marks;
   };
 
   // reader_context of the inner reader: it is woken on its thread
@@ -146,14 +148,14 @@ private:
         continue;
       }
       lock.unlock();
-      read_batch read{pool_->get(), {}};
+      read_batch read{pool_->get(), {}, {}};
       std::optional<error> failed;
       try {
         if (task) {
           task();
           result = poll_result::more();
         } else {
-          result = inner_->poll(*read.records, limits_);
+          result = inner_->poll(*read.records, limits_, &read.marks);
           read.after = {inner_->reader().snapshot(0), taken_};
         }
       } catch (...) {
@@ -162,7 +164,7 @@ private:
       lock.lock();
       auto& last = finished_.empty() ? delivered_ : finished_.back().after;
       if (failed) read.after = last; // where the reader stands is unknown
-      if (read.records->size() > 0)
+      if (read.records->size() > 0 || read.marks.any_finished())
         finished_.push_back(std::move(read));
       else if (!task) // a position may move without a record
         last = std::move(read.after);

@@ -45,9 +45,14 @@ void subtask::open() {
     source_ = config_.source->blocking && world_.threads
                   ? make_blocking_source(std::move(driver), std::move(buffers), config_.limits, world_)
                   : std::move(driver);
+    if (config_.source->make_event_time) {
+      event_time_ = config_.source->make_event_time();
+      event_time_->open(chain_->context(0), source_->reader(), [this](timestamp t) { host_.report_watermark(t); });
+    }
     source_->reader().open(*this);
   }
   last_ = world_.clock->now();
+  publish_event_time(last_);
 }
 
 void subtask::close() noexcept {
@@ -71,11 +76,16 @@ void subtask::credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t ba
 }
 
 void subtask::add_splits(std::vector<source_split> splits) {
+  if (event_time_) event_time_->add_splits(splits);
   if (source_) source_->reader().add_splits(std::move(splits));
 }
 
 void subtask::no_more_splits() {
   if (source_) source_->reader().no_more_splits();
+}
+
+void subtask::limit_watermark(timestamp most) {
+  if (event_time_ && !source_ended_) event_time_->limit(most);
 }
 
 step_result subtask::step() {
@@ -88,6 +98,8 @@ step_result subtask::step() {
     if (state == chain_state::yielded) return finish_step(step_result::kind::again);
     if (chain_->finished()) return finish_step(step_result::kind::finished);
     if (pause_->load(std::memory_order_relaxed)) return finish_step(step_result::kind::again);
+    if (event_time_ && !source_ended_)
+      if (const auto wall = world_.clock->wall(); wall >= event_time_->next() && event_time_->advance(wall)) continue;
     const auto got = is_source() ? feed_from_source() : feed_from_gate();
     if (got == fed::nothing) return finish_step(step_result::kind::wait_input);
     // A source's batches go straight into the gates: look at the time here, too.
@@ -99,17 +111,21 @@ step_result subtask::step() {
 subtask::fed subtask::feed_from_source() {
   if (source_ended_) return fed::nothing;
   source_at_ = step_result::never;
+  if (event_time_ && event_time_->must_wait()) return fed::nothing;
+  marks_.clear();
   auto into = pool(source_->type())->get();
   poll_result polled;
+  bool any = false;
   try {
-    polled = source_->poll(*into, config_.limits);
+    polled = source_->poll(*into, config_.limits, event_time_ ? &marks_ : nullptr);
+    any = into->size() > 0;
+    if (event_time_) event_time_->polled(std::move(into), marks_);
   } catch (...) {
     throw current_error().within(
         "source \"" + config_.stages[0].name + "\" (" + std::to_string(config_.info.subtask + 1) + "/" +
         std::to_string(config_.info.parallelism) + ") attempt " + std::to_string(config_.info.attempt));
   }
-  const bool any = into->size() > 0;
-  if (any) chain_->feed_source(element::of(std::move(into)));
+  if (any && into) chain_->feed_source(element::of(std::move(into)));
   switch (polled.what) {
   case poll_result::kind::more:
     return fed::element;
@@ -121,7 +137,10 @@ subtask::fed subtask::feed_from_source() {
     return fed::nothing;
   case poll_result::kind::end:
     source_ended_ = true;
-    chain_->feed_source(element::watermark(max_timestamp));
+    if (event_time_)
+      event_time_->finish();
+    else
+      chain_->feed_source(element::watermark(max_timestamp));
     chain_->feed_source(element::control(element_kind::end));
     return fed::element;
   }
@@ -234,10 +253,89 @@ step_result subtask::finish_step(step_result::kind what) {
   metrics_.input_queue.set(input_ ? input_->queued() : 0);
   metrics_.output_queue.set(waiting);
   last_state_ = what;
-  auto wake = step_result::never;
-  if (auto at = chain_->next_wake(); at && what != step_result::kind::wait_credit)
-    wake = now + std::max(std::chrono::milliseconds{0}, *at - world_.clock->wall());
+  // Whoever asks why nothing happens sees the last step before that.
+  constexpr std::chrono::milliseconds busy_interval{50};
+  if (what != step_result::kind::again || now - published_ >= busy_interval) publish_event_time(now);
+  const auto wake = what == step_result::kind::wait_credit ? step_result::never : next_wake(now);
   return {what, std::min({wake, flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never})};
+}
+
+/// When an operator or the source has something to do at a wall time.
+steady_time subtask::next_wake(steady_time now) const {
+  constexpr auto never = std::chrono::milliseconds::max();
+  auto at = chain_->next_wake().value_or(never);
+  if (event_time_ && !source_ended_) at = std::min(at, event_time_->next());
+  if (at == never) return step_result::never;
+  return now + std::max(std::chrono::milliseconds{0}, at - world_.clock->wall());
+}
+
+namespace {
+/// Remembers since when a watermark stands.
+void move_to(std::int64_t& watermark, steady_time& advanced, std::int64_t now_at, steady_time now) {
+  if (watermark == now_at && advanced != steady_time{0}) return;
+  watermark = now_at;
+  advanced = now;
+}
+} // namespace
+
+void subtask::publish_event_time(steady_time now) {
+  published_ = now;
+  auto& t = event_times_;
+  t.parallelism = config_.info.parallelism;
+  t.source = is_source();
+  t.finished = chain_->finished();
+  t.operators.resize(config_.stages.size());
+  for (std::size_t i = 0; i < t.operators.size(); ++i) {
+    auto& o = t.operators[i];
+    const auto& m = metrics_.operators[i];
+    const auto* op = chain_->operator_at(i);
+    o.name = m.name;
+    o.makes_watermarks = op && op->makes_watermarks();
+    o.input = m.input_watermark.value();
+    move_to(o.output, o.advanced, m.output_watermark.value(), now);
+    if (const auto records = m.records_in.value(); records != o.records_in || o.last_record == steady_time{0}) {
+      o.records_in = records;
+      o.last_record = now;
+    }
+    const auto wait = op ? op->waits_for() : std::nullopt;
+    o.waits_for = wait ? std::optional{wait->at.time_since_epoch().count()} : std::nullopt;
+    o.waiting = wait ? wait->what : std::string{};
+  }
+  if (input_) {
+    t.channels.resize(input_->inputs());
+    for (unsigned i = 0; i < t.channels.size(); ++i) {
+      auto& channel = t.channels[i];
+      const auto holding = input_->holding(i);
+      channel.ended = !holding;
+      if (!holding) continue;
+      const auto& known = config_.channels[holding->channel];
+      if (channel.name.empty() || channel.vertex != std::int64_t{known.vertex} ||
+          channel.subtask != std::int64_t{known.subtask}) {
+        channel = {};
+        channel.name = config_.names ? config_.names(holding->channel) : std::to_string(holding->channel);
+        channel.vertex = known.vertex;
+        channel.subtask = known.subtask;
+        channel.input = i;
+      }
+      channel.idle = holding->idle;
+      move_to(channel.watermark, channel.advanced, holding->watermark.time_since_epoch().count(), now);
+    }
+  }
+  if (event_time_) {
+    t.strategy = true;
+    t.idle = event_time_->is_idle();
+    t.idle_timeout = event_time_->idle_timeout();
+    if (auto& alignment = event_time_->alignment()) t.alignment_group = alignment->group;
+    if (auto limit = event_time_->limit()) t.limit = limit->time_since_epoch().count();
+    t.must_wait = event_time_->must_wait();
+    t.splits.clear();
+    auto splits = event_time_->splits();
+    if (splits.empty()) splits.push_back(event_time_->of_no_split());
+    for (auto& s : splits)
+      t.splits.push_back({s.split, s.watermark.time_since_epoch().count(), s.idle, s.paused, s.advanced,
+                          s.last_record == steady_time{0} ? s.advanced : s.last_record});
+  }
+  metrics_.event_time.publish(t);
 }
 
 batch_pool::handle subtask::pool(const record_type& type) {

@@ -50,6 +50,8 @@ public:
   /// Safe from the reader's own thread, where the source is a blocking one.
   virtual void request_split() = 0;
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
+  /// The source's watermark, for its alignment group.
+  virtual void report_watermark(timestamp) {}
   /// Makes the host call step() soon. Safe from any thread, also after the subtask is gone.
   virtual std::function<void()> wake_up() = 0;
 };
@@ -74,6 +76,8 @@ public:
   void credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes);
   void add_splits(std::vector<source_split> splits);
   void no_more_splits();
+  /// The source's alignment group allows watermarks up to here.
+  void limit_watermark(timestamp most);
   step_result step();
   void close() noexcept;
 
@@ -107,6 +111,8 @@ private:
   void send_grants();
   void account(steady_time now);
   step_result finish_step(step_result::kind what);
+  steady_time next_wake(steady_time now) const;
+  void publish_event_time(steady_time now);
   void flush_gates();
   bool gates_writable() const noexcept;
 
@@ -123,6 +129,8 @@ private:
 
   // sources
   std::unique_ptr<source_driver> source_;
+  std::unique_ptr<source_event_time> event_time_; // null: the source has no watermark strategy
+  split_marks marks_;
   bool source_ended_ = false;
   steady_time source_at_ = step_result::never;
 
@@ -138,6 +146,9 @@ private:
   std::unique_ptr<feedback_queue> feedback_;
   bool outer_ended_ = false, loop_dirty_ = false, last_dirty_ = true;
   std::int64_t loop_round_ = 0;
+
+  task_event_time event_times_; // as last published
+  steady_time published_ = step_result::never;
 
   steady_time flush_at_ = step_result::never;
   steady_time last_ = steady_time{-1};

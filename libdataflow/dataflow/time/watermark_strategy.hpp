@@ -10,6 +10,7 @@
 /// Source: Flink's WatermarkStrategy.
 #pragma once
 
+#include <dataflow/time/watermark_alignment.hpp>
 #include <dataflow/time/watermark_generators.hpp>
 
 #include <functional>
@@ -20,13 +21,6 @@
 #include <typeinfo>
 
 namespace dataflow {
-
-/// Sources of one group do not run ahead of the slowest by more than the drift.
-struct watermark_alignment {
-  std::string group;
-  std::chrono::milliseconds max_drift{0};
-  std::chrono::milliseconds update_interval{1000};
-};
 
 namespace detail {
 void check_bound(std::chrono::milliseconds bound);
@@ -60,20 +54,25 @@ public:
   virtual bool uses_previous() const noexcept { return false; }
 };
 
-/// One generator, a batch at a time.
-template <class T>
-class generator_loop {
+/// A generator, whatever its records are.
+class generator_base {
 public:
-  virtual ~generator_loop() = default;
-  /// The records [begin, end) have been stamped. While the generator talks to `out`, `at` is the number of the record
-  /// that follows.
-  virtual void on_batch(const T* records, const timestamp* times, std::size_t begin, std::size_t end,
-                        watermark_output& out, std::size_t& at) = 0;
+  virtual ~generator_base() = default;
   virtual void on_periodic_emit(watermark_output& out, timestamp now) = 0;
   virtual void snapshot(byte_writer&) const {}
   virtual void restore(byte_reader&) {}
   /// Equal for generators whose snapshots fit each other.
   virtual std::string_view kind() const noexcept = 0;
+};
+
+/// One generator, a batch at a time.
+template <class T>
+class generator_loop : public generator_base {
+public:
+  /// The records [begin, end) have been stamped. While the generator talks to `out`, `at` is the number of the record
+  /// that follows.
+  virtual void on_batch(const T* records, const timestamp* times, std::size_t begin, std::size_t end,
+                        watermark_output& out, std::size_t& at) = 0;
 };
 
 template <class T, class F>

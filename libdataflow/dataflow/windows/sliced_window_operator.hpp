@@ -17,6 +17,7 @@
 #include <dataflow/windows/slice_merger.hpp>
 #include <dataflow/windows/window_functions.hpp>
 #include <dataflow/windows/window_progress.hpp>
+#include <dataflow/windows/window_wait.hpp>
 
 #include <map>
 #include <optional>
@@ -82,6 +83,16 @@ public:
     for (auto i = kept_.begin(); i != kept_.end() && is_cleaned(i->second->bounds.start, t);)
       i = kept_.erase(i);
     return stream_operator::advance_watermark(t);
+  }
+  /// Of the windows that have not fired the first one; else the first one that is kept for late records.
+  std::optional<event_time_wait> waits_for() const override {
+    if (!open_.empty()) {
+      const auto first = grid_.first_ending_after(open_.begin()->second->bounds.start);
+      return detail::wait_until_fired(grid_.at(std::max(next_window_, first)));
+    }
+    if (kept_.empty()) return {};
+    return detail::wait_until_cleaned(grid_.at(grid_.index_of(kept_.begin()->second->bounds.start)),
+                                      settings_.lateness);
   }
 
 private:

@@ -16,6 +16,7 @@
 #include <dataflow/windows/window_functions.hpp>
 #include <dataflow/windows/window_progress.hpp>
 #include <dataflow/windows/window_timers.hpp>
+#include <dataflow/windows/window_wait.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -132,6 +133,17 @@ public:
     flush();
     ask_for_wake_up();
     return progress::done;
+  }
+  std::optional<event_time_wait> waits_for() const override {
+    if constexpr (std::is_same_v<W, time_window>) {
+      if (event_timers_.empty()) return {};
+      const auto& next = event_timers_.next();
+      const W& w = next.window->window;
+      if (next.time == w.max_timestamp()) return detail::wait_until_fired(w);
+      if (next.time == cleanup_time(w)) return detail::wait_until_cleaned(w, settings_.lateness);
+      return detail::wait_for_trigger(w, next.time);
+    }
+    return {};
   }
 
 private:

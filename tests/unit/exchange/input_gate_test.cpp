@@ -92,3 +92,28 @@ TEST_CASE("a lost element names the channel") {
   CHECK_THROWS_WITH_AS(gate.receive(0, 2, 0, element::watermark(at(2))), doctest::Contains("map (1/2) -> sink (1/1)"),
                        error);
 }
+
+TEST_CASE("an input gate knows which channel holds an input back") {
+  input_gate gate{{{0}, {0}, {1}}, 2};
+  auto put = [&, next = std::vector<std::uint64_t>(3)](std::uint32_t channel, element e) mutable {
+    gate.receive(channel, next[channel]++, 0, std::move(e));
+    while (gate.next()) {
+    }
+  };
+  auto mark = [](std::int64_t t) { return element::watermark(timestamp{std::chrono::milliseconds{t}}); };
+  put(0, mark(10));
+  REQUIRE(gate.holding(0));
+  CHECK(gate.holding(0)->channel == 1);
+  CHECK(gate.holding(0)->watermark == min_timestamp);
+  put(1, mark(20));
+  CHECK(gate.holding(0)->channel == 0);
+  CHECK(gate.holding(0)->watermark == timestamp{std::chrono::milliseconds{10}});
+  CHECK(gate.holding(1)->channel == 2);
+  put(0, element::control(element_kind::idle));
+  CHECK(gate.holding(0)->channel == 1);
+  put(1, element::control(element_kind::end));
+  CHECK(gate.holding(0)->channel == 0); // idle, and the only one that is left
+  CHECK(gate.holding(0)->idle);
+  put(0, element::control(element_kind::end));
+  CHECK_FALSE(gate.holding(0));
+}

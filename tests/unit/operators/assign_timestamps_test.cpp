@@ -139,7 +139,7 @@ TEST_CASE("no watermarks: only timestamps; without a function records keep their
   r.set_time(1000);
   CHECK(line_of(r, out) == "1@100 2@200");
   r.push<number>({3});
-  CHECK(out.back().time == no_timestamp.time_since_epoch().count());
+  CHECK_FALSE(out.back().time); // who needs one says so
 }
 
 TEST_CASE("ingestion time: stamped by the clock, and never behind the watermark") {
