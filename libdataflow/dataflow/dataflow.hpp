@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dataflow/api/broadcast_stream.hpp>
+#include <dataflow/api/async.hpp>
 #include <dataflow/api/environment.hpp>
 #include <dataflow/api/interval_join.hpp>
 #include <dataflow/api/job.hpp>

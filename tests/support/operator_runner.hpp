@@ -75,6 +75,11 @@ public:
     push(std::move(b), input);
   }
   void push(batch_ptr b, unsigned input = 0) { push(element::of(std::move(b)), input); }
+  /// Runs what has become possible meanwhile: the operator was woken, for example.
+  void run_again() {
+    start();
+    run();
+  }
   void push(element e, unsigned input = 0) {
     start();
     chain_->feed(input, std::move(e));
@@ -132,7 +137,8 @@ public:
     std::size_t records_before;
   };
   std::vector<control> controls;
-  unsigned runs = 0; ///< how often the chain had to be run until it was drained
+  chain_state state = chain_state::drained; ///< of the last run
+  unsigned runs = 0;                        ///< how often the chain had to be run until it was drained
 
 private:
   template <class T>
@@ -174,9 +180,10 @@ private:
     chain_->open();
   }
   void run() {
-    do
+    do {
       ++runs;
-    while (chain_->run(steady_time::max()) == chain_state::yielded);
+      state = chain_->run(steady_time::max());
+    } while (state == chain_state::yielded);
   }
   const dataflow::clock& clock() const noexcept override { return clock_; }
   void control_at_end(std::size_t stage, const element& e) override {

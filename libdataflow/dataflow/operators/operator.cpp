@@ -28,6 +28,8 @@ progress stream_operator::advance_watermark(timestamp t) {
   return progress::done;
 }
 
+void stream_operator::pass_control(element e) { context_->output().emit_control(std::move(e)); }
+
 void stream_operator::change_status(bool idle) {
   context_->output().emit_control(element::control(idle ? element_kind::idle : element_kind::active));
 }

@@ -110,6 +110,8 @@ public:
   /// Wall time has reached the time that was asked for with operator_context::wake_at(). Called again when it yields.
   /// Not called any more once the end has passed.
   virtual progress advance_processing_time(std::chrono::milliseconds /*now*/) { return progress::done; }
+  /// Another control element goes through. The default forwards it.
+  virtual void pass_control(element e);
   /// All inputs have become idle, or one is active again. The default forwards it.
   virtual void change_status(bool idle);
   /// Input `input` has ended (of two-input operators; the last one is followed by finish()).

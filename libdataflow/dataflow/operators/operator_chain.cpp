@@ -254,8 +254,14 @@ bool operator_chain::gates_writable() const noexcept {
 }
 
 std::optional<std::chrono::milliseconds> operator_chain::next_wake() const noexcept {
-  if (next_wake_ == never || finished_) return {};
-  return next_wake_;
+  auto next = next_wake_;
+  if (held_by_) {
+    next = never;
+    for (auto i = held_by_->index; i < stages_.size(); ++i)
+      next = std::min(next, stages_[i]->wake);
+  }
+  if (next == never || finished_) return {};
+  return next;
 }
 
 operator_snapshot operator_chain::snapshot(std::size_t stage) const { return stages_[stage]->registry.snapshot(); }
@@ -268,6 +274,7 @@ operator_chain::stage* operator_chain::next_stage(std::chrono::milliseconds now)
 }
 
 chain_state operator_chain::run(steady_time deadline) {
+  held_by_ = nullptr;
   for (;;) {
     if (!gates_writable()) return chain_state::blocked;
     if (!wakeable_.empty() && tell_woken()) continue;
@@ -280,7 +287,10 @@ chain_state operator_chain::run(steady_time deadline) {
       refresh_next_wake();
       continue;
     }
-    if (s->waiting && s->wake > now) return chain_state::blocked;
+    if (s->waiting && s->wake > now) {
+      held_by_ = s;
+      return chain_state::blocked;
+    }
     try {
       if (s->wake <= now)
         wake_stage(*s, now);
@@ -296,6 +306,7 @@ chain_state operator_chain::run(steady_time deadline) {
 
 void operator_chain::wake_stage(stage& s, std::chrono::milliseconds now) {
   const auto asked = std::exchange(s.wake, never);
+  s.waiting = false;
   if (s.op->advance_processing_time(now) != progress::done) s.wake = std::min(s.wake, asked);
   refresh_next_wake();
 }
@@ -375,7 +386,7 @@ void operator_chain::run_stage(stage& s) {
   default: {
     auto e = std::move(front.what);
     pop();
-    s.emit_control(std::move(e));
+    s.op->pass_control(std::move(e));
   }
   }
 }

@@ -124,6 +124,7 @@ private:
   subtask_info info_;
   std::vector<std::unique_ptr<stage>> stages_;
   std::vector<stage*> wakeable_; // those that have asked for wake_up()
+  stage* held_by_ = nullptr;     // the stage that waits for a wake-up, where run() came to it: nothing before it runs
   std::vector<chain_output> outputs_;
   const unsigned inputs_;
   const std::atomic<bool>& pause_;

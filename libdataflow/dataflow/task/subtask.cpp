@@ -256,15 +256,18 @@ step_result subtask::finish_step(step_result::kind what) {
   // Whoever asks why nothing happens sees the last step before that.
   constexpr std::chrono::milliseconds busy_interval{50};
   if (what != step_result::kind::again || now - published_ >= busy_interval) publish_event_time(now);
-  const auto wake = what == step_result::kind::wait_credit ? step_result::never : next_wake(now);
+  // A chain without room in its outputs does not run, whatever the time; one that waits for a wake-up does. Neither
+  // takes anything from the source.
+  const bool waits = what == step_result::kind::wait_credit;
+  const auto wake = waits && !gates_writable() ? step_result::never : next_wake(now, !waits);
   return {what, std::min({wake, flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never})};
 }
 
 /// When an operator or the source has something to do at a wall time.
-steady_time subtask::next_wake(steady_time now) const {
+steady_time subtask::next_wake(steady_time now, bool with_source) const {
   constexpr auto never = std::chrono::milliseconds::max();
   auto at = chain_->next_wake().value_or(never);
-  if (event_time_ && !source_ended_) at = std::min(at, event_time_->next());
+  if (with_source && event_time_ && !source_ended_) at = std::min(at, event_time_->next());
   if (at == never) return step_result::never;
   return now + std::max(std::chrono::milliseconds{0}, at - world_.clock->wall());
 }

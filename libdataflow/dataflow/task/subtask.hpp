@@ -111,7 +111,7 @@ private:
   void send_grants();
   void account(steady_time now);
   step_result finish_step(step_result::kind what);
-  steady_time next_wake(steady_time now) const;
+  steady_time next_wake(steady_time now, bool with_source) const;
   void publish_event_time(steady_time now);
   void flush_gates();
   bool gates_writable() const noexcept;
