@@ -5,6 +5,7 @@
 #pragma once
 
 #include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/actors/connectors/actor_ask.hpp>
 #include <dataflow/actors/connectors/actor_sink.hpp>
 #include <dataflow/actors/connectors/actor_source.hpp>
 #include <dataflow/actors/errors.hpp>
