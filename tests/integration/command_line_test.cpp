@@ -350,3 +350,23 @@ TEST_CASE("new writes a project, and refuses names and places that do not do") {
   CHECK(run({"new", "1job", dir.path("other")}).code == 2);
   CHECK(run({"new", "job", dir.file("a_file", "")}).code == 2);
 }
+
+TEST_CASE("the example with asynchronous look-ups asks SQLite and an HTTP server") {
+  const auto r = run({"run", "-q", "lookups", "--orders", "8"});
+  CHECK(r.code == 0);
+  std::istringstream text{r.out};
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(text, line);)
+    lines.push_back(line);
+  std::sort(lines.begin(), lines.end()); // answers come in any order
+  CHECK(lines == std::vector<std::string>{
+                     "order 1: Grace pays 320 cents for coffee",
+                     "order 2: Edsger pays 410 cents for cake",
+                     "order 3: invalid_argument: the shop has no soup",
+                     "order 4: Grace pays 250 cents for tea",
+                     "order 5: Edsger pays 320 cents for coffee",
+                     "order 6: Ada pays 410 cents for cake",
+                     "order 7: invalid_argument: the shop has no soup",
+                     "order 8: Edsger pays 250 cents for tea",
+                 });
+}

@@ -16,6 +16,7 @@ namespace {
 struct permits {
   std::size_t given = 0, calls = 0, wake_ups = 0;
   bool lost = false;
+  std::optional<std::chrono::milliseconds> at; ///< asks for this time when it begins to wait
   std::function<void()> wake;
   std::vector<std::int64_t> seen;
   std::vector<std::string> control;
@@ -33,7 +34,10 @@ public:
     ++permits_->calls;
     auto& in = slice.data.as<std::int64_t>().records;
     for (; slice.cursor < slice.limit; ++slice.cursor) {
-      if (permits_->given == 0) return context().wait_for_wake_up();
+      if (permits_->given == 0) {
+        if (permits_->at) context().wake_at(*permits_->at);
+        return context().wait_for_wake_up();
+      }
       --permits_->given;
       permits_->seen.push_back(in[slice.cursor]);
     }
@@ -55,6 +59,15 @@ private:
   std::shared_ptr<permits> permits_;
 };
 
+/// Passes batches on and asks for a call 10 ms later.
+class ticking final : public stream_operator {
+public:
+  void process(unsigned, batch_slice& slice) override {
+    emit(std::move(slice.data));
+    context().wake_at(context().clock().wall() + std::chrono::milliseconds{10});
+  }
+};
+
 struct fixture {
   struct host_type final : subtask_host {
     void send(std::uint32_t, std::uint32_t, std::uint64_t, std::uint64_t, element) override {}
@@ -67,11 +80,17 @@ struct fixture {
     int woken = 0;
   };
 
-  fixture() {
+  explicit fixture(operator_factory before = {}) {
     subtask_config c;
     c.info.task_name = "task";
     c.channels.push_back({0, false});
     c.credit = {4, 4 << 20};
+    if (before) {
+      stage_config first;
+      first.name = first.uid = "before";
+      first.make = std::move(before);
+      c.stages.push_back(std::move(first));
+    }
     stage_config s;
     s.name = s.uid = "sink";
     s.make = [p = shared] { return std::make_unique<permitted_sink>(p); };
@@ -160,6 +179,33 @@ TEST_CASE("what a wake-up throws fails the task, with the operator's name, also 
     CHECK(e.code() == errc::component_lost);
     CHECK(e.cause().find("operator \"sink\" in task \"task\"") != std::string::npos);
   }
+}
+
+TEST_CASE("a time that was asked for ends the wait of an operator") {
+  fixture f;
+  f.shared->at = std::chrono::milliseconds{50};
+  f.receive({1, 2});
+  auto result = f.task->step();
+  CHECK(result.what == kind::wait_credit);
+  CHECK(result.at == std::chrono::milliseconds{50});
+  f.shared->given = 2;
+  CHECK(f.step() == kind::wait_credit); // too early
+  f.world.time.advance_to(std::chrono::milliseconds{50});
+  CHECK(f.step() == kind::wait_input);
+  CHECK(f.shared->seen == std::vector<std::int64_t>{1, 2});
+}
+
+TEST_CASE("times of operators before one that waits are not asked for: nothing could be done then") {
+  fixture f{[] { return std::make_unique<ticking>(); }};
+  f.receive({1});
+  CHECK(f.step() == kind::wait_credit);
+  f.world.time.advance_to(std::chrono::milliseconds{20});
+  const auto result = f.task->step();
+  CHECK(result.what == kind::wait_credit);
+  CHECK(result.at == step_result::never);
+  f.shared->given = 1;
+  f.shared->wake();
+  CHECK(f.step() == kind::wait_input);
 }
 
 TEST_CASE("a wake-up after the task is gone does nothing") {
