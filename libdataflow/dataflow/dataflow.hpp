@@ -1,8 +1,8 @@
 /// All that a job needs: #include <dataflow/dataflow.hpp>
 #pragma once
 
-#include <dataflow/api/broadcast_stream.hpp>
 #include <dataflow/api/async.hpp>
+#include <dataflow/api/broadcast_stream.hpp>
 #include <dataflow/api/environment.hpp>
 #include <dataflow/api/interval_join.hpp>
 #include <dataflow/api/job.hpp>

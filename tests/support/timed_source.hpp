@@ -41,7 +41,7 @@ public:
   }
   std::string poll(std::vector<number> records, const split_marks& marks) {
     auto b = pool(record_type_of<number>())->get();
-    b->as<number>().records.append_copy(records.data(), records.size());
+    b.as<number>().records.append_copy(records.data(), records.size());
     time->polled(std::move(b), marks);
     return out();
   }
@@ -81,7 +81,7 @@ private:
     stages[1].name = "capture";
     stages[1].make = [this] { return std::make_unique<capture>(*this); };
     chain_ = std::make_unique<operator_chain>(subtask_info{}, std::move(stages), std::vector<chain_output>{},
-                                              batch_limits{}, 1, pause_, *this);
+                                              batch_limits{}, 1, pause_, static_cast<chain_host&>(*this));
     chain_->open();
     time = std::make_unique<typed_source_event_time<number>>(strategy_);
     time->open(chain_->context(0), reader, [this](timestamp t) { reports.push_back(t.time_since_epoch().count()); });

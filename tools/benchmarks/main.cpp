@@ -19,8 +19,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   try {
     std::vector<bench::figure> all;
-    for (auto part :
-         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies, bench::state_and_timers, bench::windows})
+    for (auto part : {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads,
+                      bench::policies, bench::state_and_timers, bench::windows})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

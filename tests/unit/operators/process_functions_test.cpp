@@ -251,10 +251,10 @@ TEST_CASE("lambdas have the key and its timers; what streams without keys cannot
     return std::make_unique<process_operator<visit, std::string, decltype(lambda), std::string visit::*>>(
         &visit::first, std::tuple{lambda});
   }};
-  auto& out = r.capture<std::string>();
+  auto& heard = r.capture<std::string>();
   r.push<visit>({{"a", 1}, {"b", 1}});
   r.watermark(10);
-  CHECK(values_of(out) == std::vector<std::string>{"a", "b"});
+  CHECK(values_of(heard) == std::vector<std::string>{"a", "b"});
 
   auto unkeyed = [](const visit& v, process_context& ctx, collector<std::string>& out) {
     out.collect(std::to_string(ctx.timers().current_watermark().time_since_epoch().count()));
