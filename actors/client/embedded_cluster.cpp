@@ -84,10 +84,18 @@ std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stre
 
 void hand_in(caf::actor_system& system, const caf::actor& job_manager, const std::shared_ptr<const job_submission>& job,
              const client_pair& client) {
-  constexpr int attempts = 5; // a dispatcher may die with the request in its mailbox
+  // A dispatcher may die with the request in its mailbox, and a while may pass before the job manager hears of it and
+  // starts another one: until then requests come back at once.
+  constexpr int attempts = 30;
+  constexpr std::chrono::milliseconds longest_pause{100};
   caf::scoped_actor self{system};
   error failure;
+  std::chrono::milliseconds pause{1};
   for (int i = 0; i < attempts; ++i) {
+    if (failure) {
+      self->receive(caf::after(pause) >> [] {});
+      pause = std::min(2 * pause, longest_pause);
+    }
     failure = {};
     self->request(job_manager, std::chrono::seconds{30}, submit_job{job, client.actor})
         .receive([] {}, [&](caf::error& e) { failure = from_caf(e, "the job manager"); });
