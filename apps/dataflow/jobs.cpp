@@ -17,7 +17,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 6> descripti
     {"running_sum", "Keyed running sums over generated numbers: --records N, --keys N"},
     {"socket_word_count", "Counts the words that come in over a socket: --host H --port P"},
     {"collatz", "A loop: iterates numbers until they reach 1: --numbers N"},
-    {"nexmark", "Auctions, persons and bids: --query q0|q1|q2|q3|q5|q7, --events N"},
+    {"nexmark", "Auctions, persons and bids: --query q0|q1|q2|q3|q5|q7|q8, --events N"},
     {"lookups", "Orders joined with SQLite look-ups and HTTP answers: --orders N"},
 }};
 

@@ -47,6 +47,7 @@ std::vector<figure> nexmark_queries(const options& o) {
       {"Nexmark q3 incremental join", hand_q3, nexmark::q3},
       {"Nexmark q5 hot auctions, sliding 10 s / 2 s", hand_q5, nexmark::q5},
       {"Nexmark q7 highest bid, tumbling 10 s", hand_q7, nexmark::q7},
+      {"Nexmark q8 new sellers, window join", hand_q8, nexmark::q8},
   };
   auto cluster = std::make_shared<actors::embedded_cluster>();
   const auto events = static_cast<std::uint64_t>(25e6 * o.scale);

@@ -1,7 +1,6 @@
 /// The Nexmark-shaped queries as pipelines; each ends in a stream of what its checksum adds up.
 #pragma once
 
-#include <dataflow/api/windowed_stream.hpp>
 #include <dataflow/dataflow.hpp>
 
 #include <apps/examples/nexmark/events.hpp>
@@ -116,6 +115,19 @@ inline data_stream<std::int64_t> q7(environment& env, std::uint64_t events) {
       .window_all(tumbling_event_time_windows{10s})
       .max(&event::c)
       .map([](const event& e) { return e.c; });
+}
+
+inline data_stream<std::int64_t> q8(environment& env, std::uint64_t events) {
+  auto all = events_in_order(env, events);
+  return all.filter(is_person)
+      .join(all.filter(is_auction))
+      .where(&event::a)
+      .equal_to(&event::b)
+      .window(tumbling_event_time_windows{10s})
+      .apply([](const event& person, const event& auction) {
+        return sold{person.a, auction.a};
+      })
+      .map([](const sold& s) { return s.seller * 31 + s.auction; });
 }
 
 } // namespace nexmark

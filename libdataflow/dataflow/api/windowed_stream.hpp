@@ -318,9 +318,11 @@ private:
                                                                                             contents, make_function());
       };
     else
-      make = [*this, contents, make_function] {
+      // Not *this: the graph would own a stream, which owns the graph.
+      make = [key = key_, assigner = assigner_, trigger = trigger_, evictor = evictor_, settings = settings_, contents,
+              make_function] {
         return std::make_unique<window_operator<T, O, Selector, Assigner, Trigger, Evictor, Contents, Function>>(
-            key_, assigner_, trigger_, evictor_, settings_, contents, make_function());
+            key, assigner, trigger, evictor, settings, contents, make_function());
       };
     auto out = in_.template transform<O>(Assigner::name, std::move(make));
     if constexpr (All) out.run_in_one_subtask();
