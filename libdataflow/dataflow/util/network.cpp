@@ -92,14 +92,20 @@ public:
     request_->what.ar_name = request_->host.c_str();
     request_->what.ar_service = request_->service.c_str();
     request_->what.ar_request = &request_->hints;
+#ifdef __SANITIZE_THREAD__ // it does not know the C library's own threads and crashes in them: looked up in place
+    finished_ = true;
+    started_ =
+        ::getaddrinfo(request_->what.ar_name, request_->what.ar_service, &request_->hints, &request_->what.ar_result);
+#else
     gaicb* list[] = {&request_->what};
     started_ = ::getaddrinfo_a(GAI_NOWAIT, list, 1, nullptr);
+#endif
   }
   name_lookup(const name_lookup&) = delete;
   ~name_lookup() {
     static std::mutex mutex;
     static std::vector<std::unique_ptr<request>> abandoned;
-    if (::gai_cancel(&request_->what) != EAI_NOTCANCELED) return;
+    if (finished_ || ::gai_cancel(&request_->what) != EAI_NOTCANCELED) return;
     std::lock_guard lock{mutex};
     std::erase_if(abandoned, [](auto& r) { return ::gai_error(&r->what) != EAI_INPROGRESS; });
     abandoned.push_back(std::move(request_));
@@ -107,14 +113,14 @@ public:
 
   /// Waits for at most so long.
   bool wait(std::chrono::milliseconds timeout) const {
-    if (started_ != 0) return true;
+    if (finished_ || started_ != 0) return true;
     const gaicb* list[] = {&request_->what};
     const timespec slice{timeout.count() / 1000, timeout.count() % 1000 * 1'000'000};
     ::gai_suspend(list, 1, &slice);
     return ::gai_error(&request_->what) != EAI_INPROGRESS;
   }
   /// 0, or what getaddrinfo() would have returned. REQUIRES: wait() has returned true.
-  int failure() const { return started_ != 0 ? started_ : ::gai_error(&request_->what); }
+  int failure() const { return finished_ || started_ != 0 ? started_ : ::gai_error(&request_->what); }
   const addrinfo* found() const { return request_->what.ar_result; }
 
 private:
@@ -128,6 +134,7 @@ private:
   };
   std::unique_ptr<request> request_;
   int started_ = 0;
+  bool finished_ = false;
 };
 
 class os_socket final : public stream_socket {

@@ -428,11 +428,13 @@ TEST_CASE("answers come from many threads at once") {
     for (std::size_t answered = 0; out.size() < count;) {
       const auto begin = answered, end = s->asked.size();
       answered = end;
+      // Answers go on while the operator asks more: the threads have a list of their own.
+      const service now{{s->asked.begin() + static_cast<std::ptrdiff_t>(begin), s->asked.end()}};
       std::vector<std::thread> threads;
       for (std::size_t t = 0; t < 4; ++t)
         threads.emplace_back([&, t] {
-          for (auto i = begin; i < end; ++i)
-            if ((i - begin) % 4 == t || i % 7 == 0) s->answer(i); // some twice
+          for (std::size_t i = 0; i < end - begin; ++i)
+            if (i % 4 == t || i % 7 == 0) now.answer(i); // some twice
         });
       for (int k = 0; k < 3; ++k)
         r.run_again();
