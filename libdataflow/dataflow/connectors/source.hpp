@@ -13,6 +13,7 @@
 #include <dataflow/operators/record_size.hpp>
 #include <dataflow/record/column.hpp>
 #include <dataflow/record/record_type.hpp>
+#include <dataflow/record/source_split.hpp>
 #include <dataflow/time/timestamp.hpp>
 #include <dataflow/util/clock.hpp>
 
@@ -26,12 +27,6 @@ namespace dataflow {
 
 struct platform;
 class source_listener;
-
-/// One part of a source's input, with the position where reading goes on. Crosses processes as it is.
-struct source_split {
-  std::string id;      ///< unique within the source; names the split in errors and metrics
-  std::string payload; ///< the source's own encoding of what to read and from where
-};
 
 /// What an enumerator can ask of the job master.
 class enumerator_context {

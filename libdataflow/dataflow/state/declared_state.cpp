@@ -29,7 +29,11 @@ void state_writer::finish() {
   open_ = false;
   into_.parts.back().bytes = bytes_.take();
   bytes_.clear();
-  if (into_.info.kind == state_kind::keyed && into_.parts.back().bytes.empty()) into_.parts.pop_back();
+  const bool empty = into_.info.kind == state_kind::keyed && into_.parts.back().bytes.empty();
+  if (!empty && !take_) return;
+  auto part = std::move(into_.parts.back());
+  into_.parts.pop_back();
+  if (!empty) take_(std::move(part));
 }
 
 state_registry::state_registry(key_group_range groups, std::uint32_t max_parallelism,

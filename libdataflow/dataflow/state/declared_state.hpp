@@ -14,6 +14,7 @@
 #include <dataflow/util/bytes.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -56,7 +57,10 @@ struct operator_snapshot {
 /// Where a state writes itself.
 class state_writer {
 public:
+  using part_consumer = std::function<void(state_part&&)>;
   explicit state_writer(stored_state& into) noexcept : into_(into) {}
+  /// Parts are handed on one by one, as soon as they are complete, and not kept.
+  state_writer(stored_state& into, part_consumer take) noexcept : into_(into), take_(std::move(take)) {}
   /// Of keyed states: the bytes of a key group; group by group, in ascending order. Of others: the next item.
   /// The writer is good until the next call.
   byte_writer& part(std::uint32_t key_group = 0);
@@ -68,6 +72,7 @@ public:
 
 private:
   stored_state& into_;
+  part_consumer take_; // empty: parts are kept
   byte_writer bytes_;
   bool open_ = false;
 };

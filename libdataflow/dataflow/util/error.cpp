@@ -79,6 +79,16 @@ std::string_view to_string(errc code) noexcept {
     return "no_current_key";
   case errc::empty_state:
     return "empty_state";
+  case errc::corrupt_state:
+    return "corrupt_state";
+  case errc::newer_format:
+    return "newer_format";
+  case errc::checkpoint_failed:
+    return "checkpoint_failed";
+  case errc::storage_locked:
+    return "storage_locked";
+  case errc::unmatched_state:
+    return "unmatched_state";
   }
   return "unknown";
 }

@@ -48,6 +48,11 @@ enum class errc : std::uint16_t {
   missing_timestamp = 32,      ///< a record without a timestamp where event time is asked for
   no_current_key = 33,         ///< keyed state or timers used where there is no key
   empty_state = 34,            ///< a state without a value was read
+  corrupt_state = 35,          ///< stored bytes are not what was written: torn, cut short or changed
+  newer_format = 36,           ///< stored by a later version of the library
+  checkpoint_failed = 37,      ///< a checkpoint or savepoint was not completed; the cause says why
+  storage_locked = 38,         ///< another job works in the same checkpoint directory
+  unmatched_state = 39,        ///< stored state of an operator that the job does not have
 };
 
 /// The stable lower-case name of a code, for example "file_not_found".
