@@ -39,6 +39,7 @@ public:
   void remove(const std::string& path) override;
   bool link(const std::string& from, const std::string& to) override;
   void sync_directory(const std::string& path) override;
+  std::unique_ptr<file_lock> lock(const std::string& path) override { return behind_.lock(path); }
   std::string temporary_name(const std::string& directory, std::string_view prefix) override {
     return behind_.temporary_name(directory, prefix);
   }

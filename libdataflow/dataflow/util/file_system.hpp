@@ -58,6 +58,12 @@ public:
   virtual void close() = 0;
 };
 
+/// A lock that is held as long as the object lives; the system gives it up when the process dies.
+class file_lock {
+public:
+  virtual ~file_lock() = default;
+};
+
 enum class write_mode : std::uint8_t {
   truncate,   ///< make the file, or empty it
   append,     ///< make the file, or write behind what it has
@@ -81,6 +87,8 @@ public:
   virtual bool link(const std::string& from, const std::string& to) = 0;
   /// Makes the names in a directory durable (fsync of the directory).
   virtual void sync_directory(const std::string& path) = 0;
+  /// Locks a file, which is made if it does not exist. Null when somebody holds the lock, in this process or another.
+  virtual std::unique_ptr<file_lock> lock(const std::string& path) = 0;
   /// A path in `directory` (empty: the place for temporary files) that nobody has used yet.
   virtual std::string temporary_name(const std::string& directory, std::string_view prefix) = 0;
 

@@ -65,7 +65,25 @@ private:
 
 } // namespace
 
-memory_file_system::memory_file_system() {
+struct memory_file_system::locks {
+  std::mutex mutex;
+  std::set<std::string> held;
+};
+
+class memory_file_system::memory_lock final : public file_lock {
+public:
+  memory_lock(std::shared_ptr<locks> all, std::string name) : all_(std::move(all)), name_(std::move(name)) {}
+  ~memory_lock() override {
+    std::lock_guard lock{all_->mutex};
+    all_->held.erase(name_);
+  }
+
+private:
+  std::shared_ptr<locks> all_;
+  std::string name_;
+};
+
+memory_file_system::memory_file_system() : locks_(std::make_shared<locks>()) {
   nodes_["/"].inode = next_inode_++;
   nodes_["."].inode = next_inode_++;
   nodes_["/tmp"].inode = next_inode_++;
@@ -168,6 +186,13 @@ bool memory_file_system::link(const std::string& from, const std::string& to) {
 void memory_file_system::sync_directory(const std::string& path) {
   std::lock_guard lock{mutex_};
   at(path, "open");
+}
+
+std::unique_ptr<file_lock> memory_file_system::lock(const std::string& path) {
+  open_write(path, write_mode::append)->close();
+  std::lock_guard lock{locks_->mutex};
+  if (!locks_->held.insert(normal(path)).second) return nullptr;
+  return std::make_unique<memory_lock>(locks_, normal(path));
 }
 
 std::string memory_file_system::temporary_name(const std::string& directory, std::string_view prefix) {

@@ -24,6 +24,7 @@ public:
   void remove(const std::string& path) override;
   bool link(const std::string& from, const std::string& to) override;
   void sync_directory(const std::string& path) override;
+  std::unique_ptr<file_lock> lock(const std::string& path) override;
   std::string temporary_name(const std::string& directory, std::string_view prefix) override;
 
   /// Opening this path for reading is errc::permission_denied from now on.
@@ -39,7 +40,11 @@ private:
   };
   const node& at(const std::string& path, std::string_view doing) const;
 
-  mutable std::mutex mutex_; // guards all below and the contents
+  struct locks;
+  class memory_lock;
+
+  const std::shared_ptr<locks> locks_; // outlives whoever holds one
+  mutable std::mutex mutex_;           // guards all below and the contents
   std::map<std::string, node> nodes_;
   std::set<std::string> unreadable_;
   std::uint64_t next_inode_ = 1;

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -87,6 +88,14 @@ public:
 private:
   descriptor fd_;
   std::string path_;
+};
+
+class os_file_lock final : public file_lock {
+public:
+  explicit os_file_lock(int fd) noexcept : fd_(fd) {}
+
+private:
+  descriptor fd_; // closing it gives the lock up
 };
 
 class os_file_system final : public file_system {
@@ -175,6 +184,15 @@ public:
     descriptor fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
     if (fd.get() < 0) throw file_error(errno, "open", path);
     if (::fsync(fd.get()) != 0) throw file_error(errno, "sync", path);
+  }
+  std::unique_ptr<file_lock> lock(const std::string& path) override {
+    descriptor fd{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666)};
+    if (fd.get() < 0) throw file_error(errno, "open", path);
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) { // of the open file: also against ourselves
+      if (errno == EWOULDBLOCK) return nullptr;
+      if (errno != EINTR) throw file_error(errno, "lock", path);
+    }
+    return std::make_unique<os_file_lock>(fd.release());
   }
   std::string temporary_name(const std::string& directory, std::string_view prefix) override {
     auto place = directory;
