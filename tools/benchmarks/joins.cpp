@@ -2,10 +2,11 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/dataflow.hpp>
 
-#include <atomic>
 #include <bit>
+#include <functional>
 
 #include "measure.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -53,25 +54,13 @@ data_stream<bid> timed(environment& env, std::uint64_t records, Make make, const
 }
 
 std::uint64_t engine(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
-  env.set_parallelism(p);
-  std::atomic<std::uint64_t> total{0};
-  struct adding {
-    std::atomic<std::uint64_t>* into;
-    std::uint64_t sum = 0;
-    void operator()(const std::uint64_t& v) { sum += v; }
-    void close() { *into += std::exchange(sum, 0); }
-  };
-  timed(env, records / p / 2, left_bid, "left")
-      .key_by(&bid::auction)
-      .interval_join(timed(env, records / p / 2, right_bid, "right").key_by(&bid::auction))
-      .between(std::chrono::milliseconds{-reach}, std::chrono::milliseconds{reach})
-      .process([](const bid& l, const bid& r, collector<std::uint64_t>& out) { out.collect(value_of(l, r)); })
-      .sink_to(adding{&total});
-  env.execute();
-  return total;
+  return sum_of_job(cluster, p, std::identity{}, [&](environment& env) {
+    return timed(env, records / p / 2, left_bid, "left")
+        .key_by(&bid::auction)
+        .interval_join(timed(env, records / p / 2, right_bid, "right").key_by(&bid::auction))
+        .between(std::chrono::milliseconds{-reach}, std::chrono::milliseconds{reach})
+        .process([](const bid& l, const bid& r, collector<std::uint64_t>& out) { out.collect(value_of(l, r)); });
+  });
 }
 
 /// Per key two queues in an open-addressing table; both streams come in step.

@@ -1,9 +1,11 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 
 #include <apps/examples/nexmark/queries.hpp>
+#include <functional>
 
 #include "measure.hpp"
 #include "nexmark_hand.hpp"
+#include "sum_of_job.hpp"
 
 namespace bench {
 
@@ -16,25 +18,6 @@ struct query {
   query_result (*hand)(std::uint64_t);
   data_stream<std::int64_t> (*pipeline)(environment&, std::uint64_t);
 };
-
-struct adding_sink {
-  std::atomic<std::uint64_t>* into;
-  std::uint64_t sum = 0;
-  void operator()(std::int64_t value) { sum += static_cast<std::uint64_t>(value); }
-  void close() { *into += std::exchange(sum, 0); }
-};
-
-std::uint64_t run(const std::shared_ptr<executor>& cluster, std::uint32_t parallelism, const query& q,
-                  std::uint64_t events) {
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
-  env.set_parallelism(parallelism);
-  std::atomic<std::uint64_t> sum{0};
-  q.pipeline(env, events).sink_to(adding_sink{&sum});
-  env.execute();
-  return sum;
-}
 
 } // namespace
 
@@ -57,7 +40,9 @@ std::vector<figure> nexmark_queries(const options& o) {
       if (std::string{q.name}.find(o.only) == std::string::npos) continue;
       figures.push_back(measure_pairs(
           o, q.name, p, events, p == 1, [&] { return q.hand(events).checksum; },
-          [&] { return run(cluster, p, q, events); }));
+          [&] {
+            return sum_of_job(cluster, p, std::identity{}, [&](environment& env) { return q.pipeline(env, events); });
+          }));
       print(figures.back());
     }
   return figures;

@@ -5,10 +5,11 @@
 
 #include <fmt/core.h>
 
-#include <atomic>
+#include <functional>
 #include <queue>
 
 #include "measure.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -43,27 +44,12 @@ bid timed_bid(std::uint64_t x, std::int64_t i) noexcept {
   return {i, 0, static_cast<std::int64_t>(x >> 34), 0}; // a key of its own, a random time
 }
 
-template <class F, class O, class Make, class Value>
-std::uint64_t run(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, Make make,
-                  Value value) {
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
-  env.set_parallelism(p);
-  std::atomic<std::uint64_t> sum{0};
-  struct checksum {
-    std::atomic<std::uint64_t>* into;
-    Value value;
-    std::uint64_t sum = 0;
-    void operator()(const O& record) { sum += value(record); }
-    void close() { *into += std::exchange(sum, 0); }
-  };
-  env.from(counted_source<bid, Make>{records / p, make}, "bids")
-      .key_by(&bid::auction)
-      .template process<F>()
-      .sink_to(checksum{&sum, value});
-  env.execute();
-  return sum;
+template <class F, class Make, class Value>
+std::uint64_t processed(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, Make make,
+                        Value value) {
+  return sum_of_job(cluster, p, value, [&](environment& env) {
+    return env.from(counted_source<bid, Make>{records / p, make}, "bids").key_by(&bid::auction).template process<F>();
+  });
 }
 
 std::uint64_t hand_timers(std::uint64_t records) {
@@ -103,19 +89,18 @@ std::vector<figure> state_and_timers(const options& o) {
     if (wanted(sums)) {
       const auto n = records(40e6);
       auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
-      auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
+      auto value = [](const bid& b) { return b.price; };
       figures.push_back(measure_pairs(
           o, sums, p, n, p == 1, [&] { return hand_w2(n, 10'000); },
-          [&] { return run<running_sum, bid>(cluster, p, n, make, value); }));
+          [&] { return processed<running_sum>(cluster, p, n, make, value); }));
       print(figures.back());
     }
     const std::string timers = "live timers, one per key: registered and fired";
     if (wanted(timers)) {
       const auto n = records(10e6);
-      auto value = [](std::int64_t sum) { return static_cast<std::uint64_t>(sum); };
       figures.push_back(measure_pairs(
           o, timers, p, n, p == 1, [&] { return hand_timers(n); },
-          [&] { return run<one_timer_each, std::int64_t>(cluster, p, n, timed_bid, value); }));
+          [&] { return processed<one_timer_each>(cluster, p, n, timed_bid, std::identity{}); }));
       figures.back().note = fmt::format("{} timers, {:.1f} bytes each", n, bytes_per_timer(n));
       print(figures.back());
     }

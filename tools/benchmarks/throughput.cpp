@@ -1,9 +1,8 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/dataflow.hpp>
 
-#include <atomic>
-
 #include "measure.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -12,47 +11,23 @@ using namespace dataflow;
 
 namespace {
 
-/// Adds up f(record): a sink that really consumes.
-template <class F>
-struct checksum {
-  std::atomic<std::uint64_t>* into;
-  F f;
-  std::uint64_t sum = 0;
-  void operator()(const auto& record) { sum += f(record); }
-  void close() { *into += std::exchange(sum, 0); }
-};
-
-template <class Build>
-std::uint64_t run(const std::shared_ptr<executor>& cluster, std::uint32_t parallelism, Build build) {
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
-  env.set_parallelism(parallelism);
-  std::atomic<std::uint64_t> sum{0};
-  build(env, sum);
-  env.execute();
-  return sum;
-}
-
 std::uint64_t w1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
-  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+  auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.auction * 31 + b.price); };
+  return sum_of_job(cluster, p, value, [&](environment& env) {
     auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
-    auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.auction * 31 + b.price); };
-    env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
+    return env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
         .map([](const bid& b) { return convert(b); })
-        .filter([](const bid& b) { return keep(b); })
-        .sink_to(checksum<decltype(value)>{&sum, value});
+        .filter([](const bid& b) { return keep(b); });
   });
 }
 
 std::uint64_t e1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
-  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+  auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
+  return sum_of_job(cluster, p, value, [&](environment& env) {
     auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
-    auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
-    env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
+    return env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
         .assign_timestamps_and_watermarks(
-            watermark_strategy<bid>::bounded_out_of_orderness(std::chrono::seconds{5}).with_timestamp(&bid::time))
-        .sink_to(checksum<decltype(value)>{&sum, value});
+            watermark_strategy<bid>::bounded_out_of_orderness(std::chrono::seconds{5}).with_timestamp(&bid::time));
   });
 }
 
@@ -60,13 +35,12 @@ std::uint64_t e1(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
 
 std::uint64_t engine_w2(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
                         std::int64_t keys) {
-  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+  auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
+  return sum_of_job(cluster, p, value, [&](environment& env) {
     auto make = [keys](std::uint64_t x, std::int64_t i) { return make_bid(x, i, keys); };
-    auto value = [](const bid& b) { return static_cast<std::uint64_t>(b.price); };
-    env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
+    return env.from(counted_source<bid, decltype(make)>{records / p, make}, "bids")
         .key_by(&bid::auction)
-        .sum(&bid::price)
-        .sink_to(checksum<decltype(value)>{&sum, value});
+        .sum(&bid::price);
   });
 }
 
@@ -74,15 +48,14 @@ namespace {
 
 std::uint64_t w3(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
                  const std::shared_ptr<const std::vector<std::string>>& words) {
-  return run(cluster, p, [&](environment& env, std::atomic<std::uint64_t>& sum) {
+  auto value = [](const word_count& w) { return static_cast<std::uint64_t>(w.count); };
+  return sum_of_job(cluster, p, value, [&](environment& env) {
     auto make = [words](std::uint64_t x, std::int64_t) {
       return word_count{(*words)[((x & 0xffffffff) * words->size()) >> 32], 1};
     };
-    auto value = [](const word_count& w) { return static_cast<std::uint64_t>(w.count); };
-    env.from(counted_source<word_count, decltype(make)>{records / p, make}, "words")
+    return env.from(counted_source<word_count, decltype(make)>{records / p, make}, "words")
         .key_by(&word_count::word)
-        .sum(&word_count::count)
-        .sink_to(checksum<decltype(value)>{&sum, value});
+        .sum(&word_count::count);
   });
 }
 

@@ -6,9 +6,8 @@
 
 #include <fmt/core.h>
 
-#include <atomic>
-
 #include "measure.hpp"
+#include "sum_of_job.hpp"
 
 namespace bench {
 
@@ -42,27 +41,6 @@ private:
   std::int64_t bound_, most_ = 0;
 };
 
-template <class F>
-struct adds_up {
-  std::atomic<std::uint64_t>* into;
-  F f;
-  std::uint64_t sum = 0;
-  void operator()(const auto& record) { sum += f(record); }
-  void close() { *into += std::exchange(sum, 0); }
-};
-
-template <class Build>
-std::uint64_t run(const std::shared_ptr<executor>& cluster, std::uint32_t parallelism, Build build) {
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
-  env.set_parallelism(parallelism);
-  std::atomic<std::uint64_t> sum{0};
-  auto value = [](const window_total& t) { return checksum_of(t); };
-  build(env).sink_to(adds_up<decltype(value)>{&sum, value});
-  env.execute();
-  return sum;
-}
 template <class T, class Make>
 data_stream<T> events(environment& env, std::uint64_t records_per_reader, Make make, std::int64_t bound) {
   return env.from(counted_source<T, Make>{records_per_reader, make}, "events")
@@ -86,8 +64,10 @@ const auto with_key = [](const std::int64_t& key, window_context<time_window>&, 
   out.collect({key, total});
 };
 
+const auto total_value = [](const window_total& t) { return checksum_of(t); };
+
 std::uint64_t w4(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, bool ordered) {
-  return run(cluster, p, [&](environment& env) {
+  return sum_of_job(cluster, p, total_value, [&](environment& env) {
     auto make = [p, ordered](std::uint64_t x, std::int64_t i) {
       return make_bid(x, w4_time(x, i * p, ordered), 10'000);
     };
@@ -99,7 +79,7 @@ std::uint64_t w4(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
 }
 std::uint64_t w5(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
                  sliding_shape shape) {
-  return run(cluster, p, [&](environment& env) {
+  return sum_of_job(cluster, p, total_value, [&](environment& env) {
     auto make = [p](std::uint64_t x, std::int64_t i) { return make_bid(x, w5_time(i * p), 10'000); };
     return events<bid>(env, records / p, make, 0)
         .key_by(&bid::auction)
@@ -110,7 +90,7 @@ std::uint64_t w5(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
 }
 std::uint64_t w6(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records,
                  const std::shared_ptr<const std::vector<std::int64_t>>& campaign_of) {
-  return run(cluster, p, [&](environment& env) {
+  return sum_of_job(cluster, p, total_value, [&](environment& env) {
     auto make = [p](std::uint64_t x, std::int64_t i) { return make_ad_event(x, w4_time(0, i * p, true)); };
     return events<ad_event>(env, records / p, make, 0)
         .filter([](const ad_event& e) { return e.event_type == view; })
