@@ -3,9 +3,9 @@
 // A path is a file, or a directory whose files are all read; links are followed. Words are runs of ASCII letters,
 // digits and underscores, in lower case.
 #include <dataflow/dataflow.hpp>
+#include <dataflow/state/keyed_table_state.hpp>
 
 #include <algorithm>
-#include <unordered_map>
 
 using namespace dataflow;
 
@@ -50,16 +50,18 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
+    state_.open(context.states());
   }
   void process(unsigned, batch_slice& slice) override {
-    for (const auto& in = slice.data.as<word_count>().records; slice.cursor < slice.limit; ++slice.cursor)
-      counts_[in[slice.cursor].word] = in[slice.cursor].count;
+    for (const auto& in = slice.data.as<word_count>().records; slice.cursor < slice.limit; ++slice.cursor) {
+      const auto& [word, count] = in[slice.cursor];
+      *counts_.find_or_insert(word, key_hash(word)).first = count;
+    }
   }
   progress finish() override {
     std::vector<word_count> all;
     all.reserve(counts_.size());
-    for (const auto& [word, count] : counts_)
-      all.push_back({word, count});
+    counts_.for_each([&](const auto& e) { all.push_back({e.key, e.value}); });
     const auto top = std::min(top_, all.size());
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(top), all.end(), more_frequent);
     all.resize(top);
@@ -71,7 +73,11 @@ public:
 
 private:
   const std::size_t top_;
-  std::unordered_map<std::string, std::int64_t> counts_;
+  using table = keyed_table<std::string, std::int64_t, key_equal<std::string>, key_hasher>;
+  table counts_;
+  // By key group, as the counts before it: a word stays in the subtask that counts it.
+  keyed_table_state<std::string, std::int64_t, key_equal<std::string>, key_hasher, detail::separate_keys, table> state_{
+      "counts", counts_};
   std::optional<collector<word_count>> out_;
 };
 

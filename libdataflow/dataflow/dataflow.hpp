@@ -10,4 +10,5 @@
 #include <dataflow/api/windowed_stream.hpp>
 #include <dataflow/config/parameters.hpp>
 #include <dataflow/record/record.hpp>
+#include <dataflow/state/operator_list_state.hpp>
 #include <dataflow/time/timestamp.hpp>

@@ -55,6 +55,8 @@ OUTSIDE_WORLD = {
     "the operating system's clocks": (
         r"\b(steady_clock|system_clock|high_resolution_clock)\s*::\s*now\b|\bclock_gettime\b|\bgettimeofday\b",
         ["libdataflow/dataflow/util/clock.cpp", "tools/benchmarks/"]),
+    "typeid: the identity of a type is the library's descriptor": (
+        r"\btypeid\b|\btype_index\b", ["libdataflow/dataflow/util/error.cpp", "tests/"]),
     "a random device": (r"\brandom_device\b|\bgetrandom\b|\bgetentropy\b", ["libdataflow/dataflow/util/random.cpp"]),
     "threads": (r"\bstd\s*::\s*(thread|jthread|async)\b(?!\s*::)|\bpthread_create\b",
                 ["libdataflow/dataflow/util/platform.cpp", "tests/", "tools/benchmarks/"]),

@@ -174,11 +174,13 @@ public:
     return output;
   }
 
-  /// Event time from here on: timestamps and watermarks by the strategy; what the stream had is replaced.
+  /// Event time from here on: timestamps and watermarks by the strategy; what the stream had is replaced. A strategy
+  /// with_alignment() is an error here: only sources can wait.
   template <class R>
   data_stream assign_timestamps_and_watermarks(const watermark_strategy<R>& strategy) const {
     constexpr bool fits = std::is_same_v<R, T>;
     static_assert(fits, "assign_timestamps_and_watermarks: the strategy is for another record type");
+    if constexpr (fits) this->check_unaligned(strategy.alignment());
     if constexpr (fits)
       return transform<T>("Timestamps/Watermarks", [strategy]() -> std::unique_ptr<stream_operator> {
         return std::make_unique<timestamps_and_watermarks_operator<T>>(strategy);
@@ -220,7 +222,10 @@ public:
     if constexpr (fits) {
       using K = selected_key<Selector, T>;
       detail::check_key<K>();
-      if constexpr (hashable_key<K>) {
+      if constexpr (hashable_key<K>)
+        static_assert(has_codec<K>, "this type cannot be a key: it has no codec, and keys are kept in state; name its "
+                                    "fields with DATAFLOW_RECORD, or specialise dataflow::codec for it");
+      if constexpr (hashable_key<K> && has_codec<K>) {
         auto make = [key]() -> std::unique_ptr<partitioner> {
           return std::make_unique<hash_partitioner<T, Selector>>(key);
         };

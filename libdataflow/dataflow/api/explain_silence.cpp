@@ -58,25 +58,66 @@ private:
     found_.push_back(std::move(s));
   }
 
+  /// The input that holds `t` back; null: all are idle or have ended.
+  static const channel_event_time* least_channel(const task_event_time& t) {
+    const channel_event_time* least = nullptr;
+    for (auto& c : t.channels)
+      if (!c.ended && !c.idle && (!least || c.watermark < least->watermark)) least = &c;
+    return least;
+  }
+  static const split_event_time* least_split(const task_event_time& t) {
+    const split_event_time* least = nullptr;
+    for (auto& s : t.splits)
+      if (!s.idle && (!least || s.watermark < least->watermark)) least = &s;
+    return least;
+  }
+  const task_event_time* writer_of(const channel_event_time& c) const {
+    const auto found = tasks_.find({c.vertex, c.subtask});
+    return found == tasks_.end() ? nullptr : found->second;
+  }
+  /// The split that the event time of `t` comes from.
+  std::string origin_of(const task_event_time& t) const {
+    const auto* at = &t;
+    for (int depth = 0; at && depth < 1000; ++depth) {
+      if (at->source) {
+        const auto* split = least_split(*at);
+        return split ? split->split : at->splits.empty() ? std::string{} : at->splits.front().split;
+      }
+      const auto* channel = least_channel(*at);
+      at = channel ? writer_of(*channel) : nullptr;
+    }
+    return {};
+  }
+
   /// What holds `t` back, for `waiting`, which it reaches on `channel`.
   void trace(const task_event_time& t, const std::string& waiting, const std::string& channel, int depth) {
     if (depth > 1000) return; // loops have no event time of their own
-    const operator_event_time* maker = nullptr;
-    for (auto& o : t.operators)
-      if (o.makes_watermarks) maker = &o;
-    if (maker) return assigner(t, *maker, waiting, channel);
-    if (t.source) return source(t, waiting, channel);
-    const channel_event_time* least = nullptr;
-    bool open = false;
-    for (auto& c : t.channels) {
-      if (c.ended) continue;
-      open = true;
-      if (!c.idle && (!least || c.watermark < least->watermark)) least = &c;
+    for (auto o = t.operators.rbegin(); o != t.operators.rend(); ++o) {
+      if (o->makes_watermarks) return assigner(t, *o, waiting, channel);
+      if (o->output < o->input && since(o->advanced, t.at) >= quiet_after) return held(t, *o, waiting, channel);
     }
-    if (!open) return;
-    if (!least) return all_idle(t, waiting, channel);
-    const auto next = tasks_.find({least->vertex, least->subtask});
-    if (next != tasks_.end()) return trace(*next->second, waiting, least->name, depth + 1);
+    if (t.source) return source(t, waiting, channel);
+    if (const auto* least = least_channel(t)) {
+      if (const auto* next = writer_of(*least)) trace(*next, waiting, least->name, depth + 1);
+    } else if (std::any_of(t.channels.begin(), t.channels.end(), [](auto& c) { return !c.ended; })) {
+      all_idle(t, waiting, channel);
+    }
+  }
+
+  void held(const task_event_time& t, const operator_event_time& o, const std::string& waiting,
+            const std::string& channel) {
+    silence s;
+    s.cause = silence_cause::held;
+    s.waiting = waiting;
+    s.operator_name = with_subtask(o.name, t);
+    s.channel = channel;
+    s.split = origin_of(t);
+    s.watermark = time_of(o.output);
+    s.standing = since(o.advanced, t.at);
+    s.text = "It has got " + describe_watermark(time_of(o.input)) +
+             " and not sent it on: it still works on what that causes, or waits for answers from outside. Idleness "
+             "would not help.";
+    add(std::move(s), t);
   }
 
   void all_idle(const task_event_time& t, const std::string& waiting, const std::string& channel) {
@@ -88,6 +129,7 @@ private:
     for (auto& c : t.channels) {
       if (c.ended) continue;
       s.channel = c.name;
+      if (const auto* writer = writer_of(c)) s.split = origin_of(*writer);
       s.watermark = time_of(c.watermark);
       s.standing = since(c.advanced, t.at);
     }
@@ -101,6 +143,7 @@ private:
     s.waiting = waiting;
     s.operator_name = with_subtask(o.name, t);
     s.channel = channel;
+    s.split = origin_of(t);
     s.watermark = time_of(o.output);
     s.standing = since(o.advanced, t.at);
     tell(s, since(o.last_record, t.at), false);
@@ -115,15 +158,15 @@ private:
     if (!t.strategy) {
       s.cause = silence_cause::no_strategy;
       s.standing = since(t.operators.front().advanced, t.at);
+      s.split = origin_of(t);
       s.text = "The source has no watermark strategy, so event time moves only at its end: give env.from() one, or "
                "call assign_timestamps_and_watermarks() behind it.";
       return add(std::move(s), t);
     }
-    const split_event_time* least = nullptr;
-    for (auto& split : t.splits)
-      if (!split.idle && (!least || split.watermark < least->watermark)) least = &split;
+    const auto* least = least_split(t);
     if (!least) {
       s.cause = silence_cause::all_idle;
+      s.split = origin_of(t);
       s.watermark = time_of(t.operators.front().output);
       s.standing = since(t.operators.front().advanced, t.at);
       s.text = t.splits.empty() ? "It has no split to read." : "All its splits are idle.";
@@ -172,17 +215,14 @@ private:
     s.cause = silence_cause::waiting;
     s.waiting = s.operator_name = with_subtask(o.name, t);
     s.channel = "(chained)";
-    auto least = max_timestamp;
-    for (auto& c : t.channels)
-      if (!c.ended && !c.idle && time_of(c.watermark) <= least) {
-        least = time_of(c.watermark);
-        s.channel = c.name;
-      }
+    if (const auto* least = least_channel(t)) s.channel = least->name;
+    s.split = origin_of(t);
     s.watermark = time_of(o.input);
     s.standing = since(o.advanced, t.at);
     s.text = s.waiting + " waits for event time " + describe_watermark(time_of(*o.waits_for)) +
              (o.waiting.empty() ? std::string{} : ": " + o.waiting) + ". Its watermark, on channel " + s.channel +
-             ", is " + describe_watermark(s.watermark) + ".";
+             (s.split.empty() ? std::string{} : " from split \"" + s.split + "\"") + ", is " +
+             describe_watermark(s.watermark) + ".";
     found_.push_back(std::move(s));
   }
 
@@ -205,6 +245,8 @@ std::string_view to_string(silence_cause cause) noexcept {
     return "aligned";
   case silence_cause::all_idle:
     return "all idle";
+  case silence_cause::held:
+    return "held";
   case silence_cause::waiting:
     return "waiting";
   }

@@ -23,6 +23,7 @@ enum class silence_cause : std::uint8_t {
   no_strategy, ///< the source has no watermark strategy, and no operator assigns one
   aligned,     ///< it waits for the slowest of its alignment group
   all_idle,    ///< all inputs are idle: nobody says how late it is
+  held,        ///< an operator has not sent on what it got: it works on it, or waits for answers
   waiting,     ///< event time moves; an operator waits for a later time
 };
 std::string_view to_string(silence_cause cause) noexcept;
@@ -32,7 +33,7 @@ struct silence {
   std::string waiting;       ///< the operator that is held back, with its subtask: "Window (1/2)"
   std::string operator_name; ///< who holds it back, with its subtask: "Source: orders (2/4)"
   std::string channel;       ///< on which it comes; "(chained)" when they are in one task
-  std::string split;         ///< of sources; empty: of no split
+  std::string split;         ///< of the source that event time comes from; empty: of no split
   timestamp watermark = min_timestamp;
   std::chrono::milliseconds standing{0}; ///< for so long the watermark has stood
   bool idleness_would_help = false;

@@ -131,6 +131,15 @@ void stream_base::check_same_environment(const stream_base& other) const {
                 "build one job with one environment"};
 }
 
+void stream_base::check_unaligned(const std::optional<watermark_alignment>& alignment) const {
+  if (!alignment) return;
+  throw error{errc::invalid_graph,
+              "assign_timestamps_and_watermarks() behind " + quoted(state_->graph.node(inputs_[0].node)) +
+                  ": the strategy belongs to the alignment group \"" + alignment->group +
+                  "\", and only sources can wait for each other",
+              "give the strategy to the source: env.from(source, strategy); or leave out with_alignment()"};
+}
+
 std::vector<stream_input> stream_base::joined(const stream_base& other) const {
   check_same_environment(other);
   auto inputs = inputs_;

@@ -92,6 +92,8 @@ protected:
   std::vector<stream_input> partitioned(partitioning_kind kind, partitioner_factory factory = {}) const;
   std::vector<stream_input> joined(const stream_base& other) const;
   stream_input side_output_of(std::uint64_t tag, const std::string& name, const record_type& type) const;
+  /// Throws for a strategy with alignment that is not given to a source.
+  void check_unaligned(const std::optional<watermark_alignment>& alignment) const;
   /// Throws unless both belong to the same environment.
   void check_same_environment(const stream_base& other) const;
   node_id begin_iteration(const record_type* type) const;

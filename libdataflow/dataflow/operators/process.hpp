@@ -14,6 +14,9 @@
 namespace dataflow {
 
 namespace detail {
+/// For whoever asks why no timer fires.
+event_time_wait wait_for_timer(timestamp next, std::size_t timers);
+
 /// What process operators without keys have: the context, and the last watermark.
 template <class O, class Context = process_context>
 class unkeyed_scope {
@@ -39,6 +42,7 @@ public:
   progress advance_processing_time(operator_context&, F&, collector<O>&, std::chrono::milliseconds) {
     return progress::done;
   }
+  std::optional<event_time_wait> waits_for() const { return {}; }
 
 private:
   std::optional<Context> ctx_;
@@ -97,6 +101,10 @@ public:
         now, [&](const timer<K>& due) { fire(context, f, out, due.time, time_domain::processing); },
         [&] { return should_stop(context, out, start); });
     return after_timers(context, done);
+  }
+  std::optional<event_time_wait> waits_for() const {
+    if (const auto next = timers_.next_event_time()) return wait_for_timer(*next, timers_.event_timers());
+    return {};
   }
 
 private:
@@ -213,6 +221,7 @@ public:
     flush();
     return passed;
   }
+  std::optional<event_time_wait> waits_for() const override { return scope_.waits_for(); }
 
 protected:
   /// The context is there; before the function is opened.

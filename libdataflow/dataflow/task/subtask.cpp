@@ -76,7 +76,13 @@ void subtask::credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t ba
 }
 
 void subtask::add_splits(std::vector<source_split> splits) {
-  if (event_time_) event_time_->add_splits(splits);
+  if (event_time_) {
+    event_time_->add_splits(splits);
+  } else { // nobody knows when one of them is finished: the last ones that came
+    event_times_.splits.clear();
+    for (auto& s : splits)
+      event_times_.splits.emplace_back().split = s.id;
+  }
   if (source_) source_->reader().add_splits(std::move(splits));
 }
 
@@ -269,7 +275,10 @@ steady_time subtask::next_wake(steady_time now, bool with_source) const {
   auto at = chain_->next_wake().value_or(never);
   if (with_source && event_time_ && !source_ended_) at = std::min(at, event_time_->next());
   if (at == never) return step_result::never;
-  return now + std::max(std::chrono::milliseconds{0}, at - world_.clock->wall());
+  const auto wall = world_.clock->wall();
+  if (at <= wall) return now;
+  constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365}; // later ones are asked for again then
+  return now + std::min(at - wall, longest);
 }
 
 namespace {

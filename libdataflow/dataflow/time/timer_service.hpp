@@ -67,6 +67,11 @@ public:
     if (processing_.timers.empty()) return {};
     return processing_.timers.first_time().time_since_epoch();
   }
+  /// The watermark at which advance() has something to do.
+  std::optional<timestamp> next_event_time() const noexcept {
+    if (event_.timers.empty()) return {};
+    return event_.timers.first_time();
+  }
   std::size_t event_timers() const noexcept { return event_.timers.size(); }
   std::size_t processing_timers() const noexcept { return processing_.timers.size(); }
 

@@ -6,9 +6,11 @@
 /// on_event may emit at once (punctuated), on_periodic_emit at pipeline.auto-watermark-interval. Where one has
 ///   void snapshot(byte_writer& out) const;
 ///   void restore(byte_reader& in);
-/// it goes on from a checkpoint; else it begins anew there, as all of Flink's do.
-/// Threading: one call at a time; each subtask, or each split of a source, has a copy of its own. Units: milliseconds.
-/// Source: Flink's WatermarkGenerator, BoundedOutOfOrdernessWatermarks, WatermarksWithIdleness.
+/// it goes on from a checkpoint; else it begins anew there, as all of Flink's do. What was stored goes to a generator
+/// of the same name: `static constexpr const char* name`, which one of your own needs when a strategy's generator is
+/// ever exchanged for another with a snapshot; without it all generators of one record type have one name. Threading:
+/// one call at a time; each subtask, or each split of a source, has a copy of its own. Units: milliseconds. Source:
+/// Flink's WatermarkGenerator, BoundedOutOfOrdernessWatermarks, WatermarksWithIdleness.
 #pragma once
 
 #include <dataflow/time/saturating.hpp>
@@ -43,6 +45,7 @@ concept watermark_generator = std::copy_constructible<G> &&
 /// The largest timestamp, less the bound, less one millisecond. Nothing before the first record.
 class bounded_out_of_orderness_generator {
 public:
+  static constexpr const char* name = "bounded out-of-orderness";
   /// REQUIRES: bound >= 0.
   explicit bounded_out_of_orderness_generator(std::chrono::milliseconds bound) noexcept
       : bound_(bound), largest_(saturating_add(min_timestamp + std::chrono::milliseconds{1}, bound)) {}
@@ -73,6 +76,7 @@ private:
 template <class F>
 class punctuated_generator {
 public:
+  static constexpr const char* name = "punctuated";
   explicit punctuated_generator(F f) : f_(std::move(f)) {}
   template <class T>
   void on_event(const T& record, timestamp t, watermark_output& out) {
@@ -85,6 +89,7 @@ private:
 
 /// Says nothing; only the end of the input moves event time.
 struct no_watermarks_generator {
+  static constexpr const char* name = "none";
   template <class T>
   void on_event(const T&, timestamp, watermark_output&) noexcept {}
 };
@@ -93,7 +98,8 @@ struct no_watermarks_generator {
 /// the first tick without a record.
 class idleness_timer {
 public:
-  explicit idleness_timer(std::chrono::milliseconds timeout) noexcept : timeout_(timeout) {}
+  explicit idleness_timer(std::chrono::milliseconds timeout) noexcept
+      : timeout_(std::min(timeout, std::chrono::floor<std::chrono::milliseconds>(std::chrono::nanoseconds::max()))) {}
   void activity() noexcept {
     active_ = true;
     idle_ = false;

@@ -10,6 +10,7 @@
 /// Source: Flink's WatermarkStrategy.
 #pragma once
 
+#include <dataflow/record/codec.hpp>
 #include <dataflow/time/watermark_alignment.hpp>
 #include <dataflow/time/watermark_generators.hpp>
 
@@ -18,7 +19,6 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <typeinfo>
 
 namespace dataflow {
 
@@ -61,8 +61,8 @@ public:
   virtual void on_periodic_emit(watermark_output& out, timestamp now) = 0;
   virtual void snapshot(byte_writer&) const {}
   virtual void restore(byte_reader&) {}
-  /// Equal for generators whose snapshots fit each other.
-  virtual std::string_view kind() const noexcept = 0;
+  /// Equal for generators whose snapshots fit each other; the same in every build and every library.
+  virtual std::string kind() const = 0;
 };
 
 /// One generator, a batch at a time.
@@ -139,7 +139,14 @@ public:
   void restore(byte_reader& in) override {
     if constexpr (stored) g_.restore(in);
   }
-  std::string_view kind() const noexcept override { return typeid(G).name(); }
+  std::string kind() const override {
+    if constexpr (requires { std::string{G::name}; })
+      return G::name;
+    else if constexpr (has_codec<T>)
+      return "generator of " + to_string(codec<T>::describe());
+    else
+      return "generator";
+  }
 
 private:
   G g_;
@@ -155,7 +162,7 @@ public:
   void on_periodic_emit(watermark_output& out, timestamp now) override {
     out.emit_watermark(saturating_subtract(now, std::chrono::milliseconds{1}));
   }
-  std::string_view kind() const noexcept override { return "ingestion"; }
+  std::string kind() const override { return "ingestion"; }
 };
 
 } // namespace detail

@@ -241,6 +241,24 @@ TEST_CASE("what cannot be is an error that names the operator") {
   CHECK_THROWS_AS(t.side_output(output_tag<int>{"x"}), error);
 }
 
+TEST_CASE(
+    "only sources can be aligned: in the middle of a stream it is an error that names the operator and the group") {
+  environment env;
+  const auto aligned =
+      watermark_strategy<std::int64_t>::monotonous_timestamps().with_alignment("shops", std::chrono::seconds{1});
+  auto doubled = env.sequence(1, 10).map([](std::int64_t n) { return 2 * n; }).name("doubled");
+  try {
+    doubled.rebalance().assign_timestamps_and_watermarks(aligned);
+    FAIL("nothing was thrown");
+  } catch (const error& e) {
+    CHECK(e.code() == errc::invalid_graph);
+    CHECK(e.cause().find("behind operator 'doubled'") != std::string::npos);
+    CHECK(e.cause().find("group \"shops\"") != std::string::npos);
+    CHECK(e.advice().find("env.from(source, strategy)") != std::string::npos);
+  }
+  env.from(collection_source<std::int64_t>{{1, 2}}, aligned, "numbers").discard();
+}
+
 TEST_CASE("a job without a sink, and one without anything, is refused before it is submitted") {
   auto runner = std::make_shared<fake_executor>();
   auto env = with(runner);

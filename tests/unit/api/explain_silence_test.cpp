@@ -142,9 +142,28 @@ TEST_CASE("explain silence: a window that waits for a later time") {
   CHECK(all[1].cause == silence_cause::waiting);
   CHECK(all[1].operator_name == "Window (1/1)");
   CHECK(all[1].channel == "Source: orders (1/2) -> Window (1/1)");
+  CHECK(all[1].split == "orders-0");
+  CHECK(says(all[1], "on channel Source: orders (1/2) -> Window (1/1) from split \"orders-0\""));
   CHECK(says(all[1], "waits for event time 1970-01-01T00:00:05Z: a window has fired and is kept for late records"));
   report.event_times.clear();
   CHECK(explain_silence(report).empty());
+}
+
+TEST_CASE("explain silence: an operator that has not sent a watermark on") {
+  auto report = job();
+  auto& o = report.event_times[2].operators[0];
+  o.input = 1000;
+  o.output = 500;
+  o.advanced = 99'500ms;
+  CHECK(only(explain_silence(report)).cause == silence_cause::no_records); // half a second is no silence
+  o.advanced = 60s;
+  const auto all = explain_silence(report);
+  CHECK(only(all).cause == silence_cause::held);
+  CHECK(only(all).operator_name == "Window (1/1)");
+  CHECK(only(all).split == "orders-0");
+  CHECK(only(all).standing == 40s);
+  CHECK_FALSE(only(all).idleness_would_help);
+  CHECK(says(only(all), "It has got 1970-01-01T00:00:01Z and not sent it on"));
 }
 
 TEST_CASE("late records are counted per operator") {

@@ -208,6 +208,41 @@ TEST_CASE("times of operators before one that waits are not asked for: nothing c
   CHECK(f.step() == kind::wait_input);
 }
 
+namespace {
+/// Asks for the first and for almost the last moment of all time.
+class patient final : public stream_operator {
+public:
+  explicit patient(int& calls) : calls_(calls) {}
+  void process(unsigned, batch_slice& slice) override {
+    context().wake_at(std::chrono::milliseconds::min());
+    emit(std::move(slice.data));
+  }
+  progress advance_processing_time(std::chrono::milliseconds) override {
+    ++calls_;
+    context().wake_at(std::chrono::milliseconds::max() - std::chrono::milliseconds{1});
+    return progress::done;
+  }
+
+private:
+  int& calls_;
+};
+} // namespace
+
+TEST_CASE("times at the limits of 64 bits: one that has passed is now, one that never comes is far away") {
+  int calls = 0;
+  fixture f{[&] { return std::make_unique<patient>(calls); }};
+  f.shared->given = 10;
+  f.world.time.advance_to(std::chrono::seconds{5});
+  f.receive({1});
+  const auto result = f.task->step();
+  CHECK(calls == 1);
+  CHECK(result.what == kind::wait_input);
+  CHECK(result.at > std::chrono::hours{24});
+  CHECK(result.at != step_result::never); // asked again then
+  CHECK(f.task->step().at > std::chrono::hours{24});
+  CHECK(calls == 1);
+}
+
 TEST_CASE("a wake-up after the task is gone does nothing") {
   std::shared_ptr<permits> shared;
   {

@@ -261,6 +261,30 @@ TEST_CASE("timers and the last watermark survive a restart, and each key group g
   CHECK(events == 100);
 }
 
+TEST_CASE("timers at the limits of 64 bits fire in order, the last ones at the end of the input") {
+  constexpr auto least = std::numeric_limits<std::int64_t>::min(), most = std::numeric_limits<std::int64_t>::max();
+  service s;
+  s.key(1);
+  for (const auto t : {most, std::int64_t{0}, least, most - 1, least + 1, std::int64_t{-1}}) {
+    s.timers.register_event_time(at(t));
+    s.timers.register_processing_time(at(t));
+  }
+  CHECK(s.timers.next_event_time() == at(least));
+  service restored{s.snapshot()};
+  for (auto* now : {&s, &restored}) {
+    CHECK(now->advance(least + 1) == fired{{least, 1}, {least + 1, 1}});
+    CHECK(now->advance(most - 1) == fired{{-1, 1}, {0, 1}, {most - 1, 1}});
+    CHECK(now->advance(most) == fired{{most, 1}});
+    CHECK_FALSE(now->timers.next_event_time().has_value());
+    CHECK(now->timers.next_processing_time() == std::chrono::milliseconds{least});
+    std::size_t due = 0;
+    now->timers.advance_processing_time(
+        0ms, [&](auto&) { ++due; }, [] { return false; });
+    CHECK(due == 4);
+    CHECK(now->timers.next_processing_time() == std::chrono::milliseconds{most - 1});
+  }
+}
+
 TEST_CASE("a timer needs a key") {
   service s;
   try {

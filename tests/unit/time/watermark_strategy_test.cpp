@@ -133,3 +133,33 @@ TEST_CASE("strategies that cannot be meant are refused") {
   CHECK(refused([] { strategy::monotonous_timestamps().with_alignment("g", 1s, 0s); }));
   CHECK(strategy::monotonous_timestamps().with_alignment("g", 0s).alignment()->update_interval == 1s);
 }
+
+namespace {
+struct named_generator {
+  static constexpr const char* name = "by day";
+  void on_event(const reading&, timestamp, watermark_output&) {}
+};
+struct nameless_generator {
+  void on_event(const reading&, timestamp, watermark_output&) {}
+  void on_periodic_emit(watermark_output&) {}
+};
+} // namespace
+
+TEST_CASE("what a generator stores goes to one of the same name, which no compiler has chosen") {
+  using strategy = watermark_strategy<reading>;
+  auto name_of = [](const strategy& s) { return s.make_generator()->kind(); };
+  CHECK(name_of(strategy::bounded_out_of_orderness(5s)) == "bounded out-of-orderness");
+  CHECK(name_of(strategy::monotonous_timestamps()) == "bounded out-of-orderness");
+  CHECK(name_of(strategy::punctuated([](const reading&, timestamp t) { return std::optional{t}; })) == "punctuated");
+  CHECK(name_of(strategy::no_watermarks()) == "none");
+  CHECK(name_of(strategy::ingestion_time()) == "ingestion");
+  CHECK(name_of(strategy::custom(named_generator{})) == "by day");
+  CHECK(name_of(strategy::custom(nameless_generator{})) == "generator of " + to_string(codec<reading>::describe()));
+}
+
+TEST_CASE("an idle time-out that is as long as can be never comes") {
+  const auto timer = std::make_unique<idleness_timer>(std::chrono::milliseconds::max());
+  CHECK(timer->check(0s) == idleness_timer::verdict::active);
+  CHECK(timer->check(1s) == idleness_timer::verdict::active);
+  CHECK(timer->check(1'000'000'000s) == idleness_timer::verdict::active);
+}
