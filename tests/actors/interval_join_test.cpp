@@ -112,3 +112,33 @@ TEST_CASE("late records of an interval join come out of the side outputs of its 
   const auto all = pairs.union_with(pairs.side_output(early_left), pairs.side_output(early_right)).collect();
   CHECK(all.size() == 101);
 }
+
+TEST_CASE("a cancel does not wait for a record with very many partners") {
+  constexpr std::int64_t partners = 200'000;
+  simulated_cluster cluster{3};
+  environment_options o;
+  o.runner = std::shared_ptr<executor>{std::shared_ptr<void>{}, &cluster};
+  environment env{o};
+  env.set_parallelism(1);
+  std::vector<visit> many(static_cast<std::size_t>(partners), visit{1, 1000, 0});
+  auto pairs = std::make_shared<std::int64_t>(0);
+  // The second record of this one comes a minute later, when the others are there.
+  auto one = env.from(generator_source{[](std::int64_t i) {
+                                         return visit{i == 0 ? 2 : 1, 1000, i};
+                                       },
+                                       generator_options{2, 1.0 / 60}},
+                      watermark_strategy<visit>::no_watermarks().with_timestamp(&visit::at), "one");
+  stream_of(env, many)
+      .key_by(&visit::key)
+      .interval_join(one.key_by(&visit::key))
+      .between(-100ms, 200ms)
+      .process([pairs](const visit&, const visit&, collector<std::int64_t>& out) { out.collect(++*pairs); })
+      .discard();
+  auto job = env.execute_async("many pairs");
+  while (*pairs == 0 && !job->wait_for(1ms)) {
+  }
+  REQUIRE(*pairs > 0);
+  job->cancel();
+  CHECK(job->wait().status == job_status::canceled);
+  CHECK(*pairs < partners / 2);
+}

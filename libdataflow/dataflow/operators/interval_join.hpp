@@ -3,13 +3,16 @@
 /// A pair comes out at once, when the later one of it arrives, with the larger of the two timestamps; the partners of a
 /// record in the order of their timestamps, of equal ones in the order of arrival. A record is late when its timestamp
 /// is less than the watermark (an equal one is on time, unlike in windows): it joins with nothing and is counted under
-/// numLateRecordsDropped, or goes to a side output. Records are forgotten as soon as no partner on time can come.
+/// numLateRecordsDropped, or goes to a side output. Records are forgotten as soon as no partner on time can come. The
+/// task can stop between any two pairs of a record (join_cursor.hpp); under a record-error policy other than fail the
+/// pairs of a record go on together, so that they can be taken back.
 /// Threading: the task's own. Errors: errc::missing_timestamp for records without one.
 /// Source: Flink's IntervalJoinOperator and ProcessJoinFunction.
 #pragma once
 
 #include <dataflow/operators/collecting_loop.hpp>
 #include <dataflow/operators/interval_join_buffers.hpp>
+#include <dataflow/operators/join_cursor.hpp>
 #include <dataflow/operators/key_selector.hpp>
 #include <dataflow/operators/side_collectors.hpp>
 #include <dataflow/state/last_watermark.hpp>
@@ -99,6 +102,9 @@ public:
     buffers_.emplace(config_.bounds, context.max_parallelism());
     context.states().declare(watermark_);
     context.states().declare(*buffers_);
+    cursor_.emplace(context.max_parallelism());
+    context.states().declare(*cursor_);
+    sends_early_ = context.on_record_error().action == record_error_policy::kind::fail;
     ctx_->set_watermark(watermark_.value());
     open_function(f_, context);
   }
@@ -109,6 +115,7 @@ public:
       join<0, L>(slice, left_key_, config_.late_left);
     else
       join<1, R>(slice, right_key_, config_.late_right);
+    if (cursor_->keeps_results()) return;
     out_->flush();
     ctx_->sides().flush();
   }
@@ -118,6 +125,7 @@ public:
       watermark_.set(t);
       ctx_->set_watermark(t);
       buffers_->set_watermark(t);
+      cursor_->forget_before(t);
     }
     if (!buffers_->visit_expired(visits_per_call)) return progress::yielded;
     return stream_operator::advance_watermark(t);
@@ -129,6 +137,7 @@ public:
 private:
   static constexpr std::size_t block = 64;             // records whose look-ups overlap
   static constexpr std::size_t visits_per_call = 4096; // keys
+  static constexpr std::ptrdiff_t most_at_once = 64;   // pairs of a record that are kept, without a stop in between
 
   template <class Tuple, std::size_t... I>
   interval_join_operator(KeyL left, KeyR right, interval_join_config<L, R> config, const Tuple& arguments,
@@ -142,12 +151,14 @@ private:
     const auto limit = slice.limit;
     const bool owned = slice.data.unique(); // then records move into the buffers
     auto mark = [&] {
+      if (cursor_->keeps_results()) return record_mark_; // what has been kept of this record can fail with it
       ctx_->sides().save();
-      return out_->position();
+      return record_mark_ = out_->position();
     };
-    auto rollback = [&](const typename collector<O>::mark& m) {
+    auto rollback = [&](const typename collector<O>::mark&) {
+      cursor_->end();
       ctx_->sides().restore();
-      out_->rollback(m);
+      out_->rollback(record_mark_);
     };
     auto body = [&](std::size_t i) { join_record<Side>(in, i, key, late, owned); };
     while (slice.cursor < limit) {
@@ -159,6 +170,7 @@ private:
           buffers_->prefetch_slot(in.hashes[i]);
       }
       collect_records<T>(context(), slice, *out_, body, mark, rollback);
+      if (cursor_->stopped()) --slice.cursor; // it has more pairs
       const bool stopped = slice.cursor < slice.limit;
       slice.limit = limit;
       if (stopped || out_->has_full_batch() || context().pause_requested()) return;
@@ -175,20 +187,46 @@ private:
     const auto hash = in.has_hashes() ? in.hashes[i] : key_hash<key_type>(key_type(k));
     auto& mine = buffers_->find_or_insert(k, hash, Side, t);
     if (const auto partners = config_.bounds.partners_of(Side, t)) {
+      const auto from = cursor_->begin(Side, t, hash);
+      std::size_t stopped_at = 0;
       if constexpr (Side == 0)
-        each(mine.right, *partners, [&](const R& right, timestamp at) { call(record, t, right, at); });
+        stopped_at =
+            each(mine.right, *partners, from, [&](const R& right, timestamp at) { call(record, t, right, at); });
       else
-        each(mine.left, *partners, [&](const L& left, timestamp at) { call(left, at, record, t); });
+        stopped_at = each(mine.left, *partners, from, [&](const L& left, timestamp at) { call(left, at, record, t); });
+      if (stopped_at > 0) return cursor_->stop(Side, t, hash, stopped_at, sends_early_);
+      cursor_->end();
     }
     if (owned)
       buffers_->template add<Side, T>(mine, t, std::move(record));
     else
       buffers_->template add<Side, T>(mine, t, record);
   }
+  /// From partner number `from` on. 0: all are through; else how many are, and there are more.
   template <class Run, class Each>
-  static void each(const Run& run, const std::pair<timestamp, timestamp>& partners, Each&& f) {
-    for (auto* e = run.from(partners.first); e != run.end() && e->at <= partners.second; ++e)
+  std::size_t each(const Run& run, const std::pair<timestamp, timestamp>& partners, std::size_t from, Each&& f) {
+    const auto* const first = run.from(partners.first);
+    const auto* const end = run.end();
+    bool may_stop = sends_early_;
+    if (!sends_early_ && run.after(partners.second) - first > most_at_once) {
+      may_stop = true;
+      if (!cursor_->stopped()) keep_from_here();
+    }
+    for (auto* e = first + std::min(from, static_cast<std::size_t>(end - first));
+         e != end && e->at <= partners.second;) {
       f(e->record, e->at);
+      ++e;
+      if (may_stop && must_stop() && e != end && e->at <= partners.second) return static_cast<std::size_t>(e - first);
+    }
+    return 0;
+  }
+  bool must_stop() { return context().pause_requested() || (sends_early_ && out_->has_full_batch()); }
+  /// What was collected before goes on: only results of the record at hand are kept, and can be taken back.
+  void keep_from_here() {
+    out_->flush();
+    ctx_->sides().flush();
+    record_mark_ = out_->position();
+    ctx_->sides().save();
   }
   void call(const L& left, timestamp left_at, const R& right, timestamp right_at) {
     ctx_->begin_pair(left_at, right_at);
@@ -214,7 +252,10 @@ private:
   accumulator* late_ = nullptr;
   last_watermark watermark_;
   std::optional<interval_join_buffers<key_type, L, R>> buffers_;
+  std::optional<join_cursor> cursor_;
+  bool sends_early_ = true; // pairs go on before their record is through
   std::optional<collector<O>> out_;
+  typename collector<O>::mark record_mark_{}; // before the record at hand
   std::optional<join_context> ctx_;
 };
 

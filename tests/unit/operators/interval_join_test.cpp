@@ -289,3 +289,139 @@ TEST_CASE("after a change of the parallelism the least watermark counts") {
   after.declare(merged);
   CHECK(merged.value() == timestamp{3s});
 }
+
+namespace {
+
+/// Partners on the second input for one record on the first.
+std::vector<std::pair<item, std::int64_t>> partners(std::size_t n) {
+  std::vector<std::pair<item, std::int64_t>> all(n);
+  for (std::size_t i = 0; i < n; ++i)
+    all[i] = {{1, std::to_string(i)}, 1000};
+  return all;
+}
+bool each_once(const std::vector<delivered<std::string>>& out, std::size_t n) {
+  std::set<std::string> different;
+  for (auto& d : out)
+    different.insert(d.value);
+  return out.size() == n && different.size() == n;
+}
+
+/// Throws at some partner, the first time or the first times.
+struct stumbling {
+  std::shared_ptr<int> failures;
+  void operator()(const item& l, const item& r, collector<std::string>& out) const {
+    out.collect(l.id + "+" + r.id);
+    if (l.id == "bad" && r.id == "150" && (*failures)-- > 0) throw std::runtime_error("a bad pair");
+  }
+};
+
+} // namespace
+
+TEST_CASE("a record with very many partners can be interrupted between any two of its pairs, and loses none") {
+  constexpr std::size_t n = 5000;
+  operator_runner r{join(-1s, 1s), {.inputs = 2}};
+  auto& out = r.capture<std::string>();
+  r.push_timed(partners(n), 1);
+  const auto before = r.runs;
+  r.pause = true;
+  r.push_timed<item>({{{1, "a"}, 1000}, {{1, "b"}, 1001}}, 0);
+  CHECK(each_once(out, 2 * n));
+  CHECK(r.runs - before >= 2 * n); // every call stopped behind one pair
+  CHECK(out.front().value == "a+0");
+  CHECK(out[n - 1].value == "a+" + std::to_string(n - 1));
+  CHECK(out[n].value == "b+0");
+  r.pause = false;
+  r.push_timed<item>({{{1, "x"}, 1000}}, 1); // both of them are in the buffer now, once each
+  CHECK(values_of(out).back() == "b+x");
+  CHECK(out.size() == 2 * n + 2);
+}
+
+namespace {
+/// Asks for a pause at its 150th pair.
+struct pausing {
+  std::atomic<bool>* pause;
+  int pairs = 0;
+  void operator()(const item& l, const item& r, collector<std::string>& out) {
+    if (++pairs == 150) *pause = true;
+    out.collect(l.id + "+" + r.id);
+  }
+};
+} // namespace
+
+TEST_CASE("pairs of one record leave in batches of the usual size, while there are more of them") {
+  operator_runner::options o{.inputs = 2};
+  o.limits.records = 100;
+  std::atomic<bool>* pause = nullptr;
+  operator_runner r{[&] {
+                      return std::make_unique<interval_join_operator<item, item, std::string, pausing, key, key>>(
+                          &item::key, &item::key, interval_join_config<item, item>{{-1s, 1s}},
+                          std::tuple{pausing{pause}});
+                    },
+                    o};
+  pause = &r.pause;
+  auto& out = r.capture<std::string>();
+  r.push_timed(partners(1000), 1);
+  auto one = r.batch_of<item>({{1, "a"}});
+  one->timestamps.push_back(timestamp{1s});
+  r.step(element::of(std::move(one)), 1);
+  CHECK(out.size() == 100); // gone on before the pause was asked for
+  r.pause = false;
+  r.run_again();
+  CHECK(each_once(out, 1000));
+}
+
+TEST_CASE("a snapshot between two pairs of a record knows which of them have gone out") {
+  constexpr std::size_t n = 300;
+  operator_runner r{join(-1s, 1s), {.inputs = 2}};
+  auto& out = r.capture<std::string>();
+  r.push_timed(partners(n), 1);
+  r.pause = true;
+  auto one = r.batch_of<item>({{1, "a"}});
+  one->timestamps.push_back(timestamp{1s});
+  r.step(element::of(std::move(one)), 20);
+  CHECK(out.size() == 10);
+  r.restart();
+  r.restart(); // it is still known when nothing has come in between
+  r.pause = false;
+  // What was in flight comes again: that record, after one of another key.
+  r.push_timed<item>({{{2, "other"}, 1000}, {{1, "a"}, 1000}, {{1, "a2"}, 1000}}, 0);
+  CHECK(each_once(out, 2 * n));
+}
+
+TEST_CASE("under a record-error policy all pairs of a record go on, or none, however often it is interrupted") {
+  using kind = record_error_policy::kind;
+  constexpr std::size_t n = 300;
+  struct expected_of {
+    record_error_policy policy;
+    int failures;
+    std::size_t results;
+  };
+  for (auto& e : {expected_of{{kind::skip, 0, 0}, 1, n}, expected_of{{kind::retry, 2, 0}, 2, 2 * n},
+                  expected_of{{kind::skip, 0, 0}, 0, 2 * n}})
+    for (const bool pause : {false, true})
+      for (const bool restart : {false, true}) {
+        auto failures = std::make_shared<int>(e.failures);
+        operator_runner::options o{.inputs = 2, .policy = e.policy};
+        o.limits.records = 64;
+        operator_runner r{
+            [&] {
+              return std::make_unique<interval_join_operator<item, item, std::string, stumbling, key, key>>(
+                  &item::key, &item::key, interval_join_config<item, item>{{-1s, 1s}}, std::tuple{stumbling{failures}});
+            },
+            o};
+        auto& out = r.capture<std::string>();
+        r.push_timed(partners(n), 1);
+        r.pause = pause;
+        if (restart) { // nothing of the record has gone out: it comes again as a whole
+          auto one = r.batch_of<item>({{1, "bad"}});
+          one->timestamps.push_back(timestamp{1s});
+          if (pause) {
+            r.step(element::of(std::move(one)), 20);
+            CHECK(out.empty());
+            r.restart();
+          }
+        }
+        r.push_timed<item>({{{1, "bad"}, 1000}, {{1, "good"}, 1000}}, 0);
+        CHECK(each_once(out, e.results));
+      }
+}
