@@ -2,12 +2,42 @@
 
 #include <dataflow/api/environment_state.hpp>
 
+#include <doctest/doctest.h>
+
+#include <fstream>
+
 namespace dataflow::test::golden {
 
 json to_json(const event& e) { return {{"id", e.id}, {"k", e.k}, {"ts", e.ts}, {"v", e.v}}; }
 
 event event_of(const json& line) {
-  return {line.at("id"), line.at("k"), line.at("ts"), line.at("v"), line.value("gap", std::int64_t{0})};
+  return {line.at("id"), line.at("k"), line.value("side", std::string{}),
+          line.at("ts"), line.at("v"), line.value("gap", std::int64_t{0})};
+}
+
+std::vector<json> lines_of(const std::string& file) {
+  std::ifstream in{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + file};
+  REQUIRE_MESSAGE(in, file);
+  std::vector<json> lines;
+  for (std::string line; std::getline(in, line);)
+    if (!line.empty()) lines.push_back(json::parse(line));
+  REQUIRE_FALSE(lines.empty());
+  return lines;
+}
+
+expectation::expectation(const row& r) : input(lines_of(r.data + "/input.ndjson")) {
+  if (!input.back().contains("end")) input.push_back({{"end", true}});
+  for (auto line : lines_of(r.data + "/expected.ndjson")) {
+    bool picked = true;
+    for (auto& [field, value] : r.pick.items()) {
+      picked = picked && line.contains(field) && line[field] == value;
+      line.erase(field);
+    }
+    if (!picked) continue;
+    if (!r.stamps) line.erase("ts");
+    expected.push_back(std::move(line));
+  }
+  REQUIRE_FALSE(expected.empty());
 }
 
 operator_factory factory_of(const dataflow::detail::stream_base& s) {
@@ -20,34 +50,13 @@ const std::vector<row>& operator_table() {
     add_rolling_rows(rows);
     add_window_rows(rows);
     add_window_join_rows(rows);
+    add_interval_join_rows(rows);
+    add_process_rows(rows);
+    add_watermark_rows(rows);
+    add_async_rows(rows);
     return rows;
   }();
   return table;
-}
-
-void add_rolling_rows(std::vector<row>& table) {
-  auto text = [](const event& e) -> json {
-    return {{"id", e.id}, {"k", e.k}, {"ts", e.ts}, {"v", e.v}, {"gap", e.gap}};
-  };
-  auto add = [&](const char* op, auto build) {
-    auto r = one_input(
-        "rolling-aggregates", "operators/keyed_reduce.hpp",
-        [build](data_stream<event> in) { return build(in.key_by(&event::k)); }, text);
-    r.filter = op;
-    table.push_back(std::move(r));
-  };
-  add("sum(v)", [](auto s) { return s.sum(&event::v); });
-  add("min(v)", [](auto s) { return s.min(&event::v); });
-  add("max(v)", [](auto s) { return s.max(&event::v); });
-  add("minBy(v)", [](auto s) { return s.min_by(&event::v); });
-  add("minBy(v,false)", [](auto s) { return s.min_by(&event::v, false); });
-  add("maxBy(v)", [](auto s) { return s.max_by(&event::v); });
-  add("maxBy(v,false)", [](auto s) { return s.max_by(&event::v, false); });
-  add("reduce", [](auto s) {
-    return s.reduce([](const event& a, const event& b) {
-      return event{a.id + b.id, a.k, b.ts, a.v + b.v, std::max(a.gap, b.gap)};
-    });
-  });
 }
 
 } // namespace dataflow::test::golden

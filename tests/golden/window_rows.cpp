@@ -12,10 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto general = "windows/window_operator.hpp";
-constexpr auto sliced = "windows/sliced_window_operator.hpp";
-
-std::int64_t ms(timestamp t) { return t.time_since_epoch().count(); }
+constexpr auto general = "window_operator";
+constexpr auto sliced = "sliced_window_operator";
 
 json contents(std::span<const event> elements, bool sorted) {
   std::int64_t sum = 0;
@@ -54,20 +52,21 @@ public:
 };
 
 /// Counts the firings per window and per key.
-class firings
-    : public process_window_function<std::string, event, std::string, time_window, std::int64_t, std::int64_t> {
+class firings : public process_window_function<std::string, event, std::string> {
+  value_state<std::int64_t> of_window_ = window_state("firings of the window"), of_key_ = state("firings of the key");
+
 public:
   void process(const std::string& key, context& ctx, std::span<const event> elements,
                collector<std::string>& out) override {
     out.collect(json{{"k", key},
                      {"start", ms(ctx.window().start)},
                      {"sum", contents(elements, false)["sum"]},
-                     {"firing_of_window", ++ctx.window_state()},
-                     {"firing_of_key", ++ctx.key_state()},
+                     {"firing_of_window", ++of_window_.edit()},
+                     {"firing_of_key", ++of_key_.edit()},
                      {"wm", ms(ctx.current_watermark())}}
                     .dump());
   }
-  void clear(const std::string&, context& ctx) override { ctx.window_state() = 0; }
+  void clear(const std::string&, context&) override { of_window_.clear(); }
 };
 
 json bounds_of(const std::string& key, const time_window& w) {
@@ -104,7 +103,7 @@ struct each_and_end {
 
 void add_window_rows(std::vector<row>& table) {
   auto add = [&](const char* data, const char* source, auto build) {
-    table.push_back(one_input(data, source, [build](data_stream<event> in) { return build(in.key_by(&event::k)); }));
+    table.push_back(one_input(data, source, [build](events in) { return build(in.key_by(&event::k)); }));
   };
   const auto in_time = list<time_window>();
   const auto in_all = list<global_window>();
@@ -133,9 +132,7 @@ void add_window_rows(std::vector<row>& table) {
     return s.window(ten_seconds)
         .allowed_lateness(5s)
         .reduce(
-            [](const event& a, const event& b) {
-              return event{a.id, a.k, a.ts, a.v + b.v, 0};
-            },
+            [](const event& a, const event& b) { return event{a.id, a.k, {}, a.ts, a.v + b.v, 0}; },
             [](const std::string& key, window_context<time_window>& ctx, const event& e, collector<std::string>& out) {
               auto line = bounds_of(key, ctx.window());
               line["elements"] = json::array({to_json(e)});
@@ -175,8 +172,8 @@ void add_window_rows(std::vector<row>& table) {
   add("window-processing-time", general, [=](auto s) {
     return s.window(tumbling_processing_time_windows{10s, 2s}).process(in_time);
   });
-  table.back().processing_time = true;
-  table.push_back(one_input("window-all", sliced, [=](data_stream<event> in) {
+  table.back().pipelines = played::never;
+  table.push_back(one_input("window-all", sliced, [=](events in) {
     return in.window_all(ten_seconds)
         .process([](window_context<time_window>& ctx, std::span<const event> elements, collector<std::string>& out) {
           list_into("", ctx.window(), elements, false, out);
@@ -188,14 +185,8 @@ void add_window_join_rows(std::vector<row>& table) {
   using pair = dataflow::detail::either<event, event>;
   // Both streams come to the operator as one, tagged.
   auto add = [&](const char* data, auto build) {
-    row r = one_input(data, sliced, [](data_stream<event> in) {
-      return in.key_by(&event::k).window(tumbling_event_time_windows{10s}).process(list<time_window>());
-    });
-    r.inputs = 2;
-    r.make = [build] {
-      environment env;
-      return factory_of(build(env.from_collection<event>({}), env.from_collection<event>({})));
-    };
+    auto r = two_inputs(data, sliced, build);
+    r.two_inputs = false;
     r.push = [](operator_runner& runner, const std::vector<json>& lines) {
       std::vector<std::pair<pair, std::int64_t>> records;
       for (auto& line : lines)
@@ -206,7 +197,7 @@ void add_window_join_rows(std::vector<row>& table) {
     };
     table.push_back(std::move(r));
   };
-  add("join-window-tumbling", [](data_stream<event> a, data_stream<event> b) {
+  add("join-window-tumbling", [](events a, events b) {
     return a.join(b)
         .where(&event::k)
         .equal_to(&event::k)
@@ -215,7 +206,7 @@ void add_window_join_rows(std::vector<row>& table) {
           return json{{"k", x.k}, {"pair", x.id + "+" + y.id}}.dump();
         });
   });
-  add("join-cogroup", [](data_stream<event> a, data_stream<event> b) {
+  add("join-cogroup", [](events a, events b) {
     return a.co_group(b)
         .where(&event::k)
         .equal_to(&event::k)

@@ -6,6 +6,7 @@ import tempfile
 import unittest
 
 import includes
+import operator_table
 import tree
 from tree_files import code_of, includes_of
 
@@ -44,6 +45,7 @@ class include_directions(unittest.TestCase):
     def test_the_outside_world(self):
         self.assertTrue(found("actors/a.cpp", "auto t = std::chrono::steady_clock::now();\n"))
         self.assertTrue(found("actors/a.cpp", "std::random_device d;\n"))
+        self.assertTrue(found("libdataflow/dataflow/time/a.hpp", "auto n = typeid(T).name();\n"))
         self.assertTrue(found("actors/a.cpp", "std::thread t{f};\n"))
         self.assertTrue(found("tests/unit/a_test.cpp", "std::this_thread::sleep_for(1s);\n"))
         self.assertFalse(found("actors/a.cpp", "// not std::thread, nor sleep_for\nauto s = \"usleep\";\n"))
@@ -80,6 +82,32 @@ class text_of_the_tree(unittest.TestCase):
         self.assertTrue(self.problems("actors/a.cpp", "// TODO\n"))
         self.assertTrue(self.problems("actors/a.cpp", "\n" * 601))
         self.assertFalse(self.problems("actors/a.cpp", "\n" * 600))
+
+
+class rows_of_operators(unittest.TestCase):
+    OPERATOR = ("class summing final : public stream_operator {\n  void open(operator_context& context) override {\n"
+                "    context.states().declare(sum_);\n  }\n};\n")
+
+    def problems(self, source, table="", stateless=()):
+        return list(operator_table.problems_of([source], [table], frozenset(stateless)))
+
+    def test_an_operator_without_a_row(self):
+        self.assertTrue(self.problems(self.OPERATOR))
+        self.assertTrue(self.problems(self.OPERATOR, "// summing\n"))
+        self.assertFalse(self.problems(self.OPERATOR, 'add("summing");\n'))
+
+    def test_one_that_derives_from_a_base_of_several(self):
+        base = "class folding : public stream_operator {};\n"
+        derived = "template <class T>\nclass least final : public detail::folding {};\n"
+        self.assertTrue(self.problems(base + derived))
+        self.assertFalse(self.problems(base + derived, 'add("least");\n'))
+
+    def test_one_that_is_said_to_remember_nothing(self):
+        self.assertTrue(self.problems(self.OPERATOR, stateless=["summing"]))
+        part = "class f final : public stream_operator {\n  void open(operator_context& context) { sum_.open(context); }\n};\n"
+        self.assertTrue(self.problems(part, stateless=["f"]))
+        self.assertFalse(self.problems("class f final : public stream_operator {};\n", stateless=["f"]))
+        self.assertTrue(self.problems("", stateless=["f"]))
 
 
 class reading_code(unittest.TestCase):

@@ -20,16 +20,15 @@
 
 namespace dataflow {
 
-/// The function behind process<F>(arguments...) of window_all.
+/// The function behind process<F>(arguments...) of window_all. State as in process_window_function: of all windows, or
+/// per window.
 template <class In, class Out, class W = time_window>
-class process_all_window_function {
+class process_all_window_function : public stateful_function {
 public:
   using input_type = In;
   using output_type = Out;
   using window_type = W;
   using context = window_context<W>;
-  process_all_window_function() = default;
-  process_all_window_function(const process_all_window_function&) = delete;
   virtual ~process_all_window_function() = default;
   virtual void open(runtime_context&) {}
   virtual void process(context& ctx, std::span<const In> elements, collector<Out>& out) = 0;
@@ -70,6 +69,7 @@ struct all_function {
   F f;
   void open(runtime_context& context) { open_function(f, context); }
   void close() noexcept { close_function(f); }
+  void bind_states(state_registry& states) requires binds_states<F> { f.bind_states(states); }
   template <class W, class R, class O>
   requires requires(F& g, window_context<W>& c, std::span<const R> e, collector<O>& o) { g.process(c, e, o); }
   void process(const std::uint8_t&, window_context<W>& context, std::span<const R> elements, collector<O>& out) {
@@ -94,6 +94,7 @@ struct owned_function {
   std::unique_ptr<F> f;
   void open(runtime_context& context) { f->open(context); }
   void close() { f->close(); }
+  void bind_states(state_registry& states) requires binds_states<F> { f->bind_states(states); }
   template <class... A>
   auto process(A&&... arguments) -> decltype(f->process(std::forward<A>(arguments)...)) {
     return f->process(std::forward<A>(arguments)...);
@@ -102,12 +103,6 @@ struct owned_function {
   auto clear(A&&... arguments) -> decltype(f->clear(std::forward<A>(arguments)...)) {
     return f->clear(std::forward<A>(arguments)...);
   }
-};
-template <class F>
-requires requires { typename F::window_state_type; }
-struct function_states<owned_function<F>> {
-  using window_state = typename F::window_state_type;
-  using key_state = typename F::key_state_type;
 };
 template <class F>
 constexpr bool is_owned_function = false;
@@ -286,9 +281,6 @@ private:
                   "the window function's input type is not what the window holds");
     static_assert(std::is_same_v<typename F::window_type, W>,
                   "the window function's window type is not that of the window assigner");
-    if constexpr (requires { typename F::window_state_type; })
-      static_assert(!Assigner::merging || std::is_same_v<typename F::window_state_type, no_state>,
-                    "session windows merge: their functions have no state per window, only per key");
     return [arguments = std::tuple<Arguments...>(std::move(arguments)...)] {
       auto f = std::apply([](const auto&... a) { return std::make_unique<F>(a...); }, arguments);
       if constexpr (All)

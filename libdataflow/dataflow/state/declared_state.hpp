@@ -88,6 +88,12 @@ public:
 
 class keyed_store;
 
+/// What a keyed state of a function belongs to.
+enum class state_scope : std::uint8_t {
+  key,    ///< the current key
+  window, ///< the current key and window: of window functions
+};
+
 /// The declared states of one operator of one subtask.
 class state_registry {
 public:
@@ -105,8 +111,12 @@ public:
   std::vector<std::string> unclaimed() const;
 
   /// The rows behind the keyed states of the operator's functions; null where there are no keys. The operator sets it.
-  keyed_store* keyed() const noexcept { return keyed_; }
-  void set_keyed(keyed_store& store) noexcept { keyed_ = &store; }
+  keyed_store* keyed(state_scope scope = state_scope::key) const noexcept {
+    return keyed_[static_cast<std::size_t>(scope)];
+  }
+  void set_keyed(keyed_store& store, state_scope scope = state_scope::key) noexcept {
+    keyed_[static_cast<std::size_t>(scope)] = &store;
+  }
 
   const key_group_range& key_groups() const noexcept { return groups_; }
   std::uint32_t max_parallelism() const noexcept { return max_parallelism_; }
@@ -117,7 +127,7 @@ private:
   std::uint32_t max_parallelism_;
   std::shared_ptr<const operator_snapshot> restored_;
   std::map<std::string, declared_state*, std::less<>> states_;
-  keyed_store* keyed_ = nullptr;
+  keyed_store* keyed_[2] = {}; // by scope
 };
 
 } // namespace dataflow

@@ -129,6 +129,11 @@ public:
     for (const keyed_column* c : columns_)
       f(*c);
   }
+  /// Clears all states of the current key.
+  void clear_values() {
+    for (auto* c : columns_)
+      c->clear();
+  }
   /// All rows as they are now, and marks them as unchanged.
   keyed_snapshot freeze();
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.

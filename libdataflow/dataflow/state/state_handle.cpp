@@ -4,8 +4,12 @@
 namespace dataflow {
 
 namespace {
-keyed_store& store_of(state_registry& states, const std::string& name) {
-  if (states.keyed()) return *states.keyed();
+keyed_store& store_of(state_registry& states, const std::string& name, state_scope scope) {
+  if (auto* store = states.keyed(scope)) return *store;
+  if (scope == state_scope::window)
+    throw error{errc::invalid_argument,
+                "the state \"" + name + "\" of a window is declared in a function that is called without windows",
+                "declare it with state(): then it belongs to the key"};
   throw error{errc::no_current_key,
               "the keyed state \"" + name + "\" is declared in a function of a stream without keys",
               "put key_by in front of the operator, or declare operator state instead"};
@@ -33,14 +37,16 @@ state_member::state_member(std::string name) : name_(std::move(name)) {
 void state_member::join(stateful_function& owner) { owner.others_.push_back(this); }
 
 state_handle::state_handle(state_declaration declaration)
-    : state_member(std::move(declaration.name)), time_to_live_(std::move(declaration.time_to_live)) {
+    : state_member(std::move(declaration.name)), time_to_live_(std::move(declaration.time_to_live)),
+      scope_(declaration.scope) {
   if (declaration.owner) declaration.owner->handles_.push_back(this);
 }
 
-state_handle::state_handle(const state_handle& other) : state_member(other), time_to_live_(other.time_to_live_) {}
+state_handle::state_handle(const state_handle& other)
+    : state_member(other), time_to_live_(other.time_to_live_), scope_(other.scope_) {}
 
 void state_handle::open(state_registry& states) {
-  auto& store = store_of(states, name());
+  auto& store = store_of(states, name(), scope_);
   column_ = make_column();
   store.add(*column_);
 }
@@ -55,14 +61,17 @@ void state_handle::fail_empty() const {
 void stateful_function::bind_states(state_registry& states) {
   for (auto* m : others_)
     m->open(states);
-  if (handles_.empty()) return;
-  auto& store = store_of(states, handles_.front()->name());
-  std::vector<keyed_column*> columns;
-  for (auto* h : handles_) {
-    h->column_ = h->make_column();
-    columns.push_back(h->column_.get());
+  for (const auto scope : {state_scope::key, state_scope::window}) {
+    std::vector<keyed_column*> columns;
+    keyed_store* store = nullptr;
+    for (auto* h : handles_) {
+      if (h->scope_ != scope) continue;
+      if (!store) store = &store_of(states, h->name(), scope);
+      h->column_ = h->make_column();
+      columns.push_back(h->column_.get());
+    }
+    if (store) store->add(columns);
   }
-  store.add(columns);
 }
 
 } // namespace dataflow

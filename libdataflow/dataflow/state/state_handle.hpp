@@ -29,6 +29,7 @@ struct state_declaration {
   std::string name;
   std::optional<ttl> time_to_live = {};
   stateful_function* owner = nullptr;
+  state_scope scope = state_scope::key;
 };
 inline state_declaration state(std::string name) { return {std::move(name)}; }
 inline state_declaration state(std::string name, ttl time_to_live) { return {std::move(name), time_to_live}; }
@@ -86,6 +87,7 @@ private:
   friend class stateful_function;
   [[noreturn]] void fail_unbound() const;
   const std::optional<ttl> time_to_live_;
+  const state_scope scope_;
   std::unique_ptr<keyed_column> column_;
 };
 
@@ -102,13 +104,18 @@ protected:
   ~stateful_function() = default;
   state_declaration state(std::string name) { return {std::move(name), {}, this}; }
   state_declaration state(std::string name, ttl time_to_live) { return {std::move(name), time_to_live, this}; }
+  /// Of window functions: belongs to the current key and window, and goes with that window.
+  state_declaration window_state(std::string name) { return {std::move(name), {}, this, state_scope::window}; }
+  state_declaration window_state(std::string name, ttl time_to_live) {
+    return {std::move(name), time_to_live, this, state_scope::window};
+  }
   operator_state_declaration operator_state(std::string name) { return {std::move(name), state_kind::list, this}; }
   operator_state_declaration union_state(std::string name) { return {std::move(name), state_kind::union_list, this}; }
 
 private:
   friend class state_handle;
   friend class state_member;
-  std::vector<state_handle*> handles_; // bound together: one layout of the rows
+  std::vector<state_handle*> handles_; // those of a scope are bound together: one layout of the rows
   std::vector<state_member*> others_;
 };
 

@@ -56,6 +56,12 @@ void fail_without_timestamp() {
               "call assign_timestamps_and_watermarks() before the window, or use processing-time windows"};
 }
 
+void fail_state_of_merging_windows() {
+  throw error{errc::invalid_argument, "a function of windows that merge declares state per window",
+              "session windows merge, and what would become of their states is not known: declare it with state(), per "
+              "key"};
+}
+
 void fail_merged_window_is_late(const char* clock) {
   throw error{errc::invalid_argument,
               std::string{"merging windows gave one that ends at or before the current "} + clock,

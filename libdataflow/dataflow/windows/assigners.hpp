@@ -131,11 +131,12 @@ struct dynamic_processing_time_session_windows : detail::session_windows<false, 
   explicit dynamic_processing_time_session_windows(Gap gap) : detail::session_windows<false, Gap>(std::move(gap)) {}
 };
 
-/// Everything in one window per key; nothing fires before a trigger is set.
+/// Everything in one window per key; nothing fires before a trigger is set. It belongs to neither time: no record is
+/// late for it, and it is never cleaned up.
 struct global_windows {
   using window = global_window;
   using default_trigger = never_trigger;
-  static constexpr bool event_time = true, merging = false;
+  static constexpr bool event_time = false, merging = false;
   static constexpr const char* name = "GlobalWindows";
   template <class T, class F>
   void assign(const T&, timestamp, F&& f) const {

@@ -131,7 +131,7 @@ private:
       std::size_t in_run = 0, rest = 0;
       for (std::size_t j = s ? 0 : 1; j < count; ++j) {
         const auto i = left[j];
-        if (s && s->bounds.start <= times[i] && times[i] < s->bounds.end) {
+        if (s && detail::holds(s->bounds, times[i])) {
           run_hashes[in_run] = hashes[i];
           run[in_run++] = i;
         } else {

@@ -206,7 +206,10 @@ public:
   template <class W, class Context>
   trigger_result on_processing_time(timestamp t, const W& window, Context& context) {
     if (context.state() != t) return trigger_result::continue_;
-    arm(t, window, context);
+    if (t < window.max_timestamp()) // an event-time window may have ended long before
+      arm(t, window, context);
+    else
+      context.state().reset();
     return trigger_result::fire;
   }
   template <class W, class Context>

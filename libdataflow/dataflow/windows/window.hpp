@@ -6,6 +6,7 @@
 #pragma once
 
 #include <dataflow/record/codecs.hpp>
+#include <dataflow/record/hash.hpp>
 #include <dataflow/time/timestamp.hpp>
 
 #include <algorithm>
@@ -59,7 +60,26 @@ struct global_window {
   friend constexpr auto operator<=>(const global_window&, const global_window&) = default;
 };
 
+template <>
+struct key_traits<time_window> {
+  static std::uint64_t hash(const time_window& w) noexcept {
+    return hash_combine(hash_word(static_cast<std::uint64_t>(w.start.time_since_epoch().count())),
+                        static_cast<std::uint64_t>(w.end.time_since_epoch().count()));
+  }
+  static bool equal(const time_window& a, const time_window& b) noexcept { return a == b; }
+};
+template <>
+struct key_traits<global_window> {
+  static std::uint64_t hash(const global_window&) noexcept { return hash_word(1); }
+  static bool equal(const global_window&, const global_window&) noexcept { return true; }
+};
+
 namespace detail {
+
+/// Whether a timestamp belongs to a window, which may have been cut at the end of time.
+constexpr bool holds(const time_window& w, timestamp t) noexcept {
+  return w.start <= t && (t < w.end || w.end == max_timestamp);
+}
 
 /// The windows [offset + k slide, offset + k slide + size) for all integers k.
 struct window_grid {

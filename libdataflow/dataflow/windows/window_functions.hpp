@@ -8,6 +8,8 @@
 
 #include <dataflow/operators/keyed_reduce.hpp>
 #include <dataflow/operators/process_context.hpp>
+#include <dataflow/state/keyed_context.hpp>
+#include <dataflow/state/state_handle.hpp>
 #include <dataflow/windows/window.hpp>
 
 #include <span>
@@ -48,55 +50,26 @@ private:
   runtime_context& runtime_;
 };
 
-/// Nothing is kept.
-struct no_state {};
-
-/// The same with what the function keeps per key and window, and per key.
-template <class W, class WindowState, class KeyState>
-class stateful_window_context : public window_context<W> {
-public:
-  using window_context<W>::window_context;
-
-  /// Of this key and window, value-initialised with the window; kept over its firings, gone with it.
-  WindowState& window_state() noexcept { return *window_state_; }
-  /// Of this key in all its windows; value-initialised when there is none.
-  KeyState& key_state() {
-    if (!*key_state_) key_state_->emplace();
-    return **key_state_;
-  }
-  bool has_key_state() const noexcept { return key_state_->has_value(); }
-  void clear_key_state() noexcept { key_state_->reset(); }
-
-  // The engine's side.
-  void bind(WindowState& window_state, std::optional<KeyState>& key_state) noexcept {
-    window_state_ = &window_state;
-    key_state_ = &key_state;
-  }
-
-private:
-  WindowState* window_state_ = nullptr;
-  std::optional<KeyState>* key_state_ = nullptr;
-};
-
 /// The function behind process<F>(arguments...) of windowed streams. After an aggregation or reduction `elements` holds
-/// its one result. WindowState, KeyState: types with a codec, reached through the context; sessions have no
-/// WindowState.
-template <class K, class In, class Out, class W = time_window, class WindowState = no_state, class KeyState = no_state>
-class process_window_function {
+/// its one result. It declares what it keeps as members: state("name") belongs to the key in all of its windows,
+/// window_state("name") to this window of the key, over all its firings, and goes with the window; sessions merge, so
+/// their functions have none of the second kind.
+///
+///   class firings : public process_window_function<std::string, click, alert> {
+///     value_state<int> of_window_ = window_state("firings");
+///     map_state<std::string, int> pages_ = state("pages");
+template <class K, class In, class Out, class W = time_window>
+class process_window_function : public stateful_function {
 public:
-  using window_state_type = WindowState;
-  using key_state_type = KeyState;
   using key_type = K;
   using input_type = In;
   using output_type = Out;
   using window_type = W;
-  using context = stateful_window_context<W, WindowState, KeyState>;
-  process_window_function() = default;
-  process_window_function(const process_window_function&) = delete;
+  using context = window_context<W>;
   virtual ~process_window_function() = default;
   virtual void open(runtime_context&) {}
   virtual void process(const K& key, context& ctx, std::span<const In> elements, collector<Out>& out) = 0;
-  /// The window of this key is gone: clear its per-window state.
+  /// The window of this key goes, and its per-window state with it. The state can still be read.
   virtual void clear(const K& /*key*/, context& /*ctx*/) {}
   virtual void close() {}
 };
@@ -232,11 +205,64 @@ struct aggregated_contents {
   }
 };
 
-/// What a function keeps, see process_window_function.
+/// Functions that may declare state.
 template <class F>
-struct function_states {
-  using window_state = no_state;
-  using key_state = no_state;
+concept binds_states = requires(F& f, state_registry& states) {
+  f.bind_states(states);
+};
+[[noreturn]] void fail_state_of_merging_windows();
+
+/// The key group of a key and window is the key's.
+struct hash_of_key {
+  template <class K, class W>
+  std::uint64_t operator()(const std::pair<K, W>& key, std::uint64_t) const {
+    return key_hash(key.first);
+  }
+};
+
+/// What a function keeps: per key, and per key and window.
+template <class K, class W>
+class window_function_states {
+public:
+  template <class F>
+  void open(operator_context& context, F& function, bool merging) {
+    of_key_.open(context.states(), context.clock());
+    of_window_.open(context.states(), context.clock());
+    context.states().set_keyed(of_key_);
+    context.states().set_keyed(of_window_, state_scope::window);
+    function.bind_states(context.states());
+    if (merging && of_window_.has_columns()) fail_state_of_merging_windows();
+  }
+  /// For a call of the function. `key` lives until leave().
+  void enter(const K& key, std::uint64_t hash, const W& window) {
+    if (of_key_.has_columns()) of_key_.set_key(key, hash);
+    if (!of_window_.has_columns()) return;
+    std::pair<K, W> both{key, window};
+    const auto hash_of_both = key_hash(both);
+    of_window_.set_key(std::move(both), hash_of_both);
+  }
+  void leave() {
+    of_key_.clear_key();
+    of_window_.clear_key();
+  }
+  /// The window goes.
+  void clear_window() { of_window_.clear_values(); }
+  /// Some of what has expired goes.
+  void clean_up(std::size_t records) {
+    if (of_key_.has_expiring_columns()) of_key_.clean_up(records * 2 + 2);
+    if (of_window_.has_expiring_columns()) of_window_.clean_up(records * 2 + 2);
+  }
+
+private:
+  keyed_context<K> of_key_;
+  keyed_context<std::pair<K, W>, hash_of_key> of_window_;
+};
+/// Of functions that keep nothing.
+struct no_function_states {
+  void enter(const auto&, std::uint64_t, const auto&) noexcept {}
+  void leave() noexcept {}
+  void clear_window() noexcept {}
+  void clean_up(std::size_t) noexcept {}
 };
 
 /// No function on top: the result itself goes out.

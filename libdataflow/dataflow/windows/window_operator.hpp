@@ -1,6 +1,9 @@
 /// The general window operator: any assigner, trigger, evictor and function; windows that merge.
 ///
-/// Per key and window it keeps the contents, the trigger's state and the window's timers. Every record is put into
+/// Per key and window it keeps the contents, the trigger's state and the window's timers, all of it declared state. The
+/// timers are not those of a timer_service: a record registers two or three for its window, mostly ones that are there
+/// already, and sessions that merge move and delete theirs. With the timers listed in the window itself that is a look
+/// at a few numbers; a set of (time, key, window) would be searched for each. Every record is put into
 /// every window that it belongs to; where that costs (overlapping windows with the default trigger and an aggregation),
 /// sliced_window_operator is used in its place.
 /// Threading: the task's own. Errors: errc::missing_timestamp for records without timestamps in event-time windows.
@@ -38,22 +41,19 @@ class window_operator final : public stream_operator, private declared_state {
   using trigger_state = detail::trigger_state<Trigger>;
   static constexpr bool has_trigger_state = !std::is_same_v<trigger_state, detail::no_trigger_state>;
 
-  using window_state = typename detail::function_states<Function>::window_state;
-  using key_state = typename detail::function_states<Function>::key_state;
-  static constexpr bool has_window_state = !std::is_same_v<window_state, no_state>;
-  static constexpr bool has_key_state = !std::is_same_v<key_state, no_state>;
+  static constexpr bool function_keeps = detail::binds_states<Function>;
+  using function_states =
+      std::conditional_t<function_keeps, detail::window_function_states<K, W>, detail::no_function_states>;
 
   struct window_entry {
     W window;
     bool filled = false;
     stored contents{};
     [[no_unique_address]] trigger_state state{};
-    [[no_unique_address]] window_state function_state{};
     std::vector<std::uint32_t> timers[2]; // of event time, of processing time
   };
   struct windows_of_key {
     std::vector<std::unique_ptr<window_entry>> windows; // in the order of W
-    std::optional<key_state> function_state;
   };
   using keys = detail::linked_table<K, windows_of_key, key_equal<K>>;
   using node = typename keys::node;
@@ -71,6 +71,7 @@ public:
     out_.emplace(context, context.output());
     function_context_.emplace(context);
     open_function(inner_contents(), context);
+    if constexpr (function_keeps) function_states_.open(context, function_, Assigner::merging);
     open_function(function_, context);
     late_ = &context.counter("numLateRecordsDropped");
     if (settings_.late_tag != 0) late_out_.emplace(context, context.side_output(settings_.late_tag));
@@ -102,7 +103,9 @@ public:
       function_context_->sides().restore();
       out_->rollback(m);
     };
+    const auto first = slice.cursor;
     collect_records<T>(context(), slice, *out_, body, mark, rollback);
+    function_states_.clean_up(slice.cursor - first);
     flush();
   }
 
@@ -306,6 +309,7 @@ private:
     if constexpr (requires { evictor_.evict_after(entry.contents, std::as_const(entry.window)); })
       evictor_.evict_after(entry.contents, std::as_const(entry.window));
     if constexpr (evicts) entry.filled = !entry.contents.empty();
+    function_states_.leave();
   }
   void clear(node& n, window_entry& entry) {
     trigger_context context{*this, n, entry};
@@ -313,18 +317,20 @@ private:
     enter(n, entry);
     if constexpr (requires { function_.clear(std::as_const(n.key), *function_context_); })
       function_.clear(std::as_const(n.key), *function_context_);
+    function_states_.clear_window();
+    function_states_.leave();
     event_timers_.remove_all(entry);
     processing_timers_.remove_all(entry);
     n.value.windows.erase(place_of(n, entry.window));
     erase_if_unused(n);
   }
   void erase_if_unused(node& n) {
-    if (n.value.windows.empty() && !n.value.function_state) keys_.erase(&n);
+    if (n.value.windows.empty()) keys_.erase(&n);
   }
   /// Makes key and window those that the function's context shows.
   void enter(node& n, window_entry& entry) {
     function_context_->begin(entry.window, watermark_);
-    function_context_->bind(entry.function_state, n.value.function_state);
+    function_states_.enter(n.key, n.hash, entry.window);
   }
   void flush() {
     out_->flush();
@@ -351,9 +357,7 @@ private:
   state_info info() const override {
     auto schema = "windows of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe());
     if constexpr (has_trigger_state) schema += ", trigger " + to_string(codec<trigger_state>::describe());
-    if constexpr (has_window_state) schema += ", per window " + to_string(codec<window_state>::describe());
-    if constexpr (has_key_state) schema += ", per key " + to_string(codec<key_state>::describe());
-    return {"windows", state_kind::keyed, std::move(schema)};
+    return {"_windows", state_kind::keyed, std::move(schema)};
   }
   void snapshot(state_writer& out) const override {
     std::vector<std::pair<std::uint32_t, const node*>> all;
@@ -366,11 +370,6 @@ private:
       auto& bytes = out.part(group);
       for (; i < all.size() && all[i].first == group; ++i) {
         codec<K>::encode(all[i].second->key, bytes);
-        if constexpr (has_key_state) {
-          const auto& kept = all[i].second->value.function_state;
-          bytes.fixed(kept.has_value());
-          if (kept) codec<key_state>::encode(*kept, bytes);
-        }
         bytes.varint(all[i].second->value.windows.size());
         for (auto& entry : all[i].second->value.windows)
           encode(*entry, bytes);
@@ -382,7 +381,6 @@ private:
     bytes.fixed(entry.filled);
     if (entry.filled) codec<stored>::encode(entry.contents, bytes);
     if constexpr (has_trigger_state) codec<trigger_state>::encode(entry.state, bytes);
-    if constexpr (has_window_state) codec<window_state>::encode(entry.function_state, bytes);
     for (unsigned domain : {0u, 1u}) {
       bytes.varint(entry.timers[domain].size());
       (domain == 0 ? event_timers_ : processing_timers_).for_each_of(entry, [&](const auto& timer) {
@@ -397,15 +395,12 @@ private:
       K key{};
       codec<K>::decode(key, in);
       auto* n = keys_.find_or_insert(key, key_hash(key));
-      if constexpr (has_key_state)
-        if (in.fixed<bool>()) codec<key_state>::decode(n->value.function_state.emplace(), in);
       for (auto windows = in.varint(); windows > 0; --windows) {
         auto entry = std::make_unique<window_entry>();
         codec<W>::decode(entry->window, in);
         entry->filled = in.fixed<bool>();
         if (entry->filled) codec<stored>::decode(entry->contents, in);
         if constexpr (has_trigger_state) codec<trigger_state>::decode(entry->state, in);
-        if constexpr (has_window_state) codec<window_state>::decode(entry->function_state, in);
         for (unsigned domain : {0u, 1u})
           for (auto timers = in.varint(); timers > 0; --timers) {
             const auto time = in.fixed<timestamp>();
@@ -425,7 +420,8 @@ private:
   Function function_;
   std::optional<collector<O>> out_;
   std::optional<collector<T>> late_out_;
-  std::optional<stateful_window_context<W, window_state, key_state>> function_context_;
+  std::optional<window_context<W>> function_context_;
+  [[no_unique_address]] function_states function_states_;
   std::optional<typename Contents::result> room_;
   accumulator* late_ = nullptr;
   timestamp watermark_ = min_timestamp;

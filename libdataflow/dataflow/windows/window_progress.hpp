@@ -21,7 +21,9 @@ public:
   }
   void count(std::uint64_t records) noexcept { number_ += records; }
 
-  state_info info() const override { return {"window-progress", state_kind::union_list, "watermark, window, records"}; }
+  state_info info() const override {
+    return {"_window-progress", state_kind::union_list, "watermark, window, records"};
+  }
   void snapshot(state_writer& out) const override;
   void restore(const state_part& part) override;
 

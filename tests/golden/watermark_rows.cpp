@@ -1,50 +1,32 @@
-// Flink's own output of assignTimestampsAndWatermarks, driven by a clock.
+// Where watermarks are made, driven by a clock: in the middle of a stream, and per split in a source. The order of
+// records, watermarks and statuses within a line counts, so these rows check themselves.
 #include <dataflow/operators/assign_timestamps.hpp>
-#include <dataflow/record/record.hpp>
 
 #include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
 
-#include <fstream>
 #include <sstream>
-#include <tests/support/operator_runner.hpp>
 #include <tests/support/timed_source.hpp>
 
-using namespace dataflow;
-using namespace std::chrono_literals;
-using nlohmann::json;
+#include "operator_table.hpp"
+
+namespace dataflow::test::golden {
 
 namespace {
 
-struct timed_event {
-  std::string id, k;
-  std::int64_t ts = 0, v = 0;
-};
-
-std::vector<json> lines_of(const std::string& file) {
-  std::ifstream in{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + file};
-  std::vector<json> lines;
-  for (std::string line; std::getline(in, line);)
-    if (!line.empty()) lines.push_back(json::parse(line));
-  REQUIRE_FALSE(lines.empty());
-  return lines;
-}
+using namespace std::chrono_literals;
 
 /// What came out, line by line of the input. A status that repeats the one before says nothing new: that is how those
 /// downstream are told again after a restart.
-std::vector<json> run(const std::string& name, const watermark_strategy<timed_event>& strategy, bool restarts) {
-  test::operator_runner r{[&] { return std::make_unique<timestamps_and_watermarks_operator<timed_event>>(strategy); }};
-  auto& out = r.capture<timed_event>();
+std::vector<json> run(const std::string& name, const watermark_strategy<event>& strategy, bool restarts) {
+  operator_runner r{[&] { return std::make_unique<timestamps_and_watermarks_operator<event>>(strategy); }};
+  auto& out = r.capture<event>();
   std::vector<json> got;
   std::size_t records = 0, controls = 0;
   std::string status = "active";
   auto take = [&](std::size_t line) {
     auto take_records = [&](std::size_t until) {
       for (; records < until; ++records) {
-        const auto& e = out[records].value;
-        got.push_back({{"at", line},
-                       {"ts", out[records].time.value()},
-                       {"out", {{"id", e.id}, {"k", e.k}, {"ts", e.ts}, {"v", e.v}}}});
+        got.push_back({{"at", line}, {"ts", out[records].time.value()}, {"out", to_json(out[records].value)}});
       }
     };
     for (; controls < r.controls.size(); ++controls) {
@@ -72,44 +54,17 @@ std::vector<json> run(const std::string& name, const watermark_strategy<timed_ev
       r.watermark(max_timestamp.time_since_epoch().count());
       r.end();
     } else
-      r.push(std::vector<timed_event>{{line["id"], line["k"], line["ts"], line["v"]}});
+      r.push(std::vector<event>{event_of(line)});
     take(i + 1);
     if (restarts) r.restart();
   }
   return got;
 }
 
-void check(const std::string& name, const watermark_strategy<timed_event>& strategy) {
-  const auto expected = lines_of(name + "/expected.ndjson");
-  for (const bool restarts : {false, true}) {
-    CAPTURE(restarts);
-    const auto got = run(name, strategy, restarts);
-    CHECK(got.size() == expected.size());
-    for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i)
-      CHECK_MESSAGE(got[i] == expected[i], "got " << got[i].dump() << ", expected " << expected[i].dump());
-  }
-}
-
-} // namespace
-DATAFLOW_RECORD(timed_event, id, k, ts, v);
-
-TEST_CASE("time-watermark-bounded") {
-  check("time-watermark-bounded",
-        watermark_strategy<timed_event>::bounded_out_of_orderness(2s).with_timestamp(&timed_event::ts));
-}
-
-TEST_CASE("time-watermark-idleness") {
-  check(
-      "time-watermark-idleness",
-      watermark_strategy<timed_event>::bounded_out_of_orderness(2s).with_timestamp(&timed_event::ts).with_idleness(1s));
-}
-
-namespace {
-
 /// The same cases with the strategy in the source, whose only split has the events: "e 10000", "w 7999", "idle".
 std::vector<std::string> run_source(const std::string& name, const watermark_strategy<std::int64_t>& strategy,
                                     bool restarts) {
-  test::timed_source s{strategy};
+  timed_source s{strategy};
   s.add("only");
   std::vector<std::string> got;
   std::string status = "active";
@@ -141,7 +96,7 @@ std::vector<std::string> run_source(const std::string& name, const watermark_str
   return got;
 }
 
-void check_source(const std::string& name, const watermark_strategy<std::int64_t>& strategy) {
+std::vector<std::string> expected_of_source(const std::string& name) {
   std::vector<std::string> expected;
   for (auto& line : lines_of(name + "/expected.ndjson")) {
     const auto number = [&](const char* key) { return std::to_string(line[key].get<std::int64_t>()); };
@@ -150,15 +105,38 @@ void check_source(const std::string& name, const watermark_strategy<std::int64_t
                         : line.contains("watermark") ? "|" + number("watermark")
                                                      : number("ts")));
   }
-  CHECK(run_source(name, strategy, false) == expected);
-  CHECK(run_source(name, strategy, true) == expected);
+  return expected;
 }
 
 } // namespace
 
-TEST_CASE("time-watermark-bounded and -idleness in a source") {
-  const auto bounded =
-      watermark_strategy<std::int64_t>::bounded_out_of_orderness(2s).with_timestamp([](std::int64_t t) { return t; });
-  check_source("time-watermark-bounded", bounded);
-  check_source("time-watermark-idleness", bounded.with_idleness(1s));
+void add_watermark_rows(std::vector<row>& table) {
+  auto add = [&](const std::string& name, auto settings) {
+    const auto events = settings(watermark_strategy<event>::bounded_out_of_orderness(2s).with_timestamp(&event::ts));
+    const auto times = settings(watermark_strategy<std::int64_t>::bounded_out_of_orderness(2s).with_timestamp(
+        [](std::int64_t t) { return t; }));
+    row r;
+    r.data = name;
+    r.pipelines = played::never;
+    r.operator_class = "timestamps_and_watermarks_operator";
+    r.make = [events]() -> operator_factory {
+      return [events] { return std::make_unique<timestamps_and_watermarks_operator<event>>(events); };
+    };
+    r.check = [name, events](bool restarts) {
+      const auto expected = lines_of(name + "/expected.ndjson");
+      const auto got = run(name, events, restarts);
+      CHECK(got.size() == expected.size());
+      for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i)
+        CHECK_MESSAGE(got[i] == expected[i], "got " << got[i].dump() << ", expected " << expected[i].dump());
+    };
+    table.push_back(r);
+    r.operator_class = "typed_source_event_time";
+    r.make = {};
+    r.check = [name, times](bool restarts) { CHECK(run_source(name, times, restarts) == expected_of_source(name)); };
+    table.push_back(r);
+  };
+  add("time-watermark-bounded", [](auto s) { return s; });
+  add("time-watermark-idleness", [](auto s) { return s.with_idleness(1s); });
 }
+
+} // namespace dataflow::test::golden

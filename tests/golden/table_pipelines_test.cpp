@@ -1,0 +1,124 @@
+// The operator table as whole pipelines: at several parallelisms, chained and not, with small and large batches, on the
+// real scheduler and under 20 schedules of the simulation.
+#include <dataflow/actors/simulation/simulated_cluster.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <tests/support/effort.hpp>
+
+#include "script.hpp"
+
+using namespace dataflow;
+using namespace dataflow::test;
+using namespace dataflow::test::golden;
+
+namespace {
+
+/// How a pipeline is laid out.
+struct layout {
+  std::int64_t parallelism = 1;
+  bool chaining = true;
+  bool single_records = false; ///< in every batch, from the source on
+};
+std::vector<layout> all_layouts() {
+  std::vector<layout> all;
+  for (const std::int64_t parallelism : {1, 2, 4})
+    for (const bool chaining : {true, false})
+      for (const bool single : {false, true})
+        all.push_back({parallelism, chaining, single});
+  return all;
+}
+std::string text_of(const row& r, const layout& l) {
+  return r.data + " " + r.pick.dump() + " by " + r.operator_class + ", parallelism " + std::to_string(l.parallelism) +
+         (l.chaining ? "" : ", not chained") + (l.single_records ? ", single records" : "");
+}
+
+/// The script of each stream. `from`: when the first line is played, one a second; 0: all at once.
+std::vector<std::vector<script_line>> scripts_of(const row& r, const expectation& e, std::int64_t from) {
+  std::vector<std::vector<script_line>> scripts(r.streams);
+  for (std::size_t i = 0; i < e.input.size(); ++i) {
+    const auto& line = e.input[i];
+    script_line l;
+    if (from > 0) l.play_at = from + static_cast<std::int64_t>(i) * 1000;
+    if (line.contains("id"))
+      l.what = event_of(line);
+    else if (line.contains("watermark"))
+      l.watermark = line["watermark"];
+    else if (line.contains("end") && r.event_time)
+      l.watermark = ms(max_timestamp);
+    else
+      continue;
+    scripts[line.value("in", 1u) - 1].push_back(std::move(l));
+  }
+  return scripts;
+}
+
+std::string run_pipeline(environment& env, const row& r, const expectation& e, const layout& l, std::int64_t from) {
+  env.set_parallelism(l.parallelism);
+  env.set_buffer_timeout(std::chrono::milliseconds{from > 0 ? 0 : 100});
+  if (!l.chaining) env.disable_operator_chaining();
+  if (l.single_records) env.configure("taskmanager.batch.records", "1");
+  std::vector<events> streams;
+  for (auto& script : scripts_of(r, e, from))
+    streams.push_back(env.from_collection(std::move(script))
+                          .transform<event>("script", [] { return std::make_unique<script_operator>(); })
+                          .set_parallelism(1));
+  auto lines = r.pipeline(streams).collect();
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (auto& line : lines)
+    all += line + "\n";
+  return all;
+}
+std::string records_of(const expectation& e) {
+  std::vector<std::string> lines;
+  for (auto line : e.expected) {
+    if (!line.contains("out")) continue;
+    line.erase("at");
+    lines.push_back(line.dump());
+  }
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (auto& line : lines)
+    all += line + "\n";
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("operators of the table reproduce the golden cases in pipelines") {
+  auto layouts = all_layouts();
+  if (sanitized) layouts = {{1, true, false}, {2, false, true}, {4, true, true}};
+  for (auto& r : operator_table()) {
+    if (r.pipelines != played::at_once) continue;
+    const expectation e{r};
+    const auto expected = records_of(e);
+    for (auto& l : layouts) {
+      INFO(text_of(r, l));
+      environment env;
+      CHECK(run_pipeline(env, r, e, l, 0) == expected);
+    }
+  }
+}
+
+TEST_CASE("operators of the table reproduce the golden cases on simulated clusters") {
+  const auto layouts = all_layouts();
+  constexpr std::int64_t a_minute_later = 1'704'067'260'000; // than the simulation's first moment
+  std::size_t number = 0;
+  for (auto& r : operator_table()) {
+    if (r.pipelines == played::never) continue;
+    const expectation e{r};
+    const auto expected = records_of(e);
+    ++number;
+    for (std::uint64_t seed = 1; seed <= rounds(20); ++seed) {
+      const auto& l = layouts[(seed + number) % layouts.size()];
+      INFO(text_of(r, l) << ", seed " << seed);
+      simulated_cluster cluster{seed};
+      environment_options o;
+      o.runner = std::shared_ptr<executor>{std::shared_ptr<void>{}, &cluster};
+      environment env{o};
+      CHECK(run_pipeline(env, r, e, l, r.pipelines == played::line_by_line ? a_minute_later : 0) == expected);
+    }
+  }
+}
