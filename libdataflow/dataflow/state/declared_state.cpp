@@ -1,4 +1,5 @@
 #include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/state_database.hpp>
 #include <dataflow/util/error.hpp>
 
 namespace dataflow {
@@ -77,6 +78,13 @@ std::vector<std::string> state_registry::unclaimed() const {
     for (auto& [name, state] : restored_->states)
       if (!states_.contains(name)) names.push_back(name);
   return names;
+}
+
+void state_registry::set_place(state_place place) { place_ = std::move(place); }
+
+state_registry::opened_database state_registry::open_database(const dataflow::clock& clock) {
+  if (!place_.databases) return {};
+  return {place_.databases->open(place_.directory + "/" + std::to_string(databases_++), clock), place_.memory_bytes};
 }
 
 } // namespace dataflow

@@ -86,7 +86,17 @@ public:
   virtual void restore(const state_part& part) = 0;
 };
 
+class clock;
 class keyed_store;
+class state_database;
+class state_database_factory;
+
+/// Where keyed state goes that is too large for memory.
+struct state_place {
+  state_database_factory* databases = nullptr; ///< null: all stays in memory
+  std::string directory;                       ///< of the subtask's databases
+  std::size_t memory_bytes = 16 << 20;         ///< for the rows of each database that are kept in memory
+};
 
 /// What a keyed state of a function belongs to.
 enum class state_scope : std::uint8_t {
@@ -118,6 +128,15 @@ public:
     keyed_[static_cast<std::size_t>(scope)] = &store;
   }
 
+  /// Before the operator opens.
+  void set_place(state_place place);
+  struct opened_database {
+    std::unique_ptr<state_database> database; ///< null where all stays in memory
+    std::size_t memory_bytes = 0;
+  };
+  /// A new one, for one keyed store.
+  opened_database open_database(const dataflow::clock& clock);
+
   const key_group_range& key_groups() const noexcept { return groups_; }
   std::uint32_t max_parallelism() const noexcept { return max_parallelism_; }
   std::uint32_t key_group_of_hash(std::uint64_t hash) const noexcept { return key_group_of(hash, max_parallelism_); }
@@ -128,6 +147,8 @@ private:
   std::shared_ptr<const operator_snapshot> restored_;
   std::map<std::string, declared_state*, std::less<>> states_;
   keyed_store* keyed_[2] = {}; // by scope
+  state_place place_;
+  unsigned databases_ = 0; // that were opened
 };
 
 } // namespace dataflow

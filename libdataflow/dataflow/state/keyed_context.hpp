@@ -66,6 +66,10 @@ public:
   template <class F>
   void for_each_key(F&& f) {
     clear_key();
+    if (auto* rows = stored()) {
+      for_each_stored_key(*rows, [&] { f(key()); });
+      return;
+    }
     for (const auto position : positions()) {
       set_key(K(key_of(position)), hash_of(key_at(position)));
       f(key());
@@ -85,6 +89,10 @@ public:
   }
 
 private:
+  void encode_current_key(byte_writer& out) const override {
+    encode_key(reinterpret_cast<const std::byte*>(&key()), out);
+  }
+  std::uint32_t current_key_group() const override { return states().key_group_of_hash(GroupHash{}(*key_, hash_)); }
   const K& key_of(std::uint32_t position) const noexcept { return *reinterpret_cast<const K*>(key_at(position)); }
   void enter_key(std::uint64_t hash, std::uint32_t candidate) {
     enter(hash, has_columns() ? find(hash, candidate) : none);
@@ -105,7 +113,7 @@ private:
     set_key(std::move(key), hash);
   }
   std::uint32_t insert_current_key() override {
-    const auto position = allocate(states().key_group_of_hash(GroupHash{}(*key_, hash_)));
+    const auto position = allocate(current_key_group());
     ::new (static_cast<void*>(row_at(position) + key_offset_)) K(*key_);
     occupy(position);
     index_insert(hash_, position);

@@ -20,6 +20,9 @@ namespace dataflow {
 namespace detail {
 
 std::string with_ttl(std::string schema, bool has_ttl);
+inline std::chrono::milliseconds background_life(const std::optional<ttl>& t) {
+  return t && t->cleans_up() ? t->time() : std::chrono::milliseconds{0};
+}
 
 /// One T per key.
 template <class T>
@@ -43,6 +46,7 @@ public:
     ::new (static_cast<void*>(cell)) T(std::move(value));
   }
   bool expires() const override { return ttl_ && ttl_->cleans_up(); }
+  std::chrono::milliseconds background_time_to_live() const override { return background_life(ttl_); }
   expiry expiry_of(const std::byte* cell, std::int64_t now) const override {
     return ttl_->expired(row_segment::stamp(cell), now) ? expiry::all : expiry::none;
   }
@@ -91,6 +95,38 @@ public:
     }
     ::new (static_cast<void*>(cell)) cell_value(content);
   }
+  bool has_entries() const override { return true; }
+  void encode_stored(const std::byte* cell, byte_writer& out) const override {
+    const Content& c = *at(cell);
+    byte_writer entry;
+    for (std::size_t i = 0; i < Traits::size(c); ++i) {
+      entry.clear();
+      if (ttl_) entry.fixed(c.stamps[i]);
+      Traits::encode(c, i, entry);
+      out.text(entry.buffer());
+    }
+  }
+  void decode_stored(std::byte* cell, byte_reader& in) override {
+    cell_value content;
+    auto& c = content.write();
+    while (!in.at_end()) {
+      byte_reader entry{in.text()};
+      if (ttl_) c.stamps.push_back(entry.fixed<std::int64_t>());
+      Traits::decode(c, entry);
+    }
+    ::new (static_cast<void*>(cell)) cell_value(content);
+  }
+  void stored_to_part(std::string_view stored, byte_writer& part) const override {
+    std::uint64_t n = 0;
+    for (byte_reader in{stored}; !in.at_end(); ++n)
+      in.text();
+    part.varint(n);
+    for (byte_reader in{stored}; !in.at_end();) {
+      const auto entry = in.text();
+      part.raw(entry.data(), entry.size());
+    }
+  }
+  std::chrono::milliseconds background_time_to_live() const override { return background_life(ttl_); }
   bool expires() const override { return ttl_ && ttl_->cleans_up(); }
   expiry expiry_of(const std::byte* cell, std::int64_t now) const override {
     std::size_t gone = 0;
@@ -300,6 +336,7 @@ public:
   }
   bool empty() { return get().empty(); }
   void add(T value) {
+    if (typed().store().stored() && add_unread(value)) return;
     auto& c = typed().write();
     c.values.push_back(std::move(value));
     if (time_to_live()) c.stamps.push_back(column().now());
@@ -322,6 +359,13 @@ private:
     return std::make_unique<column_type>(name(), time_to_live());
   }
   column_type& typed() { return static_cast<column_type&>(column()); }
+  /// Where the rest of the list is not in memory: no need to read it.
+  bool add_unread(const T& value) {
+    byte_writer entry;
+    if (time_to_live()) entry.fixed(column().now());
+    codec<T>::encode(value, entry);
+    return column().append_unread(entry.buffer());
+  }
   /// As Flink's TtlListState: reading with prolongation keeps what lives; a list of which nothing lives goes; else
   /// expired entries stay (hidden, or shown) until the background clean-up meets them.
   const std::vector<T>& get_by_ttl(const detail::list_content<T>& content) {

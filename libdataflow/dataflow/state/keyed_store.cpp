@@ -1,4 +1,5 @@
 #include <dataflow/state/keyed_store.hpp>
+#include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/error.hpp>
 
@@ -47,6 +48,7 @@ void keyed_column::write_rows(const row_segment& segment, state_writer& out) con
 }
 
 void keyed_column::snapshot(state_writer& out) const {
+  if (store_->stored_) return store_->stored_->snapshot(*this, out);
   for (auto& group : store_->groups_)
     for (auto s : group.segments)
       write_rows(*store_->segments_[s], out);
@@ -97,6 +99,23 @@ void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
   states_ = &states;
   clock_ = &clock;
   groups_.resize(states.key_groups().size());
+  if (auto place = states.open_database(clock); place.database) {
+    stored_ = std::make_unique<detail::stored_rows>(*this, std::move(place.database), place.memory_bytes);
+    frozen_ = true;
+  }
+}
+
+bool keyed_column::append_unread(std::string_view entry) {
+  if (!store_->stored_ || !store_->has_key_ || store_->row_) return false;
+  store_->stored_->append(*this, entry);
+  return true;
+}
+
+void keyed_store::touch_stored() noexcept { stored_->touch(position_); }
+
+std::byte* keyed_store::find_stored(keyed_column& column) {
+  stored_->load();
+  return row_segment::mark(row_) & column.bit_ ? row_ + column.offset_ : nullptr;
 }
 
 void keyed_store::add(const std::vector<keyed_column*>& columns) {
@@ -111,7 +130,8 @@ void keyed_store::add(const std::vector<keyed_column*>& columns) {
     c->index_ = static_cast<unsigned>(columns_.size());
     c->bit_ = std::uint64_t{1} << c->index_;
     columns_.push_back(c);
-    expiring_ = expiring_ || c->expires();
+    expiring_ = expiring_ || (c->expires() && !stored_); // a database drops them when it merges its files
+    if (stored_) stored_->add(*c);
   }
   layout_ = std::make_shared<const detail::row_layout>(std::move(layout));
   for (std::size_t i = 0; i < columns_.size(); ++i)
@@ -179,11 +199,12 @@ void keyed_store::make_writable() {
   }
   segment->dirty = true;
   writable_ = true;
+  if (stored_) stored_->change(position_);
 }
 
 void keyed_store::drop_empty_row() {
   emptied_ = false;
-  if (!row_ || row_segment::mark(row_) != 0) return;
+  if (!row_ || row_segment::mark(row_) != 0 || stored_) return; // what is stored of it is still to be removed
   candidates_good_ = false;
   make_writable();
   auto* segment = segment_of(position_);
@@ -262,6 +283,14 @@ std::vector<std::uint32_t> keyed_store::positions() const {
       for (auto used = segments_[s]->used; used != 0; used &= used - 1)
         all.push_back(s * row_segment::rows + static_cast<std::uint32_t>(std::countr_zero(used)));
   return all;
+}
+
+void keyed_store::for_each_stored_key(detail::stored_rows& rows, const std::function<void()>& f) {
+  rows.for_each_key([&](byte_reader& key) {
+    enter_stored_key(key);
+    f();
+  });
+  clear_key();
 }
 
 keyed_snapshot keyed_store::freeze() {

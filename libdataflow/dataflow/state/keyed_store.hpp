@@ -13,7 +13,10 @@
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +25,9 @@ namespace dataflow {
 
 class clock;
 class keyed_store;
+namespace detail {
+class stored_rows;
+}
 
 /// One state of a keyed store. Implemented by the typed states (keyed_states.hpp).
 class keyed_column : public declared_state {
@@ -54,6 +60,17 @@ public:
   virtual std::string value_schema() const = 0;
   virtual void encode(const std::byte* cell, byte_writer& out) const = 0;
   virtual void decode(std::byte* cell, byte_reader& in) = 0; ///< constructs
+  // In a database: as above, or as entries with their lengths, to which append() adds one.
+  virtual bool has_entries() const { return false; }
+  virtual void encode_stored(const std::byte* cell, byte_writer& out) const { encode(cell, out); }
+  virtual void decode_stored(std::byte* cell, byte_reader& in) { decode(cell, in); }
+  /// What is stored, as a part of a snapshot has it behind the key.
+  virtual void stored_to_part(std::string_view stored, byte_writer& part) const {
+    part.raw(stored.data(), stored.size());
+  }
+  virtual std::chrono::milliseconds background_time_to_live() const { return std::chrono::milliseconds{0}; }
+  /// Adds an entry without reading the others, where that is possible; else false.
+  bool append_unread(std::string_view entry);
   /// Of states with a time to live that are cleaned up in the background: how much of a value has expired.
   enum class expiry : std::uint8_t { none, part, all };
   virtual bool expires() const { return false; }
@@ -64,6 +81,7 @@ public:
 private:
   friend class keyed_store;
   friend class keyed_snapshot;
+  friend class detail::stored_rows;
   [[noreturn]] void fail_no_key() const;
   void write_rows(const detail::row_segment& segment, state_writer& out) const;
 
@@ -119,8 +137,10 @@ public:
     row_ = nullptr;
     writable_ = false;
   }
-  /// Keys with at least one value.
+  /// Keys with at least one value; with a database, the rows in memory.
   std::size_t size() const noexcept { return size_; }
+  /// Null: all rows are in memory.
+  detail::stored_rows* stored() const noexcept { return stored_.get(); }
   /// Bytes that rows and index take, without what values hold elsewhere.
   std::size_t memory_bytes() const noexcept;
 
@@ -152,6 +172,9 @@ public:
 protected:
   explicit keyed_store(detail::cell_type key);
 
+  /// The current key as encode_key() writes it, and its key group.
+  virtual void encode_current_key(byte_writer& out) const = 0;
+  virtual std::uint32_t current_key_group() const = 0;
   /// Reads a key and makes it the current one. REQUIRES: what is restored belongs to this subtask.
   virtual void enter_stored_key(byte_reader& in) = 0;
   /// A position for the current key, its key constructed.
@@ -175,7 +198,9 @@ protected:
     row_ = position == none ? nullptr : row_at(position);
     has_key_ = true;
     writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments are ours and marked
+    if (frozen_ && stored_ && row_) touch_stored();
   }
+  void touch_stored() noexcept;
   /// Of the row that was current, before another key becomes it.
   void leave() {
     if (emptied_) [[unlikely]]
@@ -194,12 +219,16 @@ protected:
   /// No row has gone since find_candidates(): what it gave still holds keys.
   mutable bool candidates_good_ = false;
 
+  /// Makes each key that has something stored the current one, calls f(), and no key current in the end.
+  void for_each_stored_key(detail::stored_rows& rows, const std::function<void()>& f);
   /// Positions of all rows, by key group.
   std::vector<std::uint32_t> positions() const;
 
 private:
   friend class keyed_column;
   friend class keyed_snapshot;
+  friend class detail::stored_rows;
+  std::byte* find_stored(keyed_column& column);
   struct group {
     std::vector<std::uint32_t> segments;  // indices of segments_
     std::vector<std::uint32_t> with_room; // of these, those with a free row
@@ -220,7 +249,7 @@ private:
   bool writable_ = false; // the current row's segment is ours alone and marked as changed
   bool emptied_ = false;  // the current row may have lost its last value
   bool expiring_ = false;
-  bool frozen_ = false; // a snapshot has been taken
+  bool frozen_ = false; // a snapshot has been taken, or rows are stored: each has to be marked when it changes
   std::vector<detail::row_segment*> segments_;
   std::vector<group> groups_; // of the subtask's key groups
   std::shared_ptr<const detail::row_layout> layout_;
@@ -228,13 +257,15 @@ private:
   std::size_t clean_at_ = 0; // position that clean_up looks at next
   state_registry* states_ = nullptr;
   const dataflow::clock* clock_ = nullptr;
+  std::unique_ptr<detail::stored_rows> stored_;
 };
 
 inline std::byte* keyed_column::find() {
   if (!store_->has_key_) [[unlikely]]
     fail_no_key();
   auto* row = store_->row_;
-  return row && (detail::row_segment::mark(row) & bit_) ? row + offset_ : nullptr;
+  if (row) return detail::row_segment::mark(row) & bit_ ? row + offset_ : nullptr;
+  return store_->stored_ ? store_->find_stored(*this) : nullptr;
 }
 inline std::byte* keyed_column::find_to_write() {
   if (!find()) return nullptr;

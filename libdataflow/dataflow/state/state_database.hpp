@@ -1,0 +1,111 @@
+/// Keyed state that may be larger than memory: ordered bytes on the local disk, a table for each state of an operator.
+///
+/// A key in every table is, and this must not change, for snapshots of database files contain it:
+///
+///   key group   2 bytes, big endian: a range of key groups is a range of keys
+///   key         as its codec writes it, prefix-free (with the namespace behind it where there is one)
+///
+/// Writes gather in a batch; a read sees only what has been written with write(), so that whoever keeps a cache in
+/// front (stored_rows does) calls write() before it asks for what it has given away. Values of a table with `entries`
+/// are sequences of entries, each with its length in front (a varint): append() adds one without reading. A database is
+/// a cache of what checkpoints hold: it has no log of its own and is empty when it is opened. Threading: one task at a
+/// time, but for database_files, which any thread may read. Ownership: owns its directory and removes it in the end.
+/// Errors: errc::io_failed, errc::disk_full, ... with the directory in the cause.
+/// Source: Flink's EmbeddedRocksDBStateBackend.
+#pragma once
+
+#include <dataflow/record/key_groups.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace dataflow {
+
+class clock;
+
+/// What a table does with its values besides keeping them.
+struct state_table_options {
+  std::string name; ///< unique in the database
+  /// Values are sequences of entries that append() extends.
+  bool entries = false;
+  /// Positive: a value (with `entries`: an entry) begins with the time of its last access, 8 bytes, little endian,
+  /// milliseconds of wall time, and is dropped in the background so long after it.
+  std::chrono::milliseconds time_to_live{0};
+};
+
+/// The files of a database at one moment, for as long as this lives. They never change.
+class database_files {
+public:
+  struct file {
+    std::string path; ///< where it can be read
+    std::string name; ///< the same name in two snapshots of one database: the same content
+    std::uint64_t size = 0;
+    bool shared = false; ///< of the kind that later snapshots probably contain, too
+  };
+  virtual ~database_files() = default;
+  virtual const std::vector<file>& files() const noexcept = 0;
+};
+
+class state_database {
+public:
+  using table = std::uint32_t;
+
+  virtual ~state_database() = default;
+  virtual table open_table(const state_table_options& options) = 0;
+
+  /// Whether there is a value; then `value` is it.
+  virtual bool get(table t, std::string_view key, std::string& value) = 0;
+
+  // Into the batch.
+  virtual void put(table t, std::string_view key, std::string_view value) = 0;
+  virtual void remove(table t, std::string_view key) = 0;
+  /// REQUIRES: the table has `entries`; `added` is one or more entries with their lengths.
+  virtual void append(table t, std::string_view key, std::string_view added) = 0;
+  /// Bytes in the batch.
+  virtual std::size_t unwritten() const noexcept = 0;
+  /// Applies the batch.
+  virtual void write() = 0;
+
+  /// Calls f(key, value) for the keys of these key groups, ascending, until it returns false.
+  virtual void scan(table t, key_group_range groups,
+                    const std::function<bool(std::string_view key, std::string_view value)>& f) = 0;
+  /// Files that hold everything that has been written. `directory` is made by the call, on the same disk.
+  virtual std::shared_ptr<const database_files> snapshot(const std::string& directory) = 0;
+
+  /// Merges all files now, which drops what has expired. For tests and simulations.
+  virtual void compact() = 0;
+
+  struct usage {
+    std::uint64_t memory_bytes = 0; ///< caches and write buffers
+    std::uint64_t disk_bytes = 0;
+  };
+  virtual usage used() const = 0;
+};
+
+/// Makes databases that share one budget of memory: one of these for each task manager.
+class state_database_factory {
+public:
+  virtual ~state_database_factory() = default;
+  /// Safe from any thread. The directory is made; what an earlier database left in it is
+  /// removed. Throws error{errc::io_failed} when another process has it open. `clock`: what times to live go by.
+  virtual std::unique_ptr<state_database> open(const std::string& directory, const dataflow::clock& clock) = 0;
+};
+
+struct rocksdb_options {
+  std::uint64_t memory_bytes = 64 << 20; ///< block cache and write buffers of all databases together
+  /// Share of the memory for what is not yet on the disk.
+  double write_buffer_ratio = 0.5;
+  /// Nothing happens in the background: compactions and flushes only when they are asked for. For simulations.
+  bool deterministic = false;
+};
+std::shared_ptr<state_database_factory> rocksdb_databases(rocksdb_options options = {});
+
+/// The key of a row in every table.
+std::string database_key(std::uint32_t key_group, std::string_view key);
+
+} // namespace dataflow

@@ -1,0 +1,169 @@
+#include <dataflow/state/stored_rows.hpp>
+#include <dataflow/util/error.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <set>
+
+namespace dataflow::detail {
+
+namespace {
+constexpr std::size_t batch_bytes = 1 << 20;
+constexpr std::size_t least_rows = 1024; // below that a cache is none
+} // namespace
+
+stored_rows::stored_rows(keyed_store& store, std::unique_ptr<state_database> database, std::size_t memory_bytes)
+    : store_(store), database_(std::move(database)), memory_bytes_(memory_bytes) {}
+
+void stored_rows::add(const keyed_column& column) {
+  state_table_options o;
+  o.name = column.name();
+  o.entries = column.has_entries();
+  o.time_to_live = column.background_time_to_live();
+  tables_.push_back(database_->open_table(o));
+}
+
+std::size_t stored_rows::rows_in_memory_limit() const noexcept {
+  constexpr std::size_t index_bytes = 16; // a cell of the index, which is at most half full
+  const auto row = static_cast<double>(store_.layout_->stride + index_bytes) + content_bytes_;
+  return std::max(least_rows, static_cast<std::size_t>(static_cast<double>(memory_bytes_) / row));
+}
+
+std::string_view stored_rows::key_of(const row_segment& segment, const std::byte* row) {
+  key_.clear();
+  const auto group = segment.key_group;
+  const char bytes[2] = {static_cast<char>(group >> 8), static_cast<char>(group & 0xff)};
+  key_.raw(bytes, sizeof bytes);
+  store_.encode_key(row + segment.layout().key_offset, key_);
+  return key_.buffer();
+}
+
+void stored_rows::load() {
+  make_room();
+  if (appended_) { // perhaps to this row
+    database_->write();
+    appended_ = false;
+  }
+  store_.make_row();
+  const auto& segment = *store_.segment_of(store_.position_);
+  auto* const row = store_.row_;
+  touch(store_.position_);
+  const auto key = key_of(segment, row);
+  std::size_t content = 0;
+  for (auto* c : store_.columns_) {
+    if (!database_->get(tables_[c->index_], key, read_)) continue;
+    byte_reader in{read_};
+    auto* const cell = row + c->offset_;
+    if (c->stamped()) row_segment::stamp(cell) = in.fixed<std::int64_t>();
+    c->decode_stored(cell, in);
+    c->confirm(cell);
+    content += read_.size();
+  }
+  content_bytes_ += (static_cast<double>(content) - content_bytes_) / 256;
+}
+
+void stored_rows::write_back(const row_segment& segment, const std::byte* row) {
+  const auto key = key_of(segment, row);
+  std::size_t content = 0;
+  for (auto* c : store_.columns_) {
+    const auto table = tables_[c->index_];
+    if (!(row_segment::mark(row) & c->bit_)) {
+      database_->remove(table, key);
+      continue;
+    }
+    value_.clear();
+    const auto* const cell = row + c->offset_;
+    if (c->stamped()) value_.fixed(row_segment::stamp(cell));
+    c->encode_stored(cell, value_);
+    database_->put(table, key, value_.buffer());
+    content += value_.size();
+  }
+  content_bytes_ += (static_cast<double>(content) - content_bytes_) / 256;
+  write_batch_if_large();
+}
+
+void stored_rows::write_batch_if_large() {
+  if (database_->unwritten() >= batch_bytes) database_->write();
+}
+
+void stored_rows::make_room() {
+  const auto limit = rows_in_memory_limit();
+  if (store_.size_ < limit) return;
+  const auto goal = limit - limit / 16;
+  store_.candidates_good_ = false;
+  while (store_.size_ > goal) {
+    if (hand_ >= store_.segments_.size()) hand_ = 0;
+    const auto number = hand_++;
+    auto& segment = *store_.segments_[number];
+    auto& marks = marks_of(static_cast<std::uint32_t>(number * row_segment::rows));
+    const bool was_full = segment.used == ~std::uint64_t{0};
+    for (auto out = segment.used & ~marks.touched; out != 0; out &= out - 1) {
+      const auto i = static_cast<unsigned>(std::countr_zero(out));
+      const auto position = static_cast<std::uint32_t>(number * row_segment::rows + i);
+      if (marks.changed & bit_of(position)) write_back(segment, segment.row(i));
+      marks.changed &= ~bit_of(position);
+      store_.index_erase(store_.hash_of(store_.key_at(position)), position);
+      segment.destroy_row(i);
+      --store_.size_;
+    }
+    marks.touched = 0;
+    if (was_full && segment.used != ~std::uint64_t{0})
+      store_.groups_[segment.key_group - store_.states_->key_groups().first].with_room.push_back(
+          static_cast<std::uint32_t>(number));
+  }
+  database_->write(); // before anybody asks for them
+}
+
+void stored_rows::append(const keyed_column& column, std::string_view entry) {
+  key_.clear();
+  const auto group = store_.current_key_group();
+  const char bytes[2] = {static_cast<char>(group >> 8), static_cast<char>(group & 0xff)};
+  key_.raw(bytes, sizeof bytes);
+  store_.encode_current_key(key_);
+  value_.clear();
+  value_.text(entry);
+  database_->append(tables_[column.index_], key_.buffer(), value_.buffer());
+  appended_ = true;
+  write_batch_if_large();
+}
+
+void stored_rows::flush() {
+  for (std::size_t s = 0; s < marks_.size(); ++s) {
+    for (auto changed = std::exchange(marks_[s].changed, 0); changed != 0; changed &= changed - 1)
+      write_back(*store_.segments_[s], store_.segments_[s]->row(static_cast<unsigned>(std::countr_zero(changed))));
+  }
+  database_->write();
+}
+
+void stored_rows::snapshot(const keyed_column& column, state_writer& out) {
+  flush();
+  database_->scan(
+      tables_[column.index_], store_.states_->key_groups(), [&](std::string_view key, std::string_view value) {
+        const auto group =
+            static_cast<std::uint32_t>(static_cast<unsigned char>(key[0]) << 8 | static_cast<unsigned char>(key[1]));
+        auto& part = out.part_of(group);
+        part.raw(key.data() + 2, key.size() - 2);
+        column.stored_to_part(value, part);
+        return true;
+      });
+}
+
+void stored_rows::for_each_key(const std::function<void(byte_reader& key)>& f) {
+  flush();
+  const auto groups = store_.states_->key_groups();
+  for (auto group = groups.first; group <= groups.last; ++group) {
+    std::set<std::string, std::less<>> keys; // of one group: f may write while we walk
+    for (auto table : tables_)
+      database_->scan(table, {group, group}, [&](std::string_view key, std::string_view) {
+        keys.emplace(key.substr(2));
+        return true;
+      });
+    for (auto& key : keys) {
+      byte_reader in{key};
+      f(in);
+    }
+    // What f made belongs to keys that were there: it needs no second look.
+  }
+}
+
+} // namespace dataflow::detail
