@@ -16,7 +16,7 @@ namespace dataflow::cli {
 namespace {
 
 /// The foreground: what the background says in its first words decides.
-int wait_for_word(int from, pid_t child) {
+int wait_for_word(int from, pid_t child, const std::string& log) {
   std::string word;
   char buffer[4096];
   for (;;) {
@@ -31,7 +31,10 @@ int wait_for_word(int from, pid_t child) {
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
-    return WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : exit_internal;
+    if (WIFEXITED(status)) return WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : exit_internal;
+    std::fprintf(stderr, "error: the process of the job died of signal %d before the job ran; see %s\n",
+                 WTERMSIG(status), log.c_str());
+    return 128 + WTERMSIG(status);
   }
   const int code = std::atoi(word.c_str());
   std::FILE* const to = code == exit_success ? stdout : stderr;
@@ -61,7 +64,7 @@ int run_detached(const std::string& log, const std::function<int(std::function<v
   if (child < 0) throw file_error(errno, "start a process for", log);
   if (child > 0) {
     ::close(ends[1]);
-    return wait_for_word(ends[0], child);
+    return wait_for_word(ends[0], child, log);
   }
   ::close(ends[0]);
   ::setsid();

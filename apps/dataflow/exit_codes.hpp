@@ -10,7 +10,6 @@ enum exit_code : int {
   exit_job_failed = 1,    ///< the job is FAILED
   exit_usage = 2,         ///< an unknown or invalid flag, configuration key or job parameter
   exit_not_runnable = 3,  ///< no such job, a bad library, a graph that cannot run, a file that cannot be read
-  exit_canceled = 4,      ///< the job is CANCELED, but not by a signal of ours
   exit_internal = 70,     ///< a broken invariant; please report it
   exit_interrupted = 130, ///< Ctrl-C (143 for SIGTERM): the job was cancelled, or the program aborted
   exit_terminated = 143,

@@ -101,8 +101,7 @@ int exit_code_of(const job_result& result) {
   case job_status::finished:
     return exit_success;
   case job_status::canceled:
-    if (const int signal = interrupts::received()) return 128 + signal;
-    return exit_canceled;
+    return 128 + interrupts::received(); // nobody else cancels it
   default:
     return exit_job_failed;
   }

@@ -181,7 +181,7 @@ TEST_CASE("job libraries that cannot run are refused with the reason") {
   CHECK(contains(run({"run", DATAFLOW_SOURCE_DIR "/README.md"}).err, "is no job library"));
   const auto several = run({"run", library("test_jobs")});
   CHECK(several.code == 3);
-  CHECK(contains(several.err, "name one of asks, never_ends, requires_input, throws, throws_strangely"));
+  CHECK(contains(several.err, "name one of asks, finds_a_bug, never_ends, requires_input, "));
   const auto thrown = run({"run", library("test_jobs"), "-c", "throws"});
   CHECK(thrown.code == 3);
   CHECK(contains(thrown.err, "job throws failed while it built its graph: std::runtime_error: no graph today"));
@@ -190,6 +190,55 @@ TEST_CASE("job libraries that cannot run are refused with the reason") {
   CHECK(missing.code == 2);
   CHECK(contains(missing.err, "job requires_input: the job needs the parameter --input"));
   CHECK(run({"run", library("test_jobs"), "-c", "asks"}).code == 3); // a job without a sink
+}
+
+TEST_CASE("a broken invariant has an exit code of its own, in the foreground and detached") {
+  const std::vector<std::string> job{library("test_jobs"), "-c", "finds_a_bug"};
+  for (const auto* how : {"-q", "-d"}) {
+    std::vector<std::string> arguments{"run", how};
+    arguments.insert(arguments.end(), job.begin(), job.end());
+    const auto r = run(arguments);
+    CAPTURE(how);
+    CHECK(r.code == 70);
+    CHECK_MESSAGE(contains(r.err, "internal"), r.err);
+    CHECK_MESSAGE(contains(r.err, "job finds_a_bug: two ends of an edge disagree"), r.err);
+  }
+}
+
+TEST_CASE("a detached job whose process dies before it has started tells its signal") {
+  const scratch dir;
+  const auto r =
+      run({"run", "-d", "-Dio.tmp.dirs=" + dir.path(""), library("test_jobs"), "-c", "takes_the_process_along"});
+  CHECK(r.code == 128 + SIGKILL);
+  CHECK(r.out.empty());
+  CHECK_MESSAGE(contains(r.err, "signal 9"), r.err);
+  CHECK_MESSAGE(contains(r.err, dir.path("dataflow-job-")), r.err);
+}
+
+TEST_CASE("--explain says what holds event time back: operator, channel, split") {
+  auto explained = [](const std::string& job, const std::string& until) {
+    test::program p{dataflow_command(
+        {"run", "-q", "--explain", "-Dmetrics.fetcher.update-interval=10 ms", library("test_silent"), "-c", job})};
+    CHECK(p.wait_for_error(until));
+    p.signal(SIGINT);
+    const auto r = p.wait();
+    CHECK(r.code == 130);
+    return r.err;
+  };
+  const auto split = explained("silent_split", "No record has come from there");
+  CHECK_MESSAGE(contains(split, "event time: watch"), split);
+  CHECK_MESSAGE(
+      contains(split, "is held back by Source: silent (1/1), split \"0\", on channel Source: silent (1/1) -> "), split);
+  CHECK_MESSAGE(contains(split, "with_idleness()"), split);
+  const auto bare = explained("no_strategy", "has no watermark strategy");
+  CHECK_MESSAGE(contains(bare, "is held back by Source: bare (1/1), on channel Source: bare (1/1) -> "), bare);
+  CHECK_MESSAGE(contains(bare, "assign_timestamps_and_watermarks()"), bare);
+
+  test::program silent{dataflow_command(
+      {"run", "-Dmetrics.fetcher.update-interval=10 ms", library("test_silent"), "-c", "no_strategy"})};
+  REQUIRE(silent.wait_for_error("busy "));
+  silent.signal(SIGINT);
+  CHECK(!contains(silent.wait().err, "event time: "));
 }
 
 TEST_CASE("info shows the plan as text, JSON and Graphviz, without running anything") {
@@ -263,6 +312,29 @@ TEST_CASE("progress is shown as plain lines when nobody watches on a terminal") 
   CHECK(r.code == 143);
   CHECK(contains(r.err, "RUNNING | Source: "));
   CHECK(contains(r.err, "/s, busy "));
+}
+
+TEST_CASE("on a terminal progress is a block that is drawn again in its place, and gone at the end") {
+  test::program p{
+      dataflow_command({"run", "running_sum", "--records", "1000000000000", "-Dmetrics.fetcher.update-interval=10 ms"}),
+      test::program::error_stream::terminal};
+  REQUIRE(p.wait_for_error("Source: "));
+  p.signal(SIGINT);
+  const auto r = p.wait();
+  CHECK(r.code == 130);
+  const std::string taken_away = "A\x1b[J"; // so many lines up, and clear to the end
+  const auto end = r.err.find(taken_away, r.err.find("Source: "));
+  REQUIRE_MESSAGE(end != std::string::npos, r.err);
+  const auto begin = r.err.rfind("running_sum  ", end);
+  REQUIRE_MESSAGE(begin != std::string::npos, r.err);
+  const auto block = r.err.substr(begin, end - begin);
+  for (const auto* part : {"in/s", "out/s", "records", "busy", "back-pressure", "Source: "})
+    CHECK_MESSAGE(contains(block, part), block);
+  const auto lines = std::to_string(std::count(block.begin(), block.end(), '\n'));
+  CHECK_MESSAGE(block.ends_with("\x1b[" + lines), block);
+  const auto rest = r.err.substr(r.err.rfind(taken_away));
+  CHECK_MESSAGE(contains(rest, "was cancelled."), rest);
+  CHECK_MESSAGE(!contains(rest, "in/s"), rest);
 }
 
 TEST_CASE("a detached job goes on in a process of its own") {

@@ -2,18 +2,37 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdexcept>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <tests/integration/program.hpp>
 #include <unistd.h>
 
 namespace test {
 
-program::program(const std::vector<std::string>& arguments) {
+namespace {
+
+/// The side that reads and the side of the program.
+void open_terminal(int (&ends)[2]) {
+  ends[0] = ::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (ends[0] < 0 || ::grantpt(ends[0]) != 0 || ::unlockpt(ends[0]) != 0) throw std::runtime_error{"no terminal"};
+  ends[1] = ::open(::ptsname(ends[0]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  const winsize size{30, 100, 0, 0};
+  if (ends[1] < 0 || ::ioctl(ends[1], TIOCSWINSZ, &size) != 0) throw std::runtime_error{"no terminal"};
+}
+
+} // namespace
+
+program::program(const std::vector<std::string>& arguments, error_stream kind) {
   int out[2], err[2];
-  if (::pipe2(out, O_CLOEXEC) != 0 || ::pipe2(err, O_CLOEXEC) != 0) throw std::runtime_error{"no pipe"};
+  if (::pipe2(out, O_CLOEXEC) != 0) throw std::runtime_error{"no pipe"};
+  if (kind == error_stream::terminal)
+    open_terminal(err);
+  else if (::pipe2(err, O_CLOEXEC) != 0)
+    throw std::runtime_error{"no pipe"};
   std::vector<char*> argv;
   for (const auto& a : arguments)
     argv.push_back(const_cast<char*>(a.c_str()));

@@ -15,7 +15,8 @@ struct outcome {
 /// A program under way.
 class program {
 public:
-  explicit program(const std::vector<std::string>& arguments);
+  enum class error_stream { pipe, terminal }; ///< of a terminal of 100 columns and 30 rows
+  explicit program(const std::vector<std::string>& arguments, error_stream kind = error_stream::pipe);
   ~program(); ///< kills it when it still runs
   program(const program&) = delete;
 

@@ -1,6 +1,7 @@
-// Jobs that only look at their parameters, throw, or hang.
+// Jobs that only look at their parameters, throw, hang, or take the process along.
 #include <dataflow/dataflow.hpp>
 
+#include <csignal>
 #include <poll.h>
 #include <stdexcept>
 
@@ -14,6 +15,10 @@ DATAFLOW_JOB(requires_input) { (void)args.require("input"); }
 DATAFLOW_JOB(throws) { throw std::runtime_error{"no graph today"}; }
 
 DATAFLOW_JOB(throws_strangely) { throw 42; }
+
+DATAFLOW_JOB(finds_a_bug) { throw dataflow::error{dataflow::errc::internal, "two ends of an edge disagree"}; }
+
+DATAFLOW_JOB(takes_the_process_along) { ::raise(SIGKILL); }
 
 /// Its function blocks for ever: nobody can cancel that.
 DATAFLOW_JOB(never_ends) {
