@@ -134,7 +134,7 @@ private:
     auto last = min_timestamp;
     for (std::size_t i = 0; i < elements.size(); ++i)
       last = std::max(last, elements.time(i));
-    const auto cut = detail::saturating_add(last, -std::chrono::milliseconds{size_});
+    const auto cut = saturating_add(last, -std::chrono::milliseconds{size_});
     elements.erase_if([cut](const T&, timestamp t) { return t <= cut; });
   }
   std::int64_t size_;

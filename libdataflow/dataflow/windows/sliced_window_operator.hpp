@@ -216,14 +216,14 @@ private:
   // ---- late records
 
   timestamp cleanup_time(const time_window& w) const noexcept {
-    return detail::saturating_add(w.max_timestamp(), std::chrono::milliseconds{settings_.lateness});
+    return saturating_add(w.max_timestamp(), std::chrono::milliseconds{settings_.lateness});
   }
   /// The last window that holds t is cleaned up at this watermark.
   bool is_cleaned(timestamp t, timestamp watermark) const noexcept {
     return cleanup_time(grid_.at(grid_.index_of(t))) <= watermark;
   }
   bool is_behind(timestamp t) const noexcept {
-    return detail::saturating_add(t, std::chrono::milliseconds{settings_.lateness}) <= watermark_;
+    return saturating_add(t, std::chrono::milliseconds{settings_.lateness}) <= watermark_;
   }
   void drop_late(const batch<T>& b, std::size_t i) {
     if (!late_out_) return late_->add(1);

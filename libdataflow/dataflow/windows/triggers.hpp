@@ -184,7 +184,7 @@ private:
   template <class W, class Context>
   void arm(timestamp from, const W& window, Context& context) {
     const auto next =
-        std::min(detail::saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
+        std::min(saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
     context.state() = next;
     context.register_event_time(next);
   }
@@ -228,7 +228,7 @@ private:
   template <class W, class Context>
   void arm(timestamp from, const W& window, Context& context) {
     const auto next =
-        std::min(detail::saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
+        std::min(saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
     context.state() = next;
     context.register_processing_time(next);
   }

@@ -7,6 +7,7 @@
 
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/record/hash.hpp>
+#include <dataflow/time/saturating.hpp>
 #include <dataflow/time/timestamp.hpp>
 
 #include <algorithm>
@@ -21,9 +22,6 @@ constexpr wide wide_ms(timestamp t) noexcept { return t.time_since_epoch().count
 constexpr timestamp clamped(wide ms) noexcept {
   constexpr wide least = std::numeric_limits<std::int64_t>::min(), most = std::numeric_limits<std::int64_t>::max();
   return timestamp{std::chrono::milliseconds{static_cast<std::int64_t>(std::clamp(ms, least, most))}};
-}
-constexpr timestamp saturating_add(timestamp t, std::chrono::milliseconds d) noexcept {
-  return clamped(wide_ms(t) + d.count());
 }
 /// Rounds towards minus infinity. REQUIRES: b > 0.
 constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) noexcept {

@@ -281,14 +281,12 @@ private:
   // ---- lateness
 
   timestamp cleanup_time(const W& w) const noexcept {
-    return Assigner::event_time
-               ? detail::saturating_add(w.max_timestamp(), std::chrono::milliseconds{settings_.lateness})
-               : w.max_timestamp();
+    return Assigner::event_time ? saturating_add(w.max_timestamp(), std::chrono::milliseconds{settings_.lateness})
+                                : w.max_timestamp();
   }
   bool is_late(const W& w) const noexcept { return Assigner::event_time && cleanup_time(w) <= watermark_; }
   bool is_late_record(timestamp t) const noexcept {
-    return Assigner::event_time &&
-           detail::saturating_add(t, std::chrono::milliseconds{settings_.lateness}) <= watermark_;
+    return Assigner::event_time && saturating_add(t, std::chrono::milliseconds{settings_.lateness}) <= watermark_;
   }
 
   // ---- firing
@@ -342,7 +340,7 @@ private:
   /// A timer for a time that has come fires with the next millisecond: more records may have this one.
   void ask_for_wake_up() {
     if (processing_timers_.empty()) return;
-    const auto soonest = detail::saturating_add(now(), std::chrono::milliseconds{1});
+    const auto soonest = saturating_add(now(), std::chrono::milliseconds{1});
     context().wake_at(std::max(processing_timers_.next().time, soonest).time_since_epoch());
   }
   auto& inner_contents() noexcept {

@@ -13,7 +13,7 @@ std::string text_of(const time_window& w) {
 event_time_wait wait_until_fired(const time_window& w) { return {w.max_timestamp(), text_of(w) + " fires then"}; }
 
 event_time_wait wait_until_cleaned(const time_window& w, std::int64_t lateness) {
-  return {dataflow::saturating_add(w.max_timestamp(), std::chrono::milliseconds{lateness}),
+  return {saturating_add(w.max_timestamp(), std::chrono::milliseconds{lateness}),
           text_of(w) + " has fired and is kept until then for late records"};
 }
 
