@@ -11,7 +11,7 @@ namespace dataflow::cli {
 
 namespace {
 
-const std::vector<std::string> verbs{"run", "info", "examples", "options", "new"};
+const std::vector<std::string> verbs{"run", "info", "examples", "options", "new", "state"};
 
 struct raw_options {
   std::string config_file, parallelism, format = "text";
@@ -62,6 +62,34 @@ void refuse_extras(const CLI::App& app) {
               "see `dataflow " + app.get_name() + " --help`"};
 }
 
+/// The commands of `dataflow state`; each sets the action when it is parsed.
+CLI::App& add_state_commands(CLI::App& app, command_line& out) {
+  auto& state = *app.add_subcommand("state", "Look into a checkpoint or savepoint, without its job");
+  state.require_subcommand(1);
+  const auto add = [&](const char* name, const char* what) -> CLI::App& {
+    auto& command = *state.add_subcommand(name, what);
+    command.parse_complete_callback([&out, name] { out.state.action = name; });
+    command.add_flag("--json", out.json, "One JSON object per line");
+    command.add_option("checkpoint", out.state.checkpoint, "Its directory, or its _metadata")->required();
+    return command;
+  };
+  const auto add_state = [&](CLI::App& command) {
+    command.add_option("state", out.state.state, "<operator's uid>/<state>")->required();
+  };
+  add("list", "Operators and their states: kind, size, parallelism, schema");
+  auto& inspect = add("inspect", "Number of keys, sizes of key groups, the largest entries");
+  add_state(inspect);
+  inspect.add_option("--top", out.state.top, "How many of the largest entries");
+  auto& get = add("get", "The value of one key");
+  add_state(get);
+  get.add_option("key", out.state.key, "As JSON; a text may stand without quotes")->required();
+  auto& diff = add("diff", "Keys that were added, removed or changed");
+  diff.add_option("other", out.state.other, "The later checkpoint")->required();
+  add_state(diff);
+  add_state(add("export", "All entries, one JSON object per line"));
+  return state;
+}
+
 void apply(const raw_options& raw, command_line& out) {
   if (!raw.config_file.empty()) out.config.load_file(raw.config_file);
   for (const auto& define : raw.defines)
@@ -110,6 +138,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   create.add_option("name", out.name, "Name of the job: letters, digits and underscores")->required();
   create.add_option("directory", out.directory, "Where; the default is ./<name>");
 
+  auto& state = add_state_commands(app, out);
+
   // A mistyped verb is told from a missing one before CLI11 calls it an unexpected argument.
   if (!arguments.empty() && !arguments[0].starts_with("-") &&
       std::find(verbs.begin(), verbs.end(), arguments[0]) == verbs.end()) {
@@ -122,7 +152,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     app.parse(std::move(reversed));
   } catch (const CLI::CallForHelp&) {
     const auto chosen = app.get_subcommands();
-    out.help = chosen.empty() ? app.help() : chosen.front()->help();
+    const auto nested = chosen.empty() ? chosen : chosen.front()->get_subcommands();
+    out.help = (!nested.empty() ? nested.front() : !chosen.empty() ? chosen.front() : &app)->help();
     return out;
   } catch (const CLI::ParseError& e) {
     throw error{errc::invalid_option, e.what(), "see `dataflow --help`"};
@@ -156,6 +187,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   } else if (create.parsed()) {
     refuse_extras(create);
     out.verb = cli::verb::create;
+  } else if (state.parsed()) {
+    out.verb = cli::verb::state;
   } else {
     out.help = app.help();
   }

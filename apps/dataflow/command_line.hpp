@@ -11,7 +11,7 @@
 
 namespace dataflow::cli {
 
-enum class verb { run, info, examples, options, create, help, version };
+enum class verb { run, info, examples, options, create, state, help, version };
 enum class info_format { text, json, dot };
 
 struct command_line {
@@ -31,6 +31,13 @@ struct command_line {
 
   // new
   std::string name, directory;
+
+  // state
+  struct {
+    std::string action; ///< list, inspect, get, diff or export
+    std::string checkpoint, other, state, key;
+    std::size_t top = 10;
+  } state;
 };
 
 command_line parse_command_line(const std::vector<std::string>& arguments);

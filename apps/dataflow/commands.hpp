@@ -14,6 +14,9 @@ int run(const command_line& line);
 /// `dataflow info`
 int info(const command_line& line);
 
+/// `dataflow state`
+int show_state(const command_line& line);
+
 /// "error: ..." with the advice on a line of its own; as JSON when asked for.
 void report_error(const error& e, bool json);
 

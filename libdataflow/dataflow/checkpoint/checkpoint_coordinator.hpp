@@ -62,6 +62,7 @@ enum class checkpoint_failure : std::uint8_t {
   task_finished,     ///< a task of it came to its end without having seen the barrier
   task_not_ready,    ///< a task could not take part yet
   shut_down,         ///< the job is at its end
+  no_directory,      ///< not begun: no directory for checkpoints is configured
 };
 std::string_view to_string(checkpoint_failure why) noexcept;
 /// Whether it counts against execution.checkpointing.tolerable-failed-checkpoints.

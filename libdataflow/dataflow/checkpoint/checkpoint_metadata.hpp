@@ -30,7 +30,7 @@ struct operator_part {
   bool finished = false; ///< the subtask was at its end
   std::vector<state_summary> states;
   std::vector<source_split> splits;
-  std::uint64_t in_flight = 0;
+  std::vector<in_flight_summary> in_flight;
   friend bool operator==(const operator_part&, const operator_part&) = default;
 };
 

@@ -65,7 +65,8 @@ public:
   /// with a smaller token publish from now on is ignored. `token`: of this leader. Returns what is there, the newest
   /// first, without what stale leaders left. Errors: storage_locked when a job works there already.
   virtual std::vector<stored_checkpoint> take_over(std::uint64_t token) = 0;
-  /// The directory of a new checkpoint, made. A left-over of an unpublished one of that id is emptied.
+  /// The directory of a new checkpoint, made. A left-over of an unpublished one of that id is emptied. Errors:
+  /// checkpoint_failed when one of that id is complete.
   virtual std::string begin(std::uint64_t id) = 0;
   /// The directory of a savepoint, made; `random` makes its name unique.
   virtual std::string begin_savepoint(const std::string& parent, std::string_view job_id, std::uint64_t random) = 0;
@@ -76,6 +77,10 @@ public:
   virtual checkpoint_metadata read(const std::string& path) = 0;
   /// Metadata first: a checkpoint that is removed half-way is none. One that does not exist is fine.
   virtual void remove_checkpoint(const std::string& directory) = 0;
+  /// What an aborted attempt left. A checkpoint that another leader has published there in the meantime stays.
+  virtual void discard(const std::string& directory, std::uint64_t leader) = 0;
+  /// The job is at its end: the lock is given up, and the directory removed if it holds no checkpoint.
+  virtual void release() = 0;
   /// All that is in the job's directory, the newest first.
   virtual std::vector<stored_checkpoint> list() = 0;
   /// Names in the directory of shared objects.
@@ -117,6 +122,8 @@ public:
   void publish(const std::string& directory, const checkpoint_metadata& metadata) override;
   checkpoint_metadata read(const std::string& path) override { return read_checkpoint_metadata(files_, path); }
   void remove_checkpoint(const std::string& directory) override;
+  void discard(const std::string& directory, std::uint64_t leader) override;
+  void release() override;
   std::vector<stored_checkpoint> list() override;
   std::vector<std::string> shared_objects() override;
   void remove_shared(const std::string& name) override;

@@ -6,7 +6,12 @@
 /// Source: Flink's StreamStateHandle, CheckpointStreamFactory and CheckpointedStateScope.
 #pragma once
 
+#include <dataflow/util/bytes.hpp>
+#include <dataflow/util/file_system.hpp>
+
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -40,7 +45,31 @@ public:
   virtual object_handle finish() = 0;
 };
 
+/// Opens an object of the checkpoint that is read.
+using object_opener = std::function<std::unique_ptr<readable_file>(const object_handle&)>;
+
 /// The checksum of stored bytes: XXH3, 64 bits, seed 0. "Do not change".
 std::uint64_t stored_checksum(std::string_view bytes) noexcept;
+
+/// The same, of bytes that come in pieces.
+class running_checksum {
+public:
+  running_checksum();
+  ~running_checksum();
+  void add(std::string_view bytes) noexcept;
+  std::uint64_t value() const noexcept;
+
+private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+/// An inlined object, and its bytes as a file.
+object_handle inlined_object(std::string bytes);
+std::unique_ptr<readable_file> open_inlined(const object_handle& object);
+
+/// How handles stand in indexes and metadata. "Do not change".
+void write_handle(byte_writer& out, const object_handle& object);
+object_handle read_handle(byte_reader& in);
 
 } // namespace dataflow

@@ -28,14 +28,12 @@
 
 namespace dataflow {
 
-class readable_file;
-/// Opens an object of the checkpoint that is read.
-using object_opener = std::function<std::unique_ptr<readable_file>(const object_handle&)>;
+inline constexpr key_group_range all_key_groups{0, upper_max_parallelism - 1};
 
 /// One element that was under way when an unaligned checkpoint passed it.
 struct in_flight_element {
   /// The key groups that its records have, on hash edges; elsewhere all there can be.
-  key_group_range key_groups{0, upper_max_parallelism - 1};
+  key_group_range key_groups = all_key_groups;
   std::string bytes; ///< encoded by the edge's codec
   friend bool operator==(const in_flight_element&, const in_flight_element&) = default;
 };
@@ -85,11 +83,19 @@ struct state_summary {
   }
 };
 
+/// How much was under way on one edge.
+struct in_flight_summary {
+  bool sent = false; ///< among the outputs, else among the inputs
+  std::uint32_t edge = 0;
+  std::uint64_t elements = 0; ///< never 0
+  friend bool operator==(const in_flight_summary&, const in_flight_summary&) = default;
+};
+
 struct operator_summary {
   std::string uid;
   std::vector<state_summary> states; ///< in the order of their names
   std::vector<source_split> splits;
-  std::uint64_t in_flight = 0; ///< elements in channels
+  std::vector<in_flight_summary> in_flight;
   friend bool operator==(const operator_summary&, const operator_summary&) = default;
 };
 
@@ -123,6 +129,7 @@ public:
   /// REQUIRES: an operator is open; names in ascending order.
   void begin_state(const state_info& info);
   /// REQUIRES: a state is open; keyed ones in ascending order of key groups (several parts of one group are fine).
+  /// Returns where a keyed part is; items of other states are put together before they are written.
   part_location part(std::uint32_t key_group, std::string_view bytes);
   /// A part that an earlier checkpoint has stored, in an object of scope shared.
   void stored_part(std::uint32_t key_group, const part_location& where);
@@ -167,7 +174,7 @@ public:
   std::vector<std::pair<std::uint32_t, std::uint64_t>> sizes(std::string_view uid, std::string_view state) const;
   /// Channels with the elements whose key groups overlap the range.
   std::vector<channel_state> inputs(std::string_view uid, key_group_range range) const;
-  std::vector<channel_state> outputs(std::string_view uid) const;
+  std::vector<channel_state> outputs(std::string_view uid, key_group_range range) const;
   std::map<std::string, object_handle, std::less<>> files(std::string_view uid) const;
   /// Everything of an operator but the splits.
   operator_subtask_state read(std::string_view uid) const;

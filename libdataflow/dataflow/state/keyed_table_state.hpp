@@ -22,7 +22,8 @@ public:
       : name_(std::move(name)), table_(kept), key_of_(key_of) {}
 
   state_info info() const override {
-    return {name_, state_kind::keyed, to_string(codec<K>::describe()) + " -> " + to_string(codec<V>::describe())};
+    return {name_, state_kind::keyed,
+            to_string(codec<K>::describe()) + (keeps_keys ? " -> " : " in ") + to_string(codec<V>::describe())};
   }
   void snapshot(state_writer& out) const override {
     if (!registry_) return;

@@ -1,0 +1,304 @@
+#include <dataflow/checkpoint/state_json.hpp>
+#include <dataflow/util/error.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+namespace dataflow {
+
+namespace {
+
+// In the order in which the fields were declared.
+using json = nlohmann::ordered_json;
+
+constexpr int deepest_schema_text = 64;
+
+/// "struct visit{page: string, at: time[1/1000 s, int64]}"
+class schema_parser {
+public:
+  explicit schema_parser(std::string_view text) : rest_(text) {}
+  std::optional<schema> whole() {
+    schema s;
+    if (!shape(s, 0) || !rest_.empty()) return std::nullopt;
+    return s;
+  }
+
+private:
+  /// A name up to '{', '}' or ", ", or a ": " that ends the name of a field; brackets hold what they want.
+  std::string_view word() {
+    std::size_t i = 0;
+    int brackets = 0;
+    for (; i < rest_.size(); ++i) {
+      const char c = rest_[i];
+      if (c == '[' || c == '<' || c == '(') ++brackets;
+      if (c == ']' || c == '>' || c == ')') --brackets;
+      if (brackets > 0) continue;
+      if (c == '{' || c == '}' || c == ',') break;
+      if (c == ':' && i + 1 < rest_.size() && rest_[i + 1] == ' ') break;
+    }
+    const auto found = rest_.substr(0, i);
+    rest_.remove_prefix(i);
+    return found;
+  }
+  bool take(std::string_view what) {
+    if (rest_.substr(0, what.size()) != what) return false;
+    rest_.remove_prefix(what.size());
+    return true;
+  }
+  bool shape(schema& s, int depth) {
+    if (depth > deepest_schema_text) return false;
+    s.type = word();
+    if (s.type.empty()) return false;
+    if (!take("{")) return true;
+    do {
+      auto& field = s.fields.emplace_back();
+      const auto before = rest_;
+      field.name = word();
+      if (!take(": ")) { // fields of variants have no names
+        rest_ = before;
+        field.name.clear();
+      }
+      if (!shape(field.shape, depth + 1)) return false;
+    } while (take(", "));
+    return take("}");
+  }
+  std::string_view rest_;
+};
+
+template <class T>
+json number(byte_reader& in) {
+  return in.fixed<T>();
+}
+template <class T>
+json real(byte_reader& in) {
+  const auto v = in.fixed<T>();
+  if (std::isfinite(v)) return v;
+  return std::isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity";
+}
+json flag(byte_reader& in) {
+  const auto v = in.fixed<std::uint8_t>();
+  if (v > 1) detail::fail_decode("a bool that is neither 0 nor 1");
+  return v == 1;
+}
+
+std::string hex_text(std::string_view bytes) {
+  std::string out;
+  for (const char c : bytes) {
+    out.push_back("0123456789abcdef"[static_cast<unsigned char>(c) >> 4]);
+    out.push_back("0123456789abcdef"[static_cast<unsigned char>(c) & 15]);
+  }
+  return out;
+}
+
+using plain_reader = json (*)(byte_reader&);
+plain_reader plain(std::string_view type) {
+  static constexpr std::pair<std::string_view, plain_reader> table[] = {
+      {"int8", number<std::int8_t>},
+      {"int16", number<std::int16_t>},
+      {"int32", number<std::int32_t>},
+      {"int64", number<std::int64_t>},
+      {"uint8", number<std::uint8_t>},
+      {"uint16", number<std::uint16_t>},
+      {"uint32", number<std::uint32_t>},
+      {"uint64", number<std::uint64_t>},
+      {"float32", real<float>},
+      {"float64", real<double>},
+      {"bool", flag},
+  };
+  for (auto& [name, reader] : table)
+    if (name == type) return reader;
+  return nullptr;
+}
+
+/// "array[3]" and "bytes[16]": the number.
+std::optional<std::size_t> count_in(std::string_view type, std::string_view name) {
+  if (type.substr(0, name.size()) != name || type.size() < name.size() + 3 || type[name.size()] != '[' ||
+      type.back() != ']')
+    return std::nullopt;
+  std::size_t n = 0;
+  const auto* end = type.data() + type.size() - 1;
+  const auto [at, failure] = std::from_chars(type.data() + name.size() + 1, end, n);
+  if (failure != std::errc{} || at != end) return std::nullopt;
+  return n;
+}
+
+/// "duration[1/1000 s, int64]": what it is counted in.
+std::string_view representation(std::string_view type) {
+  const auto comma = type.rfind(", ");
+  return comma == std::string_view::npos ? "" : type.substr(comma + 2, type.size() - comma - 3);
+}
+bool is_time(std::string_view type) { return type.substr(0, 9) == "duration[" || type.substr(0, 5) == "time["; }
+
+bool known(const schema& s) {
+  const auto& t = s.type;
+  const auto fields = [&](std::size_t n) {
+    if (n != 0 && s.fields.size() != n) return false;
+    for (auto& f : s.fields)
+      if (!known(f.shape)) return false;
+    return !s.fields.empty();
+  };
+  if (plain(t) || t == "string" || count_in(t, "bytes")) return s.fields.empty();
+  if (is_time(t)) return s.fields.empty() && plain(representation(t));
+  if (t == "optional" || t == "list" || t == "set" || count_in(t, "array")) return fields(1);
+  if (t == "map" || t == "pair") return fields(2);
+  if (t == "variant" || t == "tuple" || t.substr(0, 7) == "struct ") return fields(0);
+  return false;
+}
+
+json read(const schema& s, byte_reader& in) {
+  const auto& t = s.type;
+  if (auto reader = plain(t)) return reader(in);
+  if (t == "string") return std::string{in.text()};
+  if (auto n = count_in(t, "bytes")) return hex_text(in.raw(*n));
+  if (is_time(t)) return plain(representation(t))(in);
+  if (t == "optional") {
+    const auto set = flag(in);
+    return set.get<bool>() ? read(s.fields[0].shape, in) : json{};
+  }
+  if (t == "variant") {
+    const auto index = in.varint();
+    if (index >= s.fields.size()) detail::fail_decode("a variant's index " + std::to_string(index));
+    return {{"alternative", index}, {"value", read(s.fields[index].shape, in)}};
+  }
+  if (t == "list" || t == "set" || t == "map" || count_in(t, "array")) {
+    auto out = json::array();
+    const auto n = count_in(t, "array") ? *count_in(t, "array") : in.length();
+    for (std::size_t i = 0; i < n; ++i) {
+      auto first = read(s.fields[0].shape, in);
+      if (t == "map")
+        out.push_back({{"key", std::move(first)}, {"value", read(s.fields[1].shape, in)}});
+      else
+        out.push_back(std::move(first));
+    }
+    return out;
+  }
+  auto out = json::object();
+  for (auto& f : s.fields)
+    out[f.name] = read(f.shape, in);
+  return out;
+}
+
+std::string dumped(const json& j) {
+  return j.dump(-1, ' ', false, json::error_handler_t::replace); // texts need not be UTF-8
+}
+
+/// Takes `what` off the end or the front of a text.
+bool strip_end(std::string_view& text, std::string_view what) {
+  if (text.size() < what.size() || text.substr(text.size() - what.size()) != what) return false;
+  text.remove_suffix(what.size());
+  return true;
+}
+bool strip_front(std::string_view& text, std::string_view what) {
+  if (text.substr(0, what.size()) != what) return false;
+  text.remove_prefix(what.size());
+  return true;
+}
+
+} // namespace
+
+std::optional<schema> parse_schema(std::string_view text) { return schema_parser{text}.whole(); }
+
+std::string json_of(const schema& shape, byte_reader& in) {
+  if (!known(shape)) detail::fail_decode("no reader for " + to_string(shape));
+  return dumped(read(shape, in));
+}
+
+struct state_decoder::body {
+  enum class form : std::uint8_t { opaque, value, embedded, list, map, item };
+  state_info info;
+  form what = form::opaque;
+  bool stamped = false;
+  schema key, value, mapped;
+
+  /// "key -> value", "key -> list of element", "key -> map of key to value", each perhaps ", with time to live"; or
+  /// "key in value", when only the value is stored.
+  void understand() {
+    std::string_view text = info.schema;
+    const auto shape = [](std::string_view of, schema& into) {
+      auto s = parse_schema(of);
+      if (!s || !known(*s)) return false;
+      into = std::move(*s);
+      return true;
+    };
+    if (info.kind != state_kind::keyed) {
+      if (shape(text, value)) what = form::item;
+      return;
+    }
+    stamped = strip_end(text, ", with time to live");
+    if (const auto in = text.find(" in "); in != std::string_view::npos) {
+      if (shape(text.substr(0, in), key) && shape(text.substr(in + 4), value)) what = form::embedded;
+      return;
+    }
+    const auto arrow = text.find(" -> ");
+    if (arrow == std::string_view::npos || !shape(text.substr(0, arrow), key)) return;
+    text.remove_prefix(arrow + 4);
+    if (strip_front(text, "list of ")) {
+      if (shape(text, value)) what = form::list;
+    } else if (strip_front(text, "map of ")) {
+      for (auto at = text.find(" to "); at != std::string_view::npos; at = text.find(" to ", at + 1))
+        if (shape(text.substr(0, at), mapped) && shape(text.substr(at + 4), value)) {
+          what = form::map;
+          return;
+        }
+    } else if (shape(text, value)) {
+      what = form::value;
+    }
+  }
+
+  json content(byte_reader& in) const {
+    if (what == form::value || what == form::embedded) {
+      if (stamped) in.fixed<std::int64_t>();
+      return read(value, in);
+    }
+    auto out = json::array();
+    const auto n = in.length();
+    for (std::size_t i = 0; i < n; ++i) {
+      if (stamped) in.fixed<std::int64_t>();
+      if (what == form::map) {
+        auto k = read(mapped, in);
+        out.push_back({{"key", std::move(k)}, {"value", read(value, in)}});
+      } else {
+        out.push_back(read(value, in));
+      }
+    }
+    return out;
+  }
+};
+
+state_decoder::state_decoder(const state_info& info) : body_(std::make_unique<body>()) {
+  body_->info = info;
+  body_->understand();
+}
+state_decoder::~state_decoder() = default;
+
+bool state_decoder::readable() const noexcept { return body_->what != body::form::opaque; }
+
+void state_decoder::entries(const state_part& part, const std::function<void(state_entry&&)>& visit) const {
+  if (!readable()) {
+    visit({part.key_group, {}, dumped(json(hex_text(part.bytes))), part.bytes.size()});
+    return;
+  }
+  byte_reader in{part.bytes};
+  const bool keyed = body_->what != body::form::item;
+  do {
+    state_entry entry;
+    entry.key_group = part.key_group;
+    const auto before = in.remaining();
+    try {
+      if (keyed && body_->what != body::form::embedded) entry.key = dumped(read(body_->key, in));
+      entry.value = dumped(keyed ? body_->content(in) : read(body_->value, in));
+      if (!keyed && !in.at_end()) detail::fail_decode("bytes behind an item");
+    } catch (const error& e) {
+      throw error{errc::corrupt_state,
+                  "state '" + body_->info.name + "' does not decode as " + body_->info.schema + ": " + e.cause(),
+                  "if a codec of the job's own wrote it, only the job can read it"};
+    }
+    entry.bytes = before - in.remaining();
+    visit(std::move(entry));
+  } while (keyed && !in.at_end());
+}
+
+} // namespace dataflow

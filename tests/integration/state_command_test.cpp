@@ -1,0 +1,68 @@
+// `dataflow state` on the checkpoint that is kept for its format.
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <sstream>
+#include <tests/integration/program.hpp>
+
+namespace {
+
+const std::string kept_checkpoint = DATAFLOW_SOURCE_DIR "/tests/golden/data/checkpoint-format-1/job/chk-7";
+
+test::outcome state_command(std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), "state");
+  return test::dataflow(std::move(arguments));
+}
+
+} // namespace
+
+TEST_CASE("dataflow state lists, inspects and exports a checkpoint without its job") {
+  auto r = state_command({"list", kept_checkpoint});
+  CHECK(r.code == 0);
+  CHECK(r.out.find("checkpoint 7 of job 'word count' (0123456789abcdef0123456789abcdef)") == 0);
+  CHECK(r.out.find("counts/count     keyed      ") != std::string::npos);
+  CHECK(r.out.find("string -> int64\n") != std::string::npos);
+  r = state_command({"list", "--json", kept_checkpoint + "/_metadata"});
+  CHECK(nlohmann::json::parse(r.out.substr(0, r.out.find('\n')))["state"] == "count");
+  r = state_command({"inspect", kept_checkpoint, "counts/count", "--top", "1"});
+  CHECK(r.out.find("16 entries, ") == 0);
+  CHECK(r.out.find("16 key groups in use") != std::string::npos);
+  r = state_command({"inspect", kept_checkpoint, "counts/count", "--json"});
+  CHECK(nlohmann::json::parse(r.out)["entries"] == 16);
+
+  r = state_command({"export", kept_checkpoint, "counts/count"});
+  CHECK(r.code == 0);
+  std::istringstream lines{r.out};
+  int n = 0;
+  for (std::string line; std::getline(lines, line); ++n) {
+    const auto j = nlohmann::json::parse(line);
+    CHECK(j["key"] == "group " + std::to_string(j["value"].get<int>()));
+    CHECK(j["key_group"] == j["value"]);
+  }
+  CHECK(n == 16);
+}
+
+TEST_CASE("dataflow state finds the value of a key and compares two checkpoints") {
+  CHECK(state_command({"get", kept_checkpoint, "counts/count", "group 73"}).out == "73\n");
+  CHECK(state_command({"get", kept_checkpoint, "counts/count", "\"group 73\""}).out == "73\n");
+  auto r = state_command({"get", kept_checkpoint, "counts/count", "group 74"});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("has no key group 74") != std::string::npos);
+  r = state_command({"diff", kept_checkpoint, kept_checkpoint, "counts/count"});
+  CHECK(r.code == 0);
+  CHECK(r.out.empty());
+}
+
+TEST_CASE("dataflow state explains what is wrong with what it is given") {
+  CHECK(state_command({}).code == 2);
+  CHECK(state_command({"lst", kept_checkpoint}).code == 2);
+  CHECK(state_command({"inspect", kept_checkpoint}).code == 2);
+  CHECK(state_command({"inspect", kept_checkpoint, "count"}).code == 2);
+  CHECK(state_command({"--help"}).out.find("Look into a checkpoint") != std::string::npos);
+  auto r = state_command({"list", kept_checkpoint + "/nowhere"});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("there is no checkpoint or savepoint") != std::string::npos);
+  r = state_command({"inspect", kept_checkpoint, "counts/cont"});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("there are: counts/count, counts/rules, lines/positions") != std::string::npos);
+}
