@@ -2,13 +2,23 @@
 #include <dataflow/util/error.hpp>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace dataflow {
 
+namespace {
+std::vector<bool> with_barriers(const std::vector<input_channel>& channels) {
+  std::vector<bool> takes_part;
+  for (auto& c : channels)
+    takes_part.push_back(!c.feedback);
+  return takes_part;
+}
+} // namespace
+
 input_gate::input_gate(std::vector<input_channel> channels, unsigned inputs, channel_names names)
     : channels_(std::move(channels)), names_(std::move(names)), states_(channels_.size()), open_channels_(inputs, 0),
-      holding_(inputs, 0), open_inputs_(inputs) {
+      holding_(inputs, 0), open_inputs_(inputs), aligner_(with_barriers(channels_)) {
   for (std::size_t c = 0; c < channels_.size(); ++c)
     if (!channels_[c].feedback) states_[c].position = open_channels_[channels_[c].input]++;
   for (auto n : open_channels_)
@@ -60,6 +70,10 @@ std::optional<input_gate::arrival> input_gate::next() {
     if (queue_.empty()) return std::nullopt;
     auto q = std::move(queue_.front());
     queue_.pop_front();
+    if (aligner_.blocked(q.channel)) {
+      held_.push_back(std::move(q));
+      continue;
+    }
     if (q.what.is_batch()) return arrival{q.channel, channels_[q.channel].input, q.bytes, std::move(q.what)};
     if (auto a = merge(std::move(q))) return a;
   }
@@ -75,6 +89,8 @@ std::optional<input_gate::arrival> input_gate::merge(queued_element q) {
     return merge_probe(q.channel, q.what);
   case element_kind::end:
     return merge_end(q.channel);
+  case element_kind::barrier:
+    return merge_barrier(q.channel, std::move(q.what));
   default:
     return arrival{q.channel, channels_[q.channel].input, 0, std::move(q.what)};
   }
@@ -110,6 +126,8 @@ std::optional<input_gate::arrival> input_gate::merge_end(std::uint32_t channel) 
   if (s.ended) return std::nullopt;
   s.ended = true;
   const auto input = channels_[channel].input;
+  // The barrier goes before the end: what an operator does at the end belongs to the time behind the checkpoint.
+  if (aligner_.takes_part(channel)) aligned(aligner_.end(channel));
   if (!channels_[channel].feedback) {
     // The end is the last watermark, also of an idle channel or of an operator that kept its watermarks to itself.
     combine(input, mergers_[input].active(s.position));
@@ -121,6 +139,42 @@ std::optional<input_gate::arrival> input_gate::merge_end(std::uint32_t channel) 
   }
   if (auto p = probe_if_complete()) ready_.push_back(std::move(*p));
   return std::nullopt;
+}
+
+std::optional<input_gate::arrival> input_gate::merge_barrier(std::uint32_t channel, element e) {
+  if (states_[channel].ended) return std::nullopt;
+  const auto id = e.value;
+  auto outcome = aligner_.barrier(channel, id, e.flag);
+  if (aligner_.aligning() || outcome.aligned == id) barriers_.try_emplace(id, std::move(e));
+  aligned(std::move(outcome));
+  return std::nullopt;
+}
+
+void input_gate::aligned(barrier_aligner::outcome&& what) {
+  for (auto id : what.given_up) {
+    given_up_.push_back(id);
+    barriers_.erase(id);
+  }
+  if (what.aligned) {
+    const auto passes = barriers_.find(*what.aligned);
+    ready_.push_back({arrival::merged, 0, 0, std::move(passes->second)});
+    barriers_.erase(barriers_.begin(), std::next(passes));
+  }
+  if (!aligner_.aligning()) barriers_.clear();
+  if (!what.released || held_.empty()) return;
+  queue_.insert(queue_.begin(), std::make_move_iterator(held_.begin()), std::make_move_iterator(held_.end()));
+  held_.clear();
+}
+
+void input_gate::abort_checkpoint(std::int64_t checkpoint) {
+  barriers_.erase(checkpoint);
+  aligned(aligner_.abort(checkpoint));
+}
+
+void input_gate::expect_checkpoint(element barrier) {
+  const auto id = barrier.value;
+  barriers_.try_emplace(id, std::move(barrier));
+  aligned(aligner_.expect(id));
 }
 
 std::optional<input_gate::arrival> input_gate::merge_probe(std::uint32_t channel, const element& e) {

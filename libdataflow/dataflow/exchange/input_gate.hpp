@@ -1,18 +1,22 @@
 /// The consuming end of all edges into one subtask: checks sequences, keeps the order of arrival, and merges control
-/// elements over channels (watermarks to their minimum, ends and loop probes to "all of them").
+/// elements over channels (watermarks to their minimum, ends and loop probes to "all of them", barriers as
+/// barrier_aligner.hpp says).
 ///
 /// A pure state machine. Threading: one task. Ownership: owns what has arrived and is not yet taken.
 /// Errors: a gap or repeat in a channel's sequence throws error{errc::channel_gap} naming the channel.
 #pragma once
 
+#include <dataflow/exchange/barrier_aligner.hpp>
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/exchange/watermark_merger.hpp>
 #include <dataflow/util/fifo.hpp>
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dataflow {
@@ -43,8 +47,20 @@ public:
   /// The next element for the operator, or nothing.
   std::optional<arrival> next();
 
+  // Checkpoints.
+
+  /// See barrier_aligner.
+  void abort_checkpoint(std::int64_t checkpoint);
+  /// `barrier`: what is to pass when all channels have ended.
+  void expect_checkpoint(element barrier);
+  /// Checkpoints that will not complete here, since the last call.
+  std::vector<std::int64_t> take_given_up() { return std::exchange(given_up_, {}); }
+  /// Some channels have delivered a barrier that others have not.
+  bool aligning() const noexcept { return aligner_.aligning(); }
+
   bool has_arrivals() const noexcept { return !queue_.empty(); }
-  std::size_t queued() const noexcept { return queue_.size(); }
+  /// Those that wait behind a barrier included.
+  std::size_t queued() const noexcept { return queue_.size() + held_.size(); }
   bool all_ended() const noexcept { return open_inputs_ == 0; }
   unsigned inputs() const noexcept { return static_cast<unsigned>(open_channels_.size()); }
   const std::vector<input_channel>& channels() const noexcept { return channels_; }
@@ -74,6 +90,8 @@ private:
   void combine(unsigned input, const merged_time& change);
   void publish(const merged_time& change);
   std::optional<arrival> merge_end(std::uint32_t channel);
+  std::optional<arrival> merge_barrier(std::uint32_t channel, element e);
+  void aligned(barrier_aligner::outcome&& what);
   std::optional<arrival> merge_probe(std::uint32_t channel, const element& e);
   std::optional<arrival> probe_if_complete();
 
@@ -85,9 +103,13 @@ private:
   std::vector<std::uint32_t> open_channels_; // per input, feedback not counted
   std::vector<std::uint32_t> holding_;       // per input, what holding() found last
   unsigned open_inputs_ = 0;
+  barrier_aligner aligner_;
+  std::map<std::int64_t, element> barriers_; // of checkpoints that are being aligned
+  std::vector<std::int64_t> given_up_;
   std::deque<queued_element> queue_;
-  std::deque<arrival> ready_;    // more than one result of one element
-  std::int64_t probe_round_ = 1; // the next one to complete
+  std::deque<queued_element> held_; // came on blocked channels, before what is in queue_
+  std::deque<arrival> ready_;       // more than one result of one element
+  std::int64_t probe_round_ = 1;    // the next one to complete
 };
 
 } // namespace dataflow

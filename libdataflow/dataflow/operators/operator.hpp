@@ -122,6 +122,14 @@ public:
   virtual progress finish() { return progress::done; }
   /// The next watermark at which it has something to do. Asked now and then, between two calls.
   virtual std::optional<event_time_wait> waits_for() const { return {}; }
+  /// Everything before a checkpoint's barrier has been processed, and the declared state is about to be written. May
+  /// emit: that comes before the barrier. What it throws makes the checkpoint fail, not the task.
+  virtual void prepare_snapshot(std::int64_t /*checkpoint*/) {}
+  /// The checkpoint is complete: what depends on it may be published. A best effort: it may never be said, or be said
+  /// of a later checkpoint only, so whatever depends on it must be in the state as well.
+  virtual void checkpoint_completed(std::int64_t /*checkpoint*/) {}
+  /// The checkpoint will never be complete. What was prepared for it belongs to the next one.
+  virtual void checkpoint_aborted(std::int64_t /*checkpoint*/) {}
   /// Whether the watermarks that it sends are its own: those that come in do not matter.
   virtual bool makes_watermarks() const noexcept { return false; }
   /// After the last call, also after failures and cancellation. Must not throw.

@@ -5,6 +5,7 @@
 #include <dataflow/util/platform.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace dataflow {
 
@@ -35,6 +36,12 @@ public:
 private:
   std::vector<entry> entries_;
   std::size_t head_ = 0;
+};
+
+/// In the place of one that had come to its end: passes on what goes by.
+class finished_operator final : public stream_operator {
+public:
+  void process(unsigned, batch_slice& slice) override { slice.cursor = slice.limit; }
 };
 
 } // namespace
@@ -209,7 +216,7 @@ void operator_chain::open() {
     auto& s = *stages_[i];
     if (!s.config.make) continue;
     try {
-      s.op = s.config.make();
+      s.op = s.config.finished ? std::make_unique<finished_operator>() : s.config.make();
       s.opened = true;
       s.op->open(s);
     } catch (...) {
@@ -242,6 +249,7 @@ void operator_chain::feed(unsigned input, element e) {
 void operator_chain::feed_source(element e) {
   auto& s = *stages_[0];
   if (e.is_batch()) return s.emit(std::move(e.data));
+  if (e.kind == element_kind::barrier) return pass_barrier(s, std::move(e));
   const bool end = e.kind == element_kind::end;
   s.emit_control(std::move(e));
   if (end && stages_.size() == 1) finished_ = true;
@@ -383,12 +391,53 @@ void operator_chain::run_stage(stage& s) {
     if (pending_ == 0) finished_ = true;
     return;
   }
+  case element_kind::barrier: {
+    auto e = std::move(front.what);
+    pop();
+    return pass_barrier(s, std::move(e));
+  }
   default: {
     auto e = std::move(front.what);
     pop();
     s.op->pass_control(std::move(e));
   }
   }
+}
+
+/// A state that cannot be written fails the checkpoint, not the task; the barrier goes on, for others wait for it.
+void operator_chain::pass_barrier(stage& s, element e) {
+  if (to_take_ == 0 || taking_.barrier.value != e.value) {
+    taking_ = {e, {}, {}};
+    to_take_ = stages_.size();
+  }
+  try {
+    if (s.op) s.op->prepare_snapshot(e.value);
+    taking_.state.operators[s.config.uid].states = s.registry.snapshot();
+  } catch (...) {
+    if (!taking_.failure) taking_.failure = located(s.index);
+  }
+  s.emit_control(std::move(e));
+  if (--to_take_ == 0) host_.snapshot_taken(std::exchange(taking_, {}));
+}
+
+template <class F>
+void operator_chain::tell_all(F&& f) {
+  for (auto& s : stages_) {
+    if (!s->op) continue;
+    try {
+      f(*s->op);
+    } catch (...) {
+      throw located(s->index);
+    }
+  }
+}
+
+void operator_chain::checkpoint_completed(std::int64_t checkpoint) {
+  tell_all([&](stream_operator& op) { op.checkpoint_completed(checkpoint); });
+}
+
+void operator_chain::checkpoint_aborted(std::int64_t checkpoint) {
+  tell_all([&](stream_operator& op) { op.checkpoint_aborted(checkpoint); });
 }
 
 } // namespace dataflow

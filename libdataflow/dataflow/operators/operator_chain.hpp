@@ -1,5 +1,8 @@
 /// A chain: the operators of one subtask, run over a slice at a time.
 ///
+/// A barrier goes through the stages like a record: each one's state is taken when it has come there, so that it holds
+/// what came before and nothing of what comes behind.
+///
 /// The chain is a tree of stages. Each stage has a queue of elements; the deepest stage that has something to do runs
 /// first, so what lies between two stages is at most the output of one call. A call is given as many records as fit
 /// into its time slice by the stage's own measured speed; between calls the chain can stop: because an output lacks
@@ -8,11 +11,13 @@
 /// Errors: run() throws what an operator throws, as an error that names operator, subtask and attempt.
 #pragma once
 
+#include <dataflow/checkpoint/subtask_state.hpp>
 #include <dataflow/exchange/output_gate.hpp>
 #include <dataflow/metrics/task_metrics.hpp>
 #include <dataflow/operators/operator.hpp>
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/util/clock.hpp>
+#include <dataflow/util/error.hpp>
 
 #include <functional>
 #include <map>
@@ -39,6 +44,15 @@ struct stage_config {
   std::uint64_t side = 0; ///< tag's id when it reads a side output of its parent, else 0
   /// What the operator's state starts from; null: from nothing.
   std::shared_ptr<const operator_snapshot> restored = {};
+  /// It had come to its end before the checkpoint that the job starts from: it is not run again.
+  bool finished = false;
+};
+
+/// What a chain's operators remember at a barrier.
+struct chain_snapshot {
+  element barrier;
+  subtask_state state;
+  error failure; ///< some operator could not be written: the state is not complete
 };
 
 /// An output gate and the stage (and side output, or 0) that feeds it.
@@ -63,6 +77,8 @@ public:
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
   /// A loop probe has come to the end of the loop, or another control element that the task itself must see.
   virtual void control_at_end(std::size_t /*stage*/, const element& /*e*/) {}
+  /// A barrier has passed all stages.
+  virtual void snapshot_taken(chain_snapshot /*taken*/) {}
   /// Makes the task call run() soon. Safe from any thread, also after the task is gone.
   virtual std::function<void()> wake_up() {
     return [] {};
@@ -86,13 +102,17 @@ public:
   void open();
   /// Queues an element for the first stage. `input`: of a two-input operator.
   void feed(unsigned input, element e);
-  /// Queues what the source has polled (batches), or its control elements, as the first stage's output.
+  /// Queues what the source has polled (batches), or its control elements, as the first stage's output. A barrier: the
+  /// source's state is taken now.
   void feed_source(element e);
   bool has_pending() const noexcept { return pending_ > 0; }
   /// The wall time at which run() has something to do even without input.
   std::optional<std::chrono::milliseconds> next_wake() const noexcept;
   /// What the operator of a stage remembers now. REQUIRES: opened; not while run() is on the stack.
   operator_snapshot snapshot(std::size_t stage) const;
+  /// Tells the operators; see stream_operator.
+  void checkpoint_completed(std::int64_t checkpoint);
+  void checkpoint_aborted(std::int64_t checkpoint);
   /// The end has passed through all stages.
   bool finished() const noexcept { return finished_; }
   chain_state run(steady_time deadline);
@@ -118,6 +138,9 @@ private:
   void refresh_next_wake() noexcept;
   stage* next_stage(std::chrono::milliseconds now) noexcept;
   bool tell_woken();
+  void pass_barrier(stage& s, element e);
+  template <class F>
+  void tell_all(F&& f);
   bool gates_writable() const noexcept;
   error located(std::size_t stage) const;
 
@@ -132,6 +155,8 @@ private:
   batch_limits limits_;
   std::vector<operator_metrics*> metrics_;
   std::size_t pending_ = 0; // elements in all queues
+  chain_snapshot taking_;   // of the barrier that is in the chain
+  std::size_t to_take_ = 0; // stages that it has not passed
   static constexpr auto never = std::chrono::milliseconds::max();
   std::chrono::milliseconds next_wake_ = never; // the earliest of all stages
   bool finished_ = false;

@@ -39,20 +39,24 @@ subtask::~subtask() { close(); }
 
 void subtask::open() {
   chain_->open();
-  if (is_source()) {
-    auto driver = config_.source->make_reader();
-    auto buffers = pool(driver->type());
-    source_ = config_.source->blocking && world_.threads
-                  ? make_blocking_source(std::move(driver), std::move(buffers), config_.limits, world_)
-                  : std::move(driver);
-    if (config_.source->make_event_time) {
-      event_time_ = config_.source->make_event_time();
-      event_time_->open(chain_->context(0), source_->reader(), [this](timestamp t) { host_.report_watermark(t); });
-    }
-    source_->reader().open(*this);
-  }
+  if (is_source() && !ends_at_once()) open_source();
   last_ = world_.clock->now();
   publish_event_time(last_);
+}
+
+void subtask::open_source() {
+  auto driver = config_.source->make_reader();
+  auto buffers = pool(driver->type());
+  source_ = config_.source->blocking && world_.threads
+                ? make_blocking_source(std::move(driver), std::move(buffers), config_.limits, world_)
+                : std::move(driver);
+  if (config_.source->make_event_time) {
+    event_time_ = config_.source->make_event_time();
+    event_time_->open(chain_->context(0), source_->reader(), [this](timestamp t) { host_.report_watermark(t); });
+  }
+  // Before it is opened: a reader that has splits need not ask for one.
+  if (config_.restored_splits && !config_.restored_splits->empty()) add_splits(*config_.restored_splits);
+  source_->reader().open(*this);
 }
 
 void subtask::close() noexcept {
@@ -94,6 +98,49 @@ void subtask::limit_watermark(timestamp most) {
   if (event_time_ && !source_ended_) event_time_->limit(most);
 }
 
+void subtask::give_up(element barrier, std::string why) {
+  host_.snapshot_taken({std::move(barrier), {}, error{errc::checkpoint_failed, std::move(why)}, true});
+}
+
+void subtask::trigger_checkpoint(element barrier) {
+  if (!is_source()) {
+    if (input_->all_ended()) return give_up(std::move(barrier), "the task has come to its end");
+    return input_->expect_checkpoint(std::move(barrier));
+  }
+  if (source_ended_) return give_up(std::move(barrier), "the source has come to its end");
+  triggered_.push_back(std::move(barrier));
+}
+
+void subtask::abort_checkpoint(std::int64_t checkpoint) {
+  std::erase_if(triggered_, [&](const element& e) { return e.value == checkpoint; });
+  if (input_) input_->abort_checkpoint(checkpoint);
+  chain_->checkpoint_aborted(checkpoint);
+}
+
+void subtask::checkpoint_completed(std::int64_t checkpoint) {
+  chain_->checkpoint_completed(checkpoint);
+  if (source_) source_->reader().checkpoint_completed(static_cast<std::uint64_t>(checkpoint));
+}
+
+/// Between two polls, and while nothing is in the chain: what the reader has delivered is in front of the barrier.
+void subtask::inject_barrier() {
+  auto barrier = std::move(triggered_.front());
+  triggered_.pop_front();
+  try {
+    taken_splits_ = source_->reader().snapshot(static_cast<std::uint64_t>(barrier.value));
+  } catch (...) {
+    auto why = current_error().within("the reader of source \"" + config_.stages[0].name + "\"");
+    host_.snapshot_taken({std::move(barrier), {}, std::move(why), false});
+    return;
+  }
+  chain_->feed_source(std::move(barrier));
+}
+
+void subtask::snapshot_taken(chain_snapshot taken) {
+  if (is_source()) taken.state.operators[config_.stages[0].uid].splits = std::exchange(taken_splits_, {});
+  host_.snapshot_taken({std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false});
+}
+
 step_result subtask::step() {
   const auto start = world_.clock->now();
   account(start);
@@ -116,6 +163,16 @@ step_result subtask::step() {
 
 subtask::fed subtask::feed_from_source() {
   if (source_ended_) return fed::nothing;
+  if (!source_) {
+    source_ended_ = true;
+    chain_->feed_source(element::watermark(max_timestamp));
+    chain_->feed_source(element::control(element_kind::end));
+    return fed::element;
+  }
+  if (!triggered_.empty()) {
+    inject_barrier();
+    return fed::element;
+  }
   source_at_ = step_result::never;
   if (event_time_ && event_time_->must_wait()) return fed::nothing;
   marks_.clear();
@@ -143,6 +200,8 @@ subtask::fed subtask::feed_from_source() {
     return fed::nothing;
   case poll_result::kind::end:
     source_ended_ = true;
+    for (auto& barrier : std::exchange(triggered_, {}))
+      give_up(std::move(barrier), "the source has come to its end");
     if (event_time_)
       event_time_->finish();
     else
@@ -159,6 +218,8 @@ subtask::fed subtask::feed_from_gate() {
     input_->receive(e.channel, e.sequence, e.bytes, std::move(e.what));
   }
   auto a = input_->next();
+  for (auto id : input_->take_given_up())
+    give_up(element::barrier(id, false, nullptr), "barriers of a later checkpoint came before its own");
   if (!a) return feedback_ && !feedback_->empty() ? fed::element : fed::nothing;
   if (a->what.is_batch()) {
     metrics_.records_in.add(a->what.data->size());

@@ -14,9 +14,12 @@
 #include <dataflow/task/feedback_queue.hpp>
 #include <dataflow/util/platform.hpp>
 
+#include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace dataflow {
 
@@ -34,12 +37,22 @@ struct subtask_config {
   channel_names names;                    ///< of channels, for errors; may be empty
   unsigned inputs = 1;                    ///< of the first stage; 0 for sources
   std::optional<source_factories> source; ///< of source tasks: stage 0 has no operator then
+  /// Of a source: what its reader goes on with; unset: the source begins.
+  std::optional<std::vector<source_split>> restored_splits;
   batch_limits limits;
   channel_credit credit;                         ///< granted per input channel
   std::chrono::milliseconds buffer_timeout{100}; ///< 0: at once; negative: only when full
   std::chrono::microseconds step_time{1000};     ///< how long a step may take
   feedback_limits feedback;                      ///< of iteration heads
   std::shared_ptr<const void> code;              ///< the job library; held by every buffer
+};
+
+/// A subtask's part of a checkpoint, or why there is none.
+struct subtask_snapshot {
+  element barrier;
+  subtask_state state;
+  error failure;         ///< some operator could not be written: the checkpoint is to be declined
+  bool given_up = false; ///< barriers of a later checkpoint came first, or the input has ended: nobody's fault
 };
 
 /// What a subtask asks of the world around it.
@@ -52,6 +65,8 @@ public:
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
   /// The source's watermark, for its alignment group.
   virtual void report_watermark(timestamp) {}
+  /// A barrier has passed the subtask: its state is to be written and acknowledged. Or it will not pass.
+  virtual void snapshot_taken(subtask_snapshot) {}
   /// Makes the host call step() soon. Safe from any thread, also after the subtask is gone.
   virtual std::function<void()> wake_up() = 0;
 };
@@ -78,6 +93,14 @@ public:
   void no_more_splits();
   /// The source's alignment group allows watermarks up to here.
   void limit_watermark(timestamp most);
+  // Checkpoints.
+
+  /// Of a source: the barrier goes out between two records. Of any other task: all its producers have finished, so none
+  /// will come to it, and it begins behind the end of its channels.
+  void trigger_checkpoint(element barrier);
+  void abort_checkpoint(std::int64_t checkpoint);
+  void checkpoint_completed(std::int64_t checkpoint);
+
   step_result step();
   void close() noexcept;
 
@@ -97,6 +120,7 @@ private:
   accumulator& accumulator_of(std::string_view name) override;
   accumulator& counter(std::size_t stage, std::string_view name) override;
   void report_result(std::uint64_t collector, std::string bytes) override;
+  void snapshot_taken(chain_snapshot taken) override;
   // reader_context
   runtime_context& runtime() noexcept override { return chain_->context(0); }
   dataflow::platform& platform() noexcept override { return world_; }
@@ -106,6 +130,10 @@ private:
   enum class fed : std::uint8_t { element, nothing };
   fed feed_from_source();
   fed feed_from_gate();
+  void open_source();
+  void inject_barrier();
+  void give_up(element barrier, std::string why);
+  bool ends_at_once() const { return config_.stages[0].finished; }
   void feed_loop_control(input_gate::arrival& a);
   void return_credit(const input_gate::arrival& a);
   void send_grants();
@@ -132,6 +160,8 @@ private:
   std::unique_ptr<source_event_time> event_time_; // null: the source has no watermark strategy
   split_marks marks_;
   bool source_ended_ = false;
+  std::deque<element> triggered_;          // barriers to go out
+  std::vector<source_split> taken_splits_; // at the barrier that is in the chain
   steady_time source_at_ = step_result::never;
 
   // credit that was consumed and not yet granted again, per channel

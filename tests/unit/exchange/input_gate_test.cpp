@@ -1,5 +1,7 @@
 // What a gate makes of the control elements of its channels.
 #include <dataflow/exchange/input_gate.hpp>
+#include <dataflow/record/codecs.hpp>
+#include <dataflow/record/record_type.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <doctest/doctest.h>
@@ -116,4 +118,93 @@ TEST_CASE("an input gate knows which channel holds an input back") {
   CHECK(gate.holding(0)->idle);
   put(0, element::control(element_kind::end));
   CHECK_FALSE(gate.holding(0));
+}
+
+namespace {
+
+/// A batch that can be told from others.
+element numbered_batch(std::int64_t n) {
+  batch_ptr b = batch_pool::make(record_type_of<std::int64_t>())->get();
+  b.as<std::int64_t>().records.push_back(n);
+  return element::of(std::move(b));
+}
+/// Everything that the gate gives now: numbers of batches, "|n" for barriers, "end".
+std::string drained(input_gate& gate) {
+  std::string out;
+  while (auto a = gate.next()) {
+    if (!out.empty()) out += ' ';
+    if (a->what.is_batch())
+      out += std::to_string(a->what.data.as<std::int64_t>().records[0]);
+    else if (a->what.kind == element_kind::barrier)
+      out += "|" + std::to_string(a->what.value);
+    else if (a->what.kind == element_kind::end)
+      out += "end";
+    else
+      out += "?";
+  }
+  return out;
+}
+element barrier_of(std::int64_t checkpoint, bool waits = true) { return element::barrier(checkpoint, waits, nullptr); }
+
+} // namespace
+
+TEST_CASE("what comes behind a barrier waits for the barriers of the other channels, and keeps its order") {
+  fed_gate g{input_gate{{{0, false}, {0, false}}}, {}};
+  auto arrive = [&](std::uint32_t channel, element e) { g.gate.receive(channel, g.sent[channel]++, 8, std::move(e)); };
+  arrive(0, numbered_batch(1));
+  arrive(0, barrier_of(1));
+  arrive(0, numbered_batch(2));
+  arrive(1, numbered_batch(3));
+  arrive(0, numbered_batch(4));
+  CHECK(drained(g.gate) == "1 3"); // 2 and 4 are held, and with them their credit
+  CHECK(g.gate.aligning());
+  CHECK(g.gate.queued() == 2);
+  arrive(1, numbered_batch(5));
+  arrive(1, barrier_of(1));
+  arrive(1, numbered_batch(6));
+  CHECK(drained(g.gate) == "5 |1 2 4 6");
+  CHECK(g.gate.queued() == 0);
+}
+
+TEST_CASE("at least once: nothing waits") {
+  fed_gate g{input_gate{{{0, false}, {0, false}}}, {}};
+  auto arrive = [&](std::uint32_t channel, element e) { g.gate.receive(channel, g.sent[channel]++, 8, std::move(e)); };
+  arrive(0, barrier_of(1, false));
+  arrive(0, numbered_batch(2));
+  arrive(1, numbered_batch(3));
+  arrive(1, barrier_of(1, false));
+  CHECK(drained(g.gate) == "2 3 |1");
+}
+
+TEST_CASE("an end lets a checkpoint pass, before the end of the input") {
+  fed_gate g{input_gate{{{0, false}, {0, false}}}, {}};
+  auto arrive = [&](std::uint32_t channel, element e) { g.gate.receive(channel, g.sent[channel]++, 8, std::move(e)); };
+  arrive(0, barrier_of(1));
+  arrive(0, element::control(element_kind::end));
+  arrive(1, element::control(element_kind::end));
+  CHECK(drained(g.gate) == "|1 ? end"); // the largest watermark comes with the end
+  fed_gate late{input_gate{{{0, false}}}, {}};
+  late.gate.expect_checkpoint(barrier_of(4));
+  CHECK(drained(late.gate) == "");
+  late.gate.receive(0, 0, 0, element::control(element_kind::end));
+  CHECK(drained(late.gate) == "|4 ? end");
+}
+
+TEST_CASE("an aborted checkpoint lets go what it held; one that is overtaken is reported") {
+  fed_gate g{input_gate{{{0, false}, {0, false}}}, {}};
+  auto arrive = [&](std::uint32_t channel, element e) { g.gate.receive(channel, g.sent[channel]++, 8, std::move(e)); };
+  arrive(0, barrier_of(1));
+  arrive(0, numbered_batch(1));
+  CHECK(drained(g.gate) == "");
+  g.gate.abort_checkpoint(1);
+  CHECK(drained(g.gate) == "1");
+  CHECK(g.gate.take_given_up().empty()); // whoever aborted it knows
+  arrive(0, barrier_of(2));
+  arrive(0, numbered_batch(2));
+  arrive(1, barrier_of(3));
+  arrive(1, numbered_batch(3));
+  CHECK(drained(g.gate) == "2");
+  CHECK(g.gate.take_given_up() == std::vector<std::int64_t>{2});
+  arrive(0, barrier_of(3));
+  CHECK(drained(g.gate) == "|3 3");
 }

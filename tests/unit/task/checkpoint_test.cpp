@@ -1,0 +1,307 @@
+// A subtask at a barrier: what it remembers, what it lets pass, and how it goes on from there.
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
+#include <dataflow/connectors/generator.hpp>
+#include <dataflow/connectors/source_driver.hpp>
+#include <dataflow/record/codecs.hpp>
+#include <dataflow/state/operator_list_state.hpp>
+#include <dataflow/task/subtask.hpp>
+
+#include <doctest/doctest.h>
+
+#include "tests/support/test_platform.hpp"
+
+using namespace dataflow;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Writes down what leaves the subtask: "3 4 |1 5" for records and barriers.
+struct checkpoint_host final : subtask_host {
+  void send(std::uint32_t, std::uint32_t, std::uint64_t, std::uint64_t, element e) override {
+    auto add = [&](const std::string& what) { sent += (sent.empty() ? "" : " ") + what; };
+    if (e.is_batch())
+      for (auto x : e.data.as<std::int64_t>().records)
+        add(std::to_string(x));
+    else if (e.kind == element_kind::barrier)
+      add("|" + std::to_string(e.value));
+    else if (e.kind == element_kind::end)
+      add("end");
+  }
+  void grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t) override { granted[channel] += batches; }
+  void request_split() override { ++requests; }
+  void report_result(std::uint64_t, std::string) override {}
+  void snapshot_taken(subtask_snapshot s) override { snapshots.push_back(std::move(s)); }
+  std::function<void()> wake_up() override {
+    return [] {};
+  }
+  std::string sent;
+  std::map<std::uint32_t, std::uint32_t> granted;
+  int requests = 0;
+  std::vector<subtask_snapshot> snapshots;
+};
+
+/// Adds up what it has seen, remembers the sum, and passes the running sum on.
+class running_sum final : public stream_operator, declared_state {
+public:
+  struct log {
+    std::string notices;
+    bool broken = false;
+  };
+  explicit running_sum(log* l = nullptr) : log_(l) {}
+  void open(operator_context& context) override {
+    stream_operator::open(context);
+    pool_ = context.pool(record_type_of<std::int64_t>());
+    context.states().declare(*this);
+  }
+  void process(unsigned, batch_slice& slice) override {
+    batch_ptr out = pool_->get();
+    for (; slice.cursor < slice.limit; ++slice.cursor)
+      out.as<std::int64_t>().records.push_back(sum_ += slice.data.as<std::int64_t>().records[slice.cursor]);
+    emit(std::move(out));
+  }
+  void prepare_snapshot(std::int64_t checkpoint) override { note("prepare", checkpoint); }
+  void checkpoint_completed(std::int64_t checkpoint) override { note("completed", checkpoint); }
+  void checkpoint_aborted(std::int64_t checkpoint) override { note("aborted", checkpoint); }
+
+private:
+  void note(const char* what, std::int64_t checkpoint) {
+    if (log_) log_->notices += what + (" " + std::to_string(checkpoint)) + " ";
+  }
+  state_info info() const override { return {"sum", state_kind::list, "int64"}; }
+  void snapshot(state_writer& out) const override {
+    if (log_ && log_->broken) throw std::runtime_error("this state cannot be written");
+    out.part().fixed(sum_);
+  }
+  void restore(const state_part& part) override { sum_ += byte_reader{part.bytes}.fixed<std::int64_t>(); }
+  log* log_;
+  batch_pool::handle pool_;
+  std::int64_t sum_ = 0;
+};
+
+element records_of(std::vector<std::int64_t> values) {
+  batch_ptr b = batch_pool::make(record_type_of<std::int64_t>())->get();
+  for (auto v : values)
+    b.as<std::int64_t>().records.push_back(v);
+  return element::of(std::move(b));
+}
+element barrier_of(std::int64_t checkpoint, bool waits = true) {
+  return element::barrier(checkpoint, waits, std::make_shared<checkpoint_options>());
+}
+std::int64_t sum_in(const subtask_snapshot& s, const std::string& uid) {
+  return byte_reader{s.state.operators.at(uid).states.states.at("sum").parts.at(0).bytes}.fixed<std::int64_t>();
+}
+stage_config summing_stage(const std::string& uid, running_sum::log* log = nullptr) {
+  stage_config s;
+  s.name = s.uid = uid;
+  s.make = [log] { return std::make_unique<running_sum>(log); };
+  return s;
+}
+void give_output(subtask_config& c) {
+  subtask_config::output o;
+  o.stage = c.stages.size() - 1;
+  o.type = &record_type_of<std::int64_t>();
+  o.gate.initial_credit = {100, 1 << 20};
+  c.outputs.push_back(std::move(o));
+  c.buffer_timeout = 0ms;
+}
+subtask_config with_channels(std::size_t n) {
+  subtask_config c;
+  c.info.task_name = "task";
+  c.channels.resize(n);
+  c.credit = {4, 4 << 20};
+  return c;
+}
+void run(subtask& task) {
+  while (task.step().what == step_result::kind::again) {
+  }
+}
+
+} // namespace
+
+TEST_CASE("each operator of a chain is remembered as it was when the barrier passed it") {
+  test::test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  running_sum::log log;
+  auto c = with_channels(2);
+  c.stages = {summing_stage("first", &log), summing_stage("second")};
+  give_output(c);
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 8, records_of({1, 2}));
+  task.receive(0, 1, 0, barrier_of(1));
+  task.receive(0, 2, 8, records_of({100}));
+  run(task);
+  CHECK(to.sent == "1 4");
+  CHECK(to.granted[0] == 1); // what waits for the other barrier gives no credit back
+  CHECK(to.snapshots.empty());
+  task.receive(1, 0, 8, records_of({3}));
+  task.receive(1, 1, 0, barrier_of(1));
+  run(task);
+  CHECK(to.sent == "1 4 10 |1 116");
+  CHECK(to.granted[0] == 2);
+  REQUIRE(to.snapshots.size() == 1);
+  const auto& s = to.snapshots[0];
+  CHECK(s.barrier.value == 1);
+  CHECK(s.barrier.options);
+  CHECK_FALSE(s.failure);
+  CHECK(sum_in(s, "first") == 6);
+  CHECK(sum_in(s, "second") == 10);
+  task.checkpoint_completed(1);
+  task.abort_checkpoint(2);
+  CHECK(log.notices == "prepare 1 completed 1 aborted 2 ");
+}
+
+TEST_CASE("at least once: what came behind a barrier is in the state, and nothing waits") {
+  test::test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  auto c = with_channels(2);
+  c.stages = {summing_stage("sum")};
+  give_output(c);
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 0, barrier_of(1, false));
+  task.receive(0, 1, 8, records_of({100}));
+  task.receive(1, 0, 8, records_of({3}));
+  run(task);
+  CHECK(to.sent == "100 103");
+  task.receive(1, 1, 0, barrier_of(1, false));
+  run(task);
+  REQUIRE(to.snapshots.size() == 1);
+  CHECK(sum_in(to.snapshots[0], "sum") == 103);
+}
+
+TEST_CASE("an operator goes on from its part of a checkpoint") {
+  test::test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  auto c = with_channels(1);
+  c.stages = {summing_stage("sum")};
+  operator_snapshot stored;
+  auto& state = stored.states["sum"];
+  state.info = {"sum", state_kind::list, "int64"};
+  byte_writer bytes;
+  bytes.fixed<std::int64_t>(40);
+  state.parts.push_back({0, bytes.take()});
+  c.stages[0].restored = std::make_shared<const operator_snapshot>(stored);
+  give_output(c);
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 8, records_of({2}));
+  run(task);
+  CHECK(to.sent == "42");
+}
+
+TEST_CASE("a state that cannot be written fails the checkpoint, not the task, and holds nobody up") {
+  test::test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  running_sum::log log{{}, true};
+  auto c = with_channels(1);
+  c.stages = {summing_stage("sum", &log), summing_stage("next")};
+  give_output(c);
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 0, barrier_of(1));
+  task.receive(0, 1, 8, records_of({1}));
+  run(task);
+  CHECK(to.sent == "|1 1");
+  REQUIRE(to.snapshots.size() == 1);
+  CHECK(to.snapshots[0].failure.cause().find("operator \"sum\"") != std::string::npos);
+  CHECK(to.snapshots[0].failure.cause().find("this state cannot be written") != std::string::npos);
+  log.broken = false;
+  task.receive(0, 2, 0, barrier_of(2));
+  run(task);
+  REQUIRE(to.snapshots.size() == 2);
+  CHECK_FALSE(to.snapshots[1].failure);
+  CHECK(sum_in(to.snapshots[1], "next") == 1);
+}
+
+TEST_CASE("a checkpoint that cannot complete here is reported, once") {
+  test::test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  auto c = with_channels(2);
+  c.stages = {summing_stage("sum")};
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 0, barrier_of(1));
+  task.receive(1, 0, 0, barrier_of(2));
+  run(task);
+  REQUIRE(to.snapshots.size() == 1);
+  CHECK(to.snapshots[0].barrier.value == 1);
+  CHECK(to.snapshots[0].given_up);
+  CHECK(to.snapshots[0].failure.code() == errc::checkpoint_failed);
+  task.receive(0, 1, 0, barrier_of(2));
+  run(task);
+  REQUIRE(to.snapshots.size() == 2);
+  CHECK_FALSE(to.snapshots[1].failure);
+}
+
+TEST_CASE("behind producers that have finished, a checkpoint begins at the end of the channels") {
+  test::test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  auto c = with_channels(1);
+  c.stages = {summing_stage("sum")};
+  give_output(c);
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 8, records_of({5}));
+  task.trigger_checkpoint(barrier_of(3));
+  run(task);
+  CHECK(to.snapshots.empty());
+  task.receive(0, 1, 0, element::control(element_kind::end));
+  run(task);
+  CHECK(to.sent == "5 |3 end");
+  REQUIRE(to.snapshots.size() == 1);
+  CHECK(sum_in(to.snapshots[0], "sum") == 5);
+  task.trigger_checkpoint(barrier_of(4));
+  REQUIRE(to.snapshots.size() == 2);
+  CHECK(to.snapshots[1].given_up);
+}
+
+namespace {
+
+subtask_config numbers_source(std::int64_t last) {
+  subtask_config c;
+  c.inputs = 0;
+  c.info.task_name = "Source";
+  c.source = factories_of(sequence_source{1, last});
+  stage_config source;
+  source.name = source.uid = "numbers";
+  c.stages.push_back(std::move(source));
+  c.limits.records = 3;
+  give_output(c);
+  return c;
+}
+
+} // namespace
+
+TEST_CASE("what had finished before the checkpoint is not run again") {
+  test::test_platform world;
+  auto c = numbers_source(20);
+  int made = 0;
+  c.source->make_reader = [&made]() -> std::unique_ptr<source_driver> {
+    ++made;
+    throw std::runtime_error("no reader is wanted");
+  };
+  auto sum = summing_stage("sum");
+  sum.make = [&made]() -> std::unique_ptr<stream_operator> {
+    ++made;
+    return std::make_unique<running_sum>();
+  };
+  c.stages.push_back(std::move(sum));
+  c.outputs[0].stage = 1;
+  for (auto& s : c.stages)
+    s.finished = true;
+  checkpoint_host to;
+  task_metrics metrics;
+  subtask task{c, world, to, metrics};
+  task.open();
+  run(task);
+  CHECK(task.step().what == step_result::kind::finished);
+  CHECK(to.sent == "end");
+  CHECK(made == 0);
+}
