@@ -279,6 +279,68 @@ subtask_config numbers_source(std::int64_t last) {
 
 } // namespace
 
+TEST_CASE("a source: the barrier goes out between two polls, and the positions are those of what went out before") {
+  test::test_platform world;
+  auto c = numbers_source(20);
+  c.stages.push_back(summing_stage("sum"));
+  c.stages.back().parent = 0;
+  c.outputs[0].stage = 1;
+  c.step_time = 0us; // one poll a step
+  checkpoint_host to;
+  task_metrics metrics;
+  subtask task{c, world, to, metrics};
+  task.open();
+  auto enumerator = c.source->make_enumerator();
+  struct context final : enumerator_context {
+    std::uint32_t parallelism() const noexcept override { return 1; }
+    void assign(std::uint32_t, source_split split) override { task->add_splits({std::move(split)}); }
+    void no_more_splits(std::uint32_t) override { task->no_more_splits(); }
+    dataflow::platform& platform() noexcept override { return *world; }
+    subtask* task;
+    dataflow::platform* world;
+  } answers;
+  answers.task = &task;
+  answers.world = &world;
+  enumerator->start(answers);
+  enumerator->split_requested(answers, 0);
+  task.trigger_checkpoint(barrier_of(1)); // before the first record
+  while (to.snapshots.empty())
+    task.step();
+  CHECK(to.snapshots[0].state.operators.at("numbers").splits.size() == 1);
+  CHECK(sum_in(to.snapshots[0], "sum") == 0);
+  while (to.sent.size() < 20)
+    task.step();
+  task.trigger_checkpoint(barrier_of(2));
+  while (to.snapshots.size() < 2)
+    task.step();
+  const auto before = to.sent.substr(0, to.sent.find(" |2"));
+  CHECK(before.size() >= 20);
+  CHECK(before.size() < 40); // it did not run on before it took notice
+  task.no_more_splits();
+  run(task);
+  CHECK(to.sent.substr(to.sent.size() - 3) == "end");
+  task.trigger_checkpoint(barrier_of(3));
+  REQUIRE(to.snapshots.size() == 3);
+  CHECK(to.snapshots[2].given_up);
+
+  // Another one goes on where it was.
+  const auto& taken = to.snapshots[1].state.operators;
+  auto again = c;
+  again.restored_splits = taken.at("numbers").splits;
+  again.stages[1].restored = std::make_shared<const operator_snapshot>(taken.at("sum").states);
+  checkpoint_host second;
+  task_metrics second_metrics;
+  subtask next{again, world, second, second_metrics};
+  next.open();
+  CHECK(second.requests == 0); // it has something to read
+  next.no_more_splits();
+  run(next);
+  auto all = to.sent;
+  all.erase(all.find("|1 "), 3);
+  all.erase(all.find("|2 "), 3);
+  CHECK(before.substr(3) + " " + second.sent == all);
+}
+
 TEST_CASE("what had finished before the checkpoint is not run again") {
   test::test_platform world;
   auto c = numbers_source(20);

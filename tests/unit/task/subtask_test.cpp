@@ -136,6 +136,29 @@ TEST_CASE(
   CHECK(seen <= 5002); // by now the sink's speed is known
 }
 
+TEST_CASE("a source in front of an operator that always keeps up: a step ends in time all the same") {
+  test::test_platform world;
+  host to;
+  task_metrics metrics;
+  std::size_t seen = 0;
+  auto same = [](std::int64_t i) { return i; };
+  subtask_config c;
+  c.inputs = 0;
+  c.info.task_name = "Source";
+  c.source = factories_of(generator_source{same, {.count = 1000}});
+  c.limits.records = 2;
+  c.stages.push_back(stage("Source", {}));
+  c.stages.push_back(stage("sink", [&] { return std::make_unique<slow_sink>(world.time, 1ms, seen); }));
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.add_splits({{"0", dataflow::detail::index_split{"0", 0, 1000, 1}.encode()}});
+  CHECK(task.step().what == step_result::kind::again);
+  CHECK(seen <= 4);
+  while (seen < 100)
+    task.step();
+  CHECK(seen <= 104);
+}
+
 TEST_CASE("a source without credit stops polling: memory stays flat whatever it could produce") {
   test::test_platform world;
   host to;
