@@ -7,10 +7,13 @@
 #pragma once
 
 #include <dataflow/api/executor.hpp>
+#include <dataflow/checkpoint/checkpoint_storage.hpp>
+#include <dataflow/checkpoint/state_assignment.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/connectors/source.hpp>
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/graph/execution_plan.hpp>
+#include <dataflow/task/subtask.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -115,6 +118,119 @@ struct task_update {
   task_status status = task_status::created;
   error failure;                                    ///< of FAILED
   std::map<std::string, std::int64_t> accumulators; ///< of FINISHED
+  std::uint64_t last_checkpoint = 0;                ///< of FINISHED: whose barrier it has seen; its word is under way
+};
+
+// ---- checkpoints
+// ------------------------------------------------------------------------------------------------------------
+
+/// job master -> task: the checkpoint begins here. Of a source: between two records; of a task whose producers have all
+/// finished: behind what they have sent.
+struct trigger_checkpoint {
+  task_key key;
+  std::uint64_t id = 0;
+  std::shared_ptr<const checkpoint_options> options;
+};
+/// job master -> task: what depends on the checkpoint may be published.
+struct notify_checkpoint_complete {
+  task_key key;
+  std::uint64_t id = 0;
+};
+/// job master -> task: nobody waits for this checkpoint any more.
+struct notify_checkpoint_aborted {
+  task_key key;
+  std::uint64_t id = 0;
+};
+/// task -> job master: what it has reported as results until now came before the barrier.
+struct results_at_barrier {
+  task_key key;
+  std::uint64_t id = 0;
+};
+struct checkpoint_access;
+/// task -> its slot's state keeper: write this down and tell the job master.
+struct write_snapshot {
+  task_key key;
+  std::string name; ///< of the task: begins the names of objects
+  caf::actor job_master;
+  std::shared_ptr<const checkpoint_access> access;
+  std::shared_ptr<const subtask_snapshot> what;
+};
+/// state keeper -> job master -> coordinator: a subtask's part of the checkpoint is durable.
+struct checkpoint_acknowledged {
+  task_key key;
+  std::uint64_t id = 0;
+  std::shared_ptr<const subtask_summary> part;
+};
+/// state keeper -> job master -> coordinator: there will be no such part.
+struct checkpoint_declined {
+  task_key key;
+  std::uint64_t id = 0;
+  error why;
+  bool given_up = false; ///< nobody's fault
+};
+/// job master -> coordinator: a task has changed; also the last word about an attempt.
+struct checkpoint_task_changed {
+  enum class change : std::uint8_t { running, finished, gone };
+  task_key key;
+  change what = change::running;
+};
+/// coordinator -> job master: let the sources' enumerators be snapshotted, then hold back what they assign.
+struct snapshot_enumerators {
+  std::uint64_t id = 0;
+};
+/// job master -> coordinator: their snapshots by uid, or why there are none.
+struct enumerators_snapshotted {
+  std::uint64_t id = 0;
+  std::map<std::string, std::string> snapshots;
+  error failure;
+};
+/// coordinator -> job master: let the barriers begin at these tasks.
+struct begin_barriers {
+  std::uint64_t id = 0;
+  std::shared_ptr<const checkpoint_options> options;
+  std::vector<task_key> tasks;
+};
+/// coordinator -> job master: it is complete; tell these tasks.
+struct checkpoint_done {
+  std::uint64_t id = 0;
+  std::uint64_t oldest = 0; ///< of those that are kept
+  std::vector<task_key> tasks;
+};
+/// coordinator -> job master: it will never be; tell these tasks.
+struct checkpoint_undone {
+  std::uint64_t id = 0;
+  std::vector<task_key> tasks;
+};
+/// coordinator -> job master: how the checkpoints are doing, after each change.
+struct checkpoints_changed {
+  checkpoint_statistics statistics;
+};
+/// coordinator -> job master: the job is to fail. `for_good`: no restart can mend it.
+struct checkpoints_failed {
+  error why;
+  bool for_good = false;
+};
+/// coordinator -> itself, INTERNAL, delayed: something is due.
+struct checkpoint_timer {
+  std::int64_t at = 0; ///< milliseconds; an earlier one may have replaced it
+};
+/// job master -> coordinator (request): from where do tasks start? Answered with restore_from.
+struct choose_restore {};
+struct restore_from {
+  std::uint64_t checkpoint = 0; ///< 0: from nothing
+  std::shared_ptr<const restore_assignment> assignment;
+};
+/// job master -> coordinator (request, answered with unit): the job has ended; keep or remove its checkpoints.
+struct checkpoints_over {
+  job_status status = job_status::finished;
+};
+/// client -> dispatcher -> job master -> coordinator (request): a checkpoint now. Answered with checkpoint_taken.
+struct request_checkpoint {
+  std::string job;
+};
+struct checkpoint_taken {
+  std::uint64_t id = 0;
+  std::string path;
 };
 
 // ---- slots and task managers
@@ -129,17 +245,41 @@ struct task_settings {
   std::string temporary_directory;
   std::uint64_t seed = 0;
 };
+/// How tasks reach what checkpoints are made of.
+struct checkpoint_access {
+  std::shared_ptr<checkpoint_objects> objects;
+  compression how = compression::none;
+};
 /// What all tasks of a job share; immutable.
 struct job_description {
   std::string id, name;
   std::shared_ptr<const execution_plan> plan;
   task_settings tasks;
+  std::shared_ptr<const checkpoint_access> checkpoints; ///< null: the job makes none
 };
 /// job master -> slot: build a task (it waits for start_task).
 struct deploy_task {
   std::shared_ptr<const job_description> job;
   task_key key;
   caf::actor job_master;
+  std::vector<operator_restore> restore; ///< where its operators go on; empty: they begin
+};
+/// What an operator of a task starts from.
+struct restored_operator {
+  std::shared_ptr<const operator_snapshot> states;
+  std::vector<source_split> splits;
+  bool finished = false;
+};
+using restored_operators = std::map<std::string, restored_operator, std::less<>>; // by uid
+/// slot -> its state keeper: read what the task starts from.
+struct read_state {
+  deploy_task task;
+};
+/// state keeper -> slot.
+struct state_loaded {
+  deploy_task task;
+  std::shared_ptr<const restored_operators> operators;
+  error failure;
 };
 /// slot -> job master: the task's actor is there.
 struct task_deployed {
@@ -338,6 +478,29 @@ DATAFLOW_MESSAGE(watermark_limit)
 DATAFLOW_MESSAGE(announce_limits)
 DATAFLOW_MESSAGE(result_part)
 DATAFLOW_MESSAGE(task_update)
+DATAFLOW_MESSAGE(trigger_checkpoint)
+DATAFLOW_MESSAGE(notify_checkpoint_complete)
+DATAFLOW_MESSAGE(notify_checkpoint_aborted)
+DATAFLOW_MESSAGE(results_at_barrier)
+DATAFLOW_MESSAGE(write_snapshot)
+DATAFLOW_MESSAGE(checkpoint_acknowledged)
+DATAFLOW_MESSAGE(checkpoint_declined)
+DATAFLOW_MESSAGE(checkpoint_task_changed)
+DATAFLOW_MESSAGE(snapshot_enumerators)
+DATAFLOW_MESSAGE(enumerators_snapshotted)
+DATAFLOW_MESSAGE(begin_barriers)
+DATAFLOW_MESSAGE(checkpoint_done)
+DATAFLOW_MESSAGE(checkpoint_undone)
+DATAFLOW_MESSAGE(checkpoints_changed)
+DATAFLOW_MESSAGE(checkpoints_failed)
+DATAFLOW_MESSAGE(checkpoint_timer)
+DATAFLOW_MESSAGE(choose_restore)
+DATAFLOW_MESSAGE(restore_from)
+DATAFLOW_MESSAGE(checkpoints_over)
+DATAFLOW_MESSAGE(request_checkpoint)
+DATAFLOW_MESSAGE(checkpoint_taken)
+DATAFLOW_MESSAGE(read_state)
+DATAFLOW_MESSAGE(state_loaded)
 DATAFLOW_MESSAGE(deploy_task)
 DATAFLOW_MESSAGE(task_deployed)
 DATAFLOW_MESSAGE(cancel_tasks)

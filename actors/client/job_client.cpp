@@ -140,6 +140,17 @@ public:
     return answer;
   }
 
+  std::string trigger_checkpoint() override {
+    std::string path;
+    error failure;
+    caf::scoped_actor self{system_};
+    self->request(job_manager_, caf::infinite, request_checkpoint{id_})
+        .receive([&](checkpoint_taken& c) { path = std::move(c.path); },
+                 [&](caf::error& e) { failure = from_caf(e, "the job manager"); });
+    if (failure) throw failure;
+    return path;
+  }
+
 private:
   caf::actor_system& system_;
   caf::actor job_manager_, handle_;

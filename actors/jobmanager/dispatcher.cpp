@@ -29,6 +29,7 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (!fresh) return to_caf(error{errc::invalid_argument, "job " + m.job->id + " was submitted already"});
         i->second.job = m.job;
         i->second.client = m.client;
+        i->second.checkpoints = std::make_shared<checkpoint_home>();
         supervise(i->second);
         return caf::unit;
       },
@@ -63,6 +64,15 @@ caf::behavior dispatcher_actor::make_behavior() {
           promise.delegate(j->second.master, m);
         else
           promise.deliver(to_caf(error{errc::component_lost, "the job master is about to start again"}));
+        return promise;
+      },
+      [this](const request_checkpoint& m) {
+        auto promise = make_response_promise();
+        auto j = store_->jobs.find(m.job);
+        if (j != store_->jobs.end() && !j->second.result && j->second.master)
+          promise.delegate(j->second.master, m);
+        else
+          promise.deliver(to_caf(error{errc::job_not_found, "no job with the id " + m.job + " is running"}));
         return promise;
       },
       [this](const use_resource_manager& m) {
@@ -104,9 +114,10 @@ void dispatcher_actor::supervise(job_store::record& r) {
 
 caf::actor dispatcher_actor::start_master(job_store::record& r) {
   auto self = caf::actor_cast<caf::actor>(this);
-  r.master = context_.own_threads
-                 ? spawn<job_master_actor, caf::detached>(context_, r.job, root_, self, resource_manager_)
-                 : spawn<job_master_actor>(context_, r.job, root_, self, resource_manager_);
+  r.master =
+      context_.own_threads
+          ? spawn<job_master_actor, caf::detached>(context_, r.job, r.checkpoints, root_, self, resource_manager_)
+          : spawn<job_master_actor>(context_, r.job, r.checkpoints, root_, self, resource_manager_);
   context_.announce("job master", r.master);
   send(r.master, start_job{});
   if (r.cancel_requested) send<caf::message_priority::high>(r.master, cancel_job{r.job->id});
@@ -156,6 +167,7 @@ void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_res
   r.status = r.result->status;
   send(r.client, job_ended{r.result});
   r.client = nullptr;
+  r.checkpoints = nullptr;
 }
 
 std::shared_ptr<const job_result> lost_result(const job_store::record& r, error why) {

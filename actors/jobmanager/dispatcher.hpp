@@ -17,6 +17,8 @@
 
 namespace dataflow::actors {
 
+struct checkpoint_home;
+
 /// What must outlive a dispatcher. Kept by the job manager, but touched by one dispatcher at a time only: the next one
 /// is started when the one before is gone.
 struct job_store {
@@ -27,6 +29,7 @@ struct job_store {
     std::shared_ptr<const job_result> result; ///< once it has ended
     std::vector<failure_report> master_failures;
     bool cancel_requested = false;
+    std::shared_ptr<checkpoint_home> checkpoints; ///< see job_master.hpp
   };
   std::map<std::string, record> jobs;
 };

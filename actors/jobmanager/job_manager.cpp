@@ -48,6 +48,7 @@ caf::behavior job_manager_actor::make_behavior() {
         return to_dispatcher(m);
       },
       [this](const query_job& m) { return to_dispatcher(m); },
+      [this](const request_checkpoint& m) { return to_dispatcher(m); },
       [this](const cancel_job& m) { return to_dispatcher(m); },
       [this](const respawn_child& m) { children_.respawn(m); },
       [this](describe_tree) { return describe(); },

@@ -43,23 +43,26 @@ std::shared_ptr<const execution_plan> plan_of(const job_submission& job) {
   if (auto m = c.integer("pipeline.max-parallelism"); m > 0) defaults.max_parallelism = static_cast<std::uint32_t>(m);
   defaults.chaining_enabled = c.boolean("pipeline.operator-chaining.enabled");
   auto slots = c.integer("taskmanager.numberOfTaskSlots");
-  return std::make_shared<const execution_plan>(std::make_shared<const job_graph>(make_job_graph(job.graph, defaults)),
-                                                slots > 0 ? static_cast<std::uint32_t>(slots) : 1u);
+  auto graph = std::make_shared<const job_graph>(make_job_graph(job.graph, defaults));
+  checkpoints_of(c, *graph);
+  return std::make_shared<const execution_plan>(std::move(graph), slots > 0 ? static_cast<std::uint32_t>(slots) : 1u);
 }
 
 job_master_actor::job_master_actor(caf::actor_config& config, cluster_context context,
-                                   std::shared_ptr<const job_submission> job, caf::actor root, caf::actor dispatcher,
-                                   caf::actor resource_manager)
+                                   std::shared_ptr<const job_submission> job, std::shared_ptr<checkpoint_home> home,
+                                   caf::actor root, caf::actor dispatcher, caf::actor resource_manager)
     : event_based_actor(config), context_(context), job_(std::move(job)), root_(root.address()),
       dispatcher_(std::move(dispatcher)), resource_manager_(std::move(resource_manager)),
-      restarts_(metrics_.cell({.job = job_->id}, "numRestarts", metric_kind::gauge, context_.world->clock->now())) {
+      restarts_(metrics_.cell({.job = job_->id}, "numRestarts", metric_kind::gauge, context_.world->clock->now())),
+      home_(std::move(home)), children_(*this, *context_.world->clock, "job master of \"" + job_->name + "\"",
+                                        control_plane_supervision(context_)) {
   keep_exception_texts(*this);
   context_.reach("job master", actor_moment::constructor);
   monitor(root);
   set_down_handler([this](caf::down_msg& m) {
     if (m.source == root_) return quit(caf::exit_reason::kill);
     context_.reach("job master", actor_moment::down_handler);
-    slot_lost(m.source);
+    if (!children_.child_down(m)) slot_lost(m.source);
   });
 }
 
@@ -68,7 +71,7 @@ std::chrono::milliseconds job_master_actor::now() const {
 }
 
 caf::behavior job_master_actor::make_behavior() {
-  return {
+  caf::message_handler of_the_job{
       [this](start_job) { start(); },
       [this](slots_granted& m) {
         slots_requested_ = false;
@@ -110,7 +113,9 @@ caf::behavior job_master_actor::make_behavior() {
       [this](const watermark_report& m) { watermark_reported(m); },
       [this](const announce_limits& m) { announce(m.vertex); },
       [this](result_part& m) {
-        if (current(m.key)) tasks_[m.key.task].results.emplace_back(m.collector, std::move(m.bytes));
+        if (!current(m.key)) return;
+        home_->has_results = true;
+        tasks_[m.key.task].results.emplace_back(m.collector, std::move(m.bytes));
       },
       [this](const restart_due& m) {
         if (!ended_) apply(execution_->restart_due(m.region));
@@ -131,6 +136,7 @@ caf::behavior job_master_actor::make_behavior() {
         return promise;
       },
   };
+  return of_the_job.or_else(checkpoint_behavior());
 }
 
 void job_master_actor::start() {
@@ -141,6 +147,7 @@ void job_master_actor::start() {
     return fail_unbuilt(current_error(errc::internal));
   }
   set_status(job_status::created);
+  start_coordinator();
   if (cancel_requested_) return apply(execution_->cancel());
   apply(execution_->start());
 }
@@ -172,8 +179,9 @@ void job_master_actor::build() {
   const auto c = settings_of(*job_);
   auto seed = c.integer("execution.random-seed");
   const auto job_seed = seed >= 0 ? static_cast<std::uint64_t>(seed) : context_.world->seed;
+  build_checkpoints(c, job_seed);
   description_ = std::make_shared<const job_description>(
-      job_description{job_->id, job_->name, plan_, task_settings_of(c, *job_->graph, job_seed)});
+      job_description{job_->id, job_->name, plan_, task_settings_of(c, *job_->graph, job_seed), checkpoint_access_});
   execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
                                                                                 : failover_strategy::region);
@@ -241,30 +249,49 @@ void job_master_actor::deploy_waiting() {
       waiting_regions_.push_back(r);
       continue;
     }
-    if (execution_->status_of(members.front()) != task_status::scheduled) continue; // stopped meanwhile
-    for (auto t : members) {
-      tasks_[t].actor = nullptr;
-      tasks_[t].accumulators.clear();
-      tasks_[t].results.clear();
-      if (auto& alignment = source_of(t).alignment)
-        alignment_[alignment->group].forget({plan_->tasks()[t].vertex, plan_->tasks()[t].subtask});
-    }
-    try {
-      prepare_sources(r);
-    } catch (...) {
-      return fail_job(current_error());
-    }
-    for (auto t : members) {
-      execution_->task_changed(t, execution_->attempt_of(t), task_status::deploying, {}, now());
-      log_info({"job master", job_->id, title(t)}, "switched to DEPLOYING");
-      send(slot_of(t), deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this)});
-    }
+    if (checkpoint_work_)
+      choosing_.push_back(r);
+    else
+      deploy_region(r, {});
+    if (ended_) return;
   }
+  choose_restore_point();
   if (!waiting_regions_.empty()) request_missing_slots();
 }
 
-/// A source all of whose readers start again gets a new enumerator; else the readers' splits go back to it.
-void job_master_actor::prepare_sources(region_index r) {
+void job_master_actor::deploy_region(region_index r, const restore_from& from) {
+  const auto& members = plan_->regions()[r];
+  if (execution_->status_of(members.front()) != task_status::scheduled) return; // stopped meanwhile
+  if (!std::all_of(members.begin(), members.end(),
+                   [&](auto t) { return slots_[plan_->tasks()[t].slot].has_value(); })) {
+    waiting_regions_.push_back(r); // a slot was lost meanwhile
+    return request_missing_slots();
+  }
+  for (auto t : members) {
+    const auto attempt = execution_->attempt_of(t);
+    if (attempt > 0) tell_coordinator({t, attempt - 1}, checkpoint_task_changed::change::gone);
+    tasks_[t].actor = nullptr;
+    tasks_[t].accumulators.clear();
+    tasks_[t].last_checkpoint = 0;
+    cut_results(t, from.checkpoint);
+    if (auto& alignment = source_of(t).alignment)
+      alignment_[alignment->group].forget({plan_->tasks()[t].vertex, plan_->tasks()[t].subtask});
+  }
+  try {
+    prepare_sources(r, from);
+  } catch (...) {
+    return fail_job(current_error());
+  }
+  for (auto t : members) {
+    execution_->task_changed(t, execution_->attempt_of(t), task_status::deploying, {}, now());
+    log_info({"job master", job_->id, title(t)}, "switched to DEPLOYING");
+    send(slot_of(t), deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this), restore_of(t, from)});
+  }
+}
+
+/// A source all of whose readers start again gets a new enumerator, which goes on from the checkpoint, too; else the
+/// splits that the readers got since go back to it.
+void job_master_actor::prepare_sources(region_index r, const restore_from& from) {
   for (auto& [v, source] : sources_) {
     std::vector<std::uint32_t> readers;
     bool first = true;
@@ -276,10 +303,17 @@ void job_master_actor::prepare_sources(region_index r) {
     const auto parallelism = plan_->graph().vertices[v].parallelism;
     if (readers.empty()) continue;
     if (readers.size() == parallelism || (first && readers.front() == 0)) {
-      source.start();
+      const enumerator_restore* stored = nullptr;
+      if (from.assignment)
+        if (const auto i = from.assignment->enumerators.find(source_uid(v)); i != from.assignment->enumerators.end())
+          stored = &i->second;
+      if (stored)
+        source.restore(*stored);
+      else
+        source.start();
     } else if (!first) {
       for (auto subtask : readers)
-        source.reader_restarted(subtask);
+        source.reader_restarted(subtask, from.checkpoint);
     }
   }
 }
@@ -357,10 +391,17 @@ void job_master_actor::task_changed(const task_update& m) {
   log_info({"job master", job_->id, title(m.key.task)}, "switched from " + std::string{to_string(before)} + " to " +
                                                             std::string{to_string(m.status)} +
                                                             (m.failure ? ": " + m.failure.to_string() : ""));
-  if (m.status == task_status::finished) tasks_[m.key.task].accumulators = m.accumulators;
+  if (m.status == task_status::finished) {
+    tasks_[m.key.task].accumulators = m.accumulators;
+    tasks_[m.key.task].last_checkpoint = m.last_checkpoint;
+  }
   if (m.status == task_status::failed)
     failures_.push_back({context_.world->clock->wall(), title(m.key.task), m.failure});
   auto actions = execution_->task_changed(m.key.task, m.key.attempt, m.status, m.failure, now());
+  if (m.status == task_status::running) tell_coordinator(m.key, checkpoint_task_changed::change::running);
+  if (m.status == task_status::failed || m.status == task_status::canceled)
+    tell_coordinator(m.key, checkpoint_task_changed::change::gone);
+  if (m.status == task_status::finished) finished_for_coordinator(m.key.task);
   if (m.status == task_status::running) {
     const auto& t = plan_->tasks()[m.key.task];
     if (auto s = sources_.find(t.vertex); s != sources_.end()) {
@@ -383,6 +424,10 @@ void job_master_actor::slot_lost(const caf::actor_addr& who) {
     const error why{errc::task_lost, "the slot that ran the task is gone"};
     for (auto t : plan_->slots()[s].tasks) {
       const auto status = execution_->status_of(t);
+      if (status == task_status::finished) { // a word that was under way may be lost
+        tasks_[t].last_checkpoint = 0;
+        finished_for_coordinator(t);
+      }
       if (is_terminal(status) || status == task_status::scheduled || status == task_status::created) continue;
       task_changed({key_of(t), task_status::failed, why, {}});
       if (ended_) return;
@@ -408,7 +453,12 @@ void job_master_actor::set_status(job_status s) {
 void job_master_actor::end() {
   if (ended_) return;
   ended_ = true;
-  gather([this](job_report r) { finish(std::move(r)); });
+  auto picture = [this] { gather([this](job_report r) { finish(std::move(r)); }); };
+  const auto c = coordinator();
+  if (!c) return picture();
+  // Its checkpoints are removed, or left in order, before anybody hears that the job has ended.
+  request(c, std::chrono::minutes{1}, checkpoints_over{execution_->status()})
+      .then([picture] { picture(); }, [picture](caf::error&) { picture(); });
 }
 
 void job_master_actor::finish(job_report report) {
@@ -504,6 +554,7 @@ job_report job_master_actor::basic_report() const {
   r.now = context_.world->clock->wall();
   if (!execution_) return r;
   r.restarts = execution_->restarts();
+  r.checkpoints = checkpoints_;
   r.failures = failures_;
   for (task_index t = 0; t < tasks_.size(); ++t) {
     task_report task;
@@ -530,6 +581,7 @@ std::string job_master_actor::title(task_index t) const {
 }
 
 void job_master_actor::on_exit() {
+  children_.stop_all();
   sources_.clear();
   tasks_.clear();
   slots_.clear();

@@ -7,12 +7,15 @@
 
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/jobmanager/checkpoint_actor.hpp>
 #include <dataflow/actors/jobmanager/source_coordinator.hpp>
+#include <dataflow/actors/supervision/supervised_children.hpp>
 #include <dataflow/metrics/registry.hpp>
 #include <dataflow/recovery/job_execution.hpp>
 #include <dataflow/time/watermark_group.hpp>
 
 #include <caf/event_based_actor.hpp>
+#include <caf/message_handler.hpp>
 #include <caf/typed_response_promise.hpp>
 
 #include <map>
@@ -24,7 +27,8 @@ namespace dataflow::actors {
 class job_master_actor final : public caf::event_based_actor {
 public:
   job_master_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<const job_submission> job,
-                   caf::actor root, caf::actor dispatcher, caf::actor resource_manager);
+                   std::shared_ptr<checkpoint_home> home, caf::actor root, caf::actor dispatcher,
+                   caf::actor resource_manager);
   caf::behavior make_behavior() override;
   void on_exit() override;
   const char* name() const override { return "dataflow.job-master"; }
@@ -34,6 +38,9 @@ private:
     caf::actor actor; ///< of the present attempt
     std::map<std::string, std::int64_t> accumulators;
     std::vector<std::pair<std::uint64_t, std::string>> results;
+    std::map<std::uint64_t, std::size_t> results_at; ///< by checkpoint: how many came before its barrier
+    std::uint64_t last_checkpoint = 0;               ///< of a finished task: whose barrier it has seen
+    std::uint64_t last_word = 0;                     ///< the last checkpoint that it has acknowledged or declined
   };
 
   void start();
@@ -42,8 +49,9 @@ private:
   void apply(job_actions actions);
   void deploy(region_index r);
   void deploy_waiting();
+  void deploy_region(region_index r, const restore_from& from);
   void connect_if_ready(region_index r);
-  void prepare_sources(region_index r);
+  void prepare_sources(region_index r, const restore_from& from);
   void watermark_reported(const watermark_report& m);
   void announce(vertex_index source);
   const source_factories& source_of(task_index t) const;
@@ -64,6 +72,22 @@ private:
   caf::actor slot_of(task_index t) const;
   std::string title(task_index t) const;
   std::chrono::milliseconds now() const;
+
+  // job_master_checkpoints.cpp
+  void build_checkpoints(const configuration& settings, std::uint64_t seed);
+  void start_coordinator();
+  caf::actor coordinator() const;
+  void coordinator_started(const caf::actor& who);
+  void tell_coordinator(task_key key, checkpoint_task_changed::change what);
+  void finished_for_coordinator(task_index t);
+  template <class Word>
+  void pass_word(const Word& m);
+  caf::message_handler checkpoint_behavior();
+  const std::string& source_uid(vertex_index v);
+  void release_sources();
+  void choose_restore_point();
+  void cut_results(task_index t, std::uint64_t checkpoint);
+  std::vector<operator_restore> restore_of(task_index t, const restore_from& from) const;
 
   cluster_context context_;
   const std::shared_ptr<const job_submission> job_;
@@ -88,7 +112,25 @@ private:
   bool ended_ = false;
   std::shared_ptr<const job_result> result_; // kept until the dispatcher has it
   std::uint32_t stale_ = 0;
+
+  // Checkpoints; without work there are none.
+  const std::shared_ptr<checkpoint_home> home_;
+  std::shared_ptr<const checkpoint_work> checkpoint_work_;
+  std::shared_ptr<const checkpoint_access> checkpoint_access_;
+  supervised_children children_;       // the coordinator
+  std::vector<region_index> choosing_; // regions that wait for the word from where they go on
+  bool choosing_asked_ = false;
+  std::set<std::uint64_t> under_way_; // checkpoints that tasks may know of
+  std::map<vertex_index, std::string> source_uids_;
+  checkpoint_statistics checkpoints_;
+  struct {
+    std::shared_ptr<counter_cell> completed, failed, in_progress, last_bytes, last_duration;
+  } checkpoint_cells_;
 };
+
+/// The settings of a job's checkpoints; none when it makes none. Errors: invalid_option; invalid_graph for a job with
+/// an iteration.
+std::optional<checkpoint_settings> checkpoints_of(const configuration& settings, const job_graph& graph);
 
 /// The graph as it will run under these settings; throws invalid_graph and the like. Used by clients before they
 /// submit, so that mistakes are thrown where they were made.

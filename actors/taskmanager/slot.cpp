@@ -1,5 +1,6 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/taskmanager/slot.hpp>
+#include <dataflow/actors/taskmanager/state_keeper.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
@@ -68,6 +69,13 @@ caf::behavior slot_actor::make_behavior() {
         context_.reach("slot", actor_moment::handler);
         deploy(m);
       },
+      [this](state_loaded& m) {
+        if (masters_.count(m.task.job_master.address()) == 0) return; // the job master is gone, or needs it no more
+        if (m.failure)
+          send(m.task.job_master, task_update{m.task.key, task_status::failed, std::move(m.failure), {}});
+        else
+          spawn_task(m.task, std::move(m.operators));
+      },
       [this](const release_slot&) {
         if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
       },
@@ -76,11 +84,24 @@ caf::behavior slot_actor::make_behavior() {
 
 void slot_actor::deploy(const deploy_task& m) {
   if (masters_.insert(m.job_master.address()).second) monitor(m.job_master);
+  if (m.restore.empty()) return spawn_task(m, nullptr);
+  send(state_keeper(), read_state{m});
+}
+
+const caf::actor& slot_actor::state_keeper() {
+  if (!state_keeper_)
+    state_keeper_ = context_.own_threads ? spawn<state_keeper_actor, caf::detached + caf::linked>(context_.alive)
+                                         : spawn<state_keeper_actor, caf::linked>(context_.alive);
+  return state_keeper_;
+}
+
+void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored) {
   auto control = std::make_shared<task_control>();
   caf::actor task;
   try {
-    task = spawn<task_actor, caf::monitored>(
-        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive, context_.sent});
+    task = spawn<task_actor, caf::monitored>(task_arguments{m.job, m.key, m.job_master, context_.world, control,
+                                                            context_.alive, context_.sent, std::move(restored),
+                                                            m.job->checkpoints ? state_keeper() : caf::actor{}});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;
@@ -133,6 +154,7 @@ void slot_actor::on_exit() {
   }
   tasks_.clear();
   masters_.clear();
+  state_keeper_ = nullptr; // it is linked
   context_.release();
 }
 

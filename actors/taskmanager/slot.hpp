@@ -60,6 +60,8 @@ private:
     std::shared_ptr<task_control> control;
   };
   void deploy(const deploy_task& m);
+  void spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored);
+  const caf::actor& state_keeper();
   void task_down(const caf::down_msg& m);
   void kill_tasks(const caf::actor_addr& job_master);
 
@@ -68,6 +70,7 @@ private:
   std::shared_ptr<task_registry> registry_;
   std::map<caf::actor_addr, child> tasks_;
   std::set<caf::actor_addr> masters_; // monitored job masters
+  caf::actor state_keeper_;           // once a job with checkpoints was here
 };
 
 } // namespace dataflow::actors

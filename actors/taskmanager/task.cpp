@@ -1,12 +1,14 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/taskmanager/task.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/actor_ostream.hpp>
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace dataflow::actors {
@@ -14,8 +16,9 @@ namespace dataflow::actors {
 task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
     : event_based_actor(config), arguments_(std::move(arguments)) {
   keep_exception_texts(*this);
-  subtask_ = std::make_unique<subtask>(make_subtask_config(*arguments_.job, arguments_.key), *arguments_.world, *this,
-                                       *arguments_.control->metrics, arguments_.control->pause);
+  subtask_ = std::make_unique<subtask>(
+      make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get()),
+      *arguments_.world, *this, *arguments_.control->metrics, arguments_.control->pause);
 }
 
 task_actor::~task_actor() = default;
@@ -59,6 +62,28 @@ caf::behavior task_actor::make_behavior() {
         if (!current(m.key) || ended_) return;
         subtask_->limit_watermark(m.most);
         schedule_step();
+      },
+      [this](const trigger_checkpoint& m) {
+        if (!current(m.key) || ended_ || !running_) return;
+        guarded([&] {
+          const bool waits = m.options->alignment != barrier_alignment::none;
+          subtask_->trigger_checkpoint(element::barrier(static_cast<std::int64_t>(m.id), waits, m.options));
+          schedule_step();
+        });
+      },
+      [this](const notify_checkpoint_complete& m) {
+        if (!current(m.key) || ended_ || !running_) return;
+        guarded([&] {
+          subtask_->checkpoint_completed(static_cast<std::int64_t>(m.id));
+          schedule_step();
+        });
+      },
+      [this](const notify_checkpoint_aborted& m) {
+        if (!current(m.key) || ended_ || !running_) return;
+        guarded([&] {
+          subtask_->abort_checkpoint(static_cast<std::int64_t>(m.id));
+          schedule_step();
+        });
       },
       [this](start_task& m) {
         if (current(m.key) && !ended_) start(m);
@@ -145,7 +170,10 @@ void task_actor::arm_timer(steady_time at) {
 void task_actor::report(task_status status, error failure) {
   arguments_.control->status.store(status, std::memory_order_relaxed);
   task_update update{arguments_.key, status, std::move(failure), {}};
-  if (status == task_status::finished) update.accumulators = subtask_->accumulators();
+  if (status == task_status::finished) {
+    update.accumulators = subtask_->accumulators();
+    update.last_checkpoint = last_checkpoint_;
+  }
   event_based_actor::send(arguments_.job_master, std::move(update));
 }
 
@@ -164,6 +192,7 @@ void task_actor::on_exit() {
   outputs_.clear();
   inputs_.clear();
   arguments_.job_master = nullptr;
+  arguments_.state_keeper = nullptr;
   arguments_.alive.reset();
   arguments_.sent = nullptr;
 }
@@ -185,6 +214,16 @@ void task_actor::request_split() { caf::anon_send(arguments_.job_master, split_r
 
 void task_actor::report_result(std::uint64_t collector, std::string bytes) {
   event_based_actor::send(arguments_.job_master, result_part{arguments_.key, collector, std::move(bytes)});
+}
+
+void task_actor::snapshot_taken(subtask_snapshot snapshot) {
+  const auto id = static_cast<std::uint64_t>(snapshot.barrier.value);
+  last_checkpoint_ = std::max(last_checkpoint_, id);
+  event_based_actor::send(arguments_.job_master, results_at_barrier{arguments_.key, id});
+  event_based_actor::send(arguments_.state_keeper,
+                          write_snapshot{arguments_.key, task_title(*arguments_.job->plan, arguments_.key.task),
+                                         arguments_.job_master, arguments_.job->checkpoints,
+                                         std::make_shared<const subtask_snapshot>(std::move(snapshot))});
 }
 
 void task_actor::report_watermark(timestamp watermark) {

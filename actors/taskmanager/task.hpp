@@ -29,8 +29,10 @@ struct task_arguments {
   caf::actor job_master;
   platform* world = nullptr;
   std::shared_ptr<task_control> control;
-  std::shared_ptr<const void> alive;             ///< see cluster_context
-  std::function<void(const sent_element&)> sent; ///< see cluster_context
+  std::shared_ptr<const void> alive;                  ///< see cluster_context
+  std::function<void(const sent_element&)> sent;      ///< see cluster_context
+  std::shared_ptr<const restored_operators> restored; ///< null: it begins
+  caf::actor state_keeper;                            ///< of the slot; null where there are no checkpoints
 };
 
 class task_actor final : public caf::event_based_actor, public subtask_host {
@@ -48,6 +50,7 @@ private:
   void request_split() override;
   void report_result(std::uint64_t collector, std::string bytes) override;
   void report_watermark(timestamp watermark) override;
+  void snapshot_taken(subtask_snapshot snapshot) override;
   std::function<void()> wake_up() override;
 
   void start(start_task& m);
@@ -67,6 +70,7 @@ private:
   std::vector<channel_peer> inputs_;
   bool running_ = false, step_pending_ = false, ended_ = false, stale_logged_ = false;
   steady_time armed_ = step_result::never;
+  std::uint64_t last_checkpoint_ = 0; // whose barrier has passed
 };
 
 } // namespace dataflow::actors

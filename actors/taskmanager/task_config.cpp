@@ -7,6 +7,10 @@ std::string task_title(const execution_plan& plan, task_index task) {
   return v.name + " (" + std::to_string(plan.tasks()[task].subtask + 1) + "/" + std::to_string(v.parallelism) + ")";
 }
 
+std::string uid_of(const stream_node& node, const chained_operator& op) {
+  return node.uid.empty() ? op.id.to_string() : node.uid;
+}
+
 metric_scope task_scope(const std::string& job, const execution_plan& plan, task_index task) {
   const auto& t = plan.tasks()[task];
   metric_scope scope;
@@ -17,7 +21,7 @@ metric_scope task_scope(const std::string& job, const execution_plan& plan, task
   return scope;
 }
 
-subtask_config make_subtask_config(const job_description& job, task_key key) {
+subtask_config make_subtask_config(const job_description& job, task_key key, const restored_operators* restored) {
   const auto& plan = *job.plan;
   const auto& graph = plan.graph();
   const auto& vertex = plan.vertex_of(key.task);
@@ -37,11 +41,18 @@ subtask_config make_subtask_config(const job_description& job, task_key key) {
     const auto& node = graph.node(op);
     stage_config s;
     s.name = node.name;
-    s.uid = node.uid.empty() ? op.id.to_string() : node.uid;
+    s.uid = uid_of(node, op);
     s.make = node.make_operator;
     s.on_record_error = node.on_record_error;
     s.parent = op.parent == no_parent ? 0 : op.parent;
     s.side = op.side_output.value_or(0);
+    if (restored) {
+      if (const auto from = restored->find(s.uid); from != restored->end()) {
+        s.restored = from->second.states;
+        s.finished = from->second.finished;
+        if (node.kind == node_kind::source) c.restored_splits = from->second.splits;
+      }
+    }
     c.stages.push_back(std::move(s));
   }
   const auto outputs = plan.outputs_of(key.task);

@@ -29,6 +29,7 @@ struct keyed_job_options {
   std::uint32_t failures = 0; ///< so many attempts fail, each somewhere else
   std::uint32_t parallelism = 2;
   bool endless = false; ///< the first source goes on for ever
+  double rate = 0;      ///< numbers per second of the first source; 0: no limit
 };
 
 /// Fails at a record of its own in each of the first attempts of its subtask.
@@ -47,7 +48,8 @@ inline std::shared_ptr<stream_graph> keyed_job(const keyed_job_options& o) {
   auto g = std::make_shared<stream_graph>();
   g->settings.parallelism = o.parallelism;
   auto& numbers = g->add(node_kind::source, "Source: numbers");
-  numbers.source = factories_of(sequence_source{1, o.endless ? std::numeric_limits<std::int64_t>::max() : o.numbers});
+  numbers.source =
+      factories_of(sequence_source{1, o.endless ? std::numeric_limits<std::int64_t>::max() : o.numbers, o.rate});
   numbers.output_type = &record_type_of<std::int64_t>();
   std::vector<std::int64_t> more;
   for (std::int64_t i = 0; i < o.numbers / 10; ++i)

@@ -147,6 +147,11 @@ environment& environment::configure(std::string key, std::string value) {
   state_->graph.settings.configuration[std::move(key)] = std::move(value);
   return *this;
 }
+environment& environment::enable_checkpointing(std::chrono::milliseconds interval, checkpointing_mode mode) {
+  configure("execution.checkpointing.interval", std::to_string(interval.count()) + " ms");
+  return configure("execution.checkpointing.mode",
+                   mode == checkpointing_mode::at_least_once ? "AT_LEAST_ONCE" : "EXACTLY_ONCE");
+}
 environment& environment::supervise(const job_supervision& how) {
   for (auto& [key, value] : detail::configuration_of(how))
     configure(key, value);

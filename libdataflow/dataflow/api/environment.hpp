@@ -11,6 +11,7 @@
 #include <dataflow/api/data_stream.hpp>
 #include <dataflow/api/executor.hpp>
 #include <dataflow/api/supervision.hpp>
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/connectors/collection.hpp>
 #include <dataflow/connectors/generator.hpp>
@@ -90,6 +91,10 @@ public:
   environment& set_buffer_timeout(std::chrono::milliseconds timeout);
   /// A configuration key, as it stands in files and after -D.
   environment& configure(std::string key, std::string value);
+  /// Makes checkpoints at this interval (execution.checkpointing.interval). Where they are kept says
+  /// execution.checkpointing.dir; without it, in memory.
+  environment& enable_checkpointing(std::chrono::milliseconds interval,
+                                    checkpointing_mode mode = checkpointing_mode::exactly_once);
   /// Who is restarted with a failed task, how often and after how long.
   environment& supervise(const job_supervision& how);
 

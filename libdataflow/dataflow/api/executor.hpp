@@ -36,11 +36,24 @@ struct failure_report {
   error cause;
 };
 
+/// How a job's checkpoints are doing. Flink's counts.
+struct checkpoint_statistics {
+  std::uint64_t restored = 0; ///< so often tasks have started from one
+  std::uint64_t completed = 0, failed = 0;
+  std::uint32_t in_progress = 0;
+  // The last one that was completed and is kept.
+  std::uint64_t last_id = 0; ///< 0: there is none
+  std::string last_path;     ///< where it is
+  std::uint64_t last_bytes = 0;
+  std::chrono::milliseconds last_duration{0};
+};
+
 struct job_report {
   std::string id, name;
   job_status status = job_status::initializing;
   std::chrono::milliseconds started{0}, now{0}; ///< wall time
   std::uint32_t restarts = 0;
+  checkpoint_statistics checkpoints;
   std::vector<task_report> tasks; ///< by vertex, then subtask
   std::vector<failure_report> failures;
   std::map<std::string, std::int64_t> accumulators;
@@ -75,6 +88,9 @@ public:
   virtual bool wait_for(std::chrono::milliseconds timeout) = 0;
   /// A picture of the job now; also after its end.
   virtual job_report report() = 0;
+  /// Takes a checkpoint now, whatever the interval, and waits for it. Returns where it is. Errors: checkpoint_failed,
+  /// with what was in the way; job_not_found when the job has ended.
+  virtual std::string trigger_checkpoint();
   /// What the job has counted so far, under Flink's names and those that its functions chose
   /// (runtime_context::counter); rates come from two of them, see with_rates().
   metrics_snapshot metrics() { return report().metrics; }

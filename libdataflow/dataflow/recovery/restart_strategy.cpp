@@ -126,7 +126,9 @@ restart_settings restart_settings::exponential(milliseconds initial, millisecond
 }
 
 restart_settings restart_settings::from(const configuration& config) {
-  const auto type = config.text("restart-strategy.type");
+  // A job with checkpoints is meant to go on, as in Flink.
+  const bool unsaid = !config.is_set("restart-strategy.type") && config.is_set("execution.checkpointing.interval");
+  const auto type = unsaid ? std::string{"exponential-delay"} : config.text("restart-strategy.type");
   const auto key = [&](const char* name) { return "restart-strategy." + type + "." + name; };
   const auto time = [&](const char* name) {
     return std::chrono::duration_cast<milliseconds>(config.duration(key(name)));

@@ -39,7 +39,8 @@ struct restart_settings {
   static restart_settings exponential(milliseconds initial, milliseconds maximum, double multiplier = 1.5,
                                       double jitter = 0.1, milliseconds reset_after = std::chrono::hours{1},
                                       std::uint32_t attempts = 2147483647);
-  /// From restart-strategy.type and restart-strategy.<type>.*. Errors: invalid_option when they contradict each other.
+  /// From restart-strategy.type and restart-strategy.<type>.*; where nobody has set the type, exponential-delay for
+  /// jobs with execution.checkpointing.interval, else none. Errors: invalid_option when they contradict each other.
   static restart_settings from(const configuration& config);
 };
 

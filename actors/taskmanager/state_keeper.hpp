@@ -1,0 +1,28 @@
+/// Reads and writes the state of one slot's tasks, so that neither the scheduler's workers nor the job master wait for
+/// a disk.
+///
+/// Parent: a slot, which is linked to it: when one dies, so does the other. On a thread of its own where the cluster
+/// has such. What goes wrong is said to whoever waits: a checkpoint is declined, a task fails.
+#pragma once
+
+#include <dataflow/actors/cluster_context.hpp>
+#include <dataflow/actors/interfaces.hpp>
+
+#include <caf/event_based_actor.hpp>
+
+namespace dataflow::actors {
+
+class state_keeper_actor final : public caf::event_based_actor {
+public:
+  state_keeper_actor(caf::actor_config& config, std::shared_ptr<const void> alive);
+  caf::behavior make_behavior() override;
+  void on_exit() override { alive_.reset(); }
+  const char* name() const override { return "dataflow.state-keeper"; }
+
+private:
+  void write(const write_snapshot& m);
+
+  std::shared_ptr<const void> alive_; ///< see cluster_context
+};
+
+} // namespace dataflow::actors

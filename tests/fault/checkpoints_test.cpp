@@ -1,0 +1,123 @@
+// Jobs with checkpoints under deaths at any moment: every record is counted once.
+#include <dataflow/actors/simulation/simulated_cluster.hpp>
+#include <dataflow/util/log.hpp>
+#include <dataflow/util/random.hpp>
+
+#include <doctest/doctest.h>
+
+#include "tests/support/effort.hpp"
+#include "tests/support/simulated_jobs.hpp"
+
+using namespace dataflow;
+using namespace dataflow::test;
+
+namespace {
+
+simulation_settings with_checkpoints(std::uint32_t task_managers, const char* mode = "EXACTLY_ONCE") {
+  simulation_settings s;
+  s.task_managers = task_managers;
+  s.settings.set("restart-strategy.type", "fixed-delay");
+  s.settings.set("restart-strategy.fixed-delay.attempts", "100");
+  s.settings.set("restart-strategy.fixed-delay.delay", "10 ms");
+  s.settings.set("taskmanager.batch.records", "16");
+  s.settings.set("execution.buffer-timeout", "1 ms");
+  s.settings.set("execution.checkpointing.interval", "15 ms");
+  s.settings.set("execution.checkpointing.dir", "/checkpoints");
+  s.settings.set("execution.checkpointing.tolerable-failed-checkpoints", "1000");
+  s.settings.set("execution.checkpointing.mode", mode);
+  return s;
+}
+
+/// The list source ends at once, the other one goes on for about 200 ms.
+const keyed_job_options steady_job{.numbers = 600, .rate = 3000};
+
+/// How many steps the job takes when nobody dies, and how many checkpoints it completes.
+struct undisturbed {
+  std::uint64_t steps = 0, checkpoints = 0;
+};
+undisturbed run_undisturbed(std::uint32_t task_managers, const char* mode = "EXACTLY_ONCE") {
+  simulated_cluster sim{1, with_checkpoints(task_managers, mode)};
+  const auto result = sim.submit(keyed_job(steady_job))->wait();
+  REQUIRE(result.status == job_status::finished);
+  CHECK(collected_of(result).size() == expected_records(steady_job));
+  CHECK(last_per_key(collected_of(result)) == expected_totals(steady_job));
+  return {sim.steps(), result.final_report.checkpoints.completed};
+}
+
+} // namespace
+
+TEST_CASE("a job makes checkpoints at its interval, and leaves nothing behind when it has finished") {
+  log_capture quiet;
+  simulated_cluster sim{1, with_checkpoints(1)};
+  const auto result = sim.submit(keyed_job(steady_job))->wait();
+  REQUIRE(result.status == job_status::finished);
+  const auto& c = result.final_report.checkpoints;
+  CHECK(c.completed >= 5);
+  CHECK(c.completed <= 14);
+  CHECK(c.failed <= 1); // the one that was under way at the end
+  CHECK(c.restored == 0);
+  for (auto& path : sim.files().paths())
+    CHECK(path.find("_metadata") == std::string::npos);
+}
+
+TEST_CASE("tasks die at any moment: every record is counted exactly once") {
+  log_capture quiet;
+  const auto expected = expected_totals(steady_job);
+  const auto whole = run_undisturbed(1);
+  CHECK(whole.checkpoints >= 5);
+  std::uint64_t restored = 0;
+  std::uint32_t kills = 0;
+  const auto seeds = rounds(100);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    INFO("seed ", seed);
+    simulated_cluster sim{seed, with_checkpoints(1)};
+    random_source choices{seed * 7919};
+    const actor_kind kinds[] = {actor_kind::task, actor_kind::slot, actor_kind::task_manager};
+    for (int i = 0; i < 3; ++i)
+      sim.kill_after(choices.below(whole.steps * 3 / 2), kinds[choices.below(3)]);
+    auto job = sim.submit(keyed_job(steady_job));
+    job_result result;
+    REQUIRE_NOTHROW(result = job->wait());
+    INFO(result.failure.to_string());
+    REQUIRE(result.status == job_status::finished);
+    REQUIRE(collected_of(result).size() == expected_records(steady_job));
+    REQUIRE(last_per_key(collected_of(result)) == expected);
+    restored += result.final_report.checkpoints.restored;
+    kills += sim.kills();
+  }
+  CHECK(kills >= seeds);
+  CHECK(restored >= seeds / 2); // they did not begin anew
+}
+
+TEST_CASE("at least once: nothing is lost") {
+  log_capture quiet;
+  const auto expected = expected_totals(steady_job);
+  const auto whole = run_undisturbed(1, "AT_LEAST_ONCE");
+  CHECK(whole.checkpoints >= 5);
+  std::uint64_t restored = 0;
+  const auto seeds = rounds(50);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+    INFO("seed ", seed);
+    simulated_cluster sim{seed, with_checkpoints(1, "AT_LEAST_ONCE")};
+    sim.kill_after(random_source{seed * 31}.below(whole.steps), actor_kind::task);
+    const auto result = sim.submit(keyed_job(steady_job))->wait();
+    REQUIRE(result.status == job_status::finished);
+    for (auto& [key, total] : last_per_key(collected_of(result))) {
+      REQUIRE(total >= expected.at(key));
+      REQUIRE(total <= 2 * expected.at(key));
+    }
+    restored += result.final_report.checkpoints.restored;
+  }
+  CHECK(restored >= seeds / 3);
+}
+
+TEST_CASE("the same seed gives the same run, with checkpoints, too") {
+  log_capture quiet;
+  auto trace_of = [](std::uint64_t seed) {
+    simulated_cluster sim{seed, with_checkpoints(2)};
+    sim.kill_after(300, actor_kind::task);
+    sim.submit(keyed_job(steady_job))->wait();
+    return sim.trace_hash();
+  };
+  CHECK(trace_of(5) == trace_of(5));
+}
