@@ -22,16 +22,23 @@ struct sold {
   std::int64_t seller = 0, auction = 0;
 };
 
-inline bool is_bid(const event& e) { return e.kind == event_kind::bid; }
-inline bool is_person(const event& e) { return e.kind == event_kind::person; }
-inline bool is_auction(const event& e) { return e.kind == event_kind::auction; }
+/// Function objects: a pointer to a function would be called for every record.
+template <event_kind Kind>
+struct is_of_kind {
+  bool operator()(const event& e) const noexcept { return e.kind == Kind; }
+};
+using is_bid = is_of_kind<event_kind::bid>;
+using is_person = is_of_kind<event_kind::person>;
+using is_auction = is_of_kind<event_kind::auction>;
 
-inline timestamp time_of(const event& e) { return timestamp{std::chrono::milliseconds{e.ts}}; }
+struct time_of {
+  timestamp operator()(const event& e) const noexcept { return timestamp{std::chrono::milliseconds{e.ts}}; }
+};
 
 /// Events in the order of their time: the watermark is one millisecond behind.
 inline data_stream<event> events_in_order(environment& env, std::uint64_t events) {
   return env.from(event_source{events}, "events")
-      .assign_timestamps_and_watermarks(watermark_strategy<event>::monotonous_timestamps().with_timestamp(time_of));
+      .assign_timestamps_and_watermarks(watermark_strategy<event>::monotonous_timestamps().with_timestamp(time_of{}));
 }
 
 } // namespace nexmark
@@ -43,12 +50,12 @@ DATAFLOW_RECORD(nexmark::sold, seller, auction);
 namespace nexmark {
 
 inline data_stream<std::int64_t> q0(environment& env, std::uint64_t events) {
-  return env.from(event_source{events}, "events").filter(is_bid).map([](const event& e) { return e.a * 31 + e.c; });
+  return env.from(event_source{events}, "events").filter(is_bid{}).map([](const event& e) { return e.a * 31 + e.c; });
 }
 
 inline data_stream<std::int64_t> q1(environment& env, std::uint64_t events) {
   return env.from(event_source{events}, "events")
-      .filter(is_bid)
+      .filter(is_bid{})
       .map([](const event& e) {
         event converted = e;
         converted.c = e.c * 908 / 1000;
@@ -59,7 +66,7 @@ inline data_stream<std::int64_t> q1(environment& env, std::uint64_t events) {
 
 inline data_stream<std::int64_t> q2(environment& env, std::uint64_t events) {
   return env.from(event_source{events}, "events")
-      .filter([](const event& e) { return is_bid(e) && e.a % 123 == 0; })
+      .filter([](const event& e) { return is_bid{}(e) && e.a % 123 == 0; })
       .map([](const event& e) {
         return priced{e.a, e.c};
       })
@@ -88,8 +95,8 @@ public:
 
 inline data_stream<std::int64_t> q3(environment& env, std::uint64_t events) {
   auto all = env.from(event_source{events}, "events");
-  auto persons = all.filter([](const event& e) { return is_person(e) && e.b < 3; });
-  auto auctions = all.filter([](const event& e) { return is_auction(e) && e.c == 10; });
+  auto persons = all.filter([](const event& e) { return is_person{}(e) && e.b < 3; });
+  auto auctions = all.filter([](const event& e) { return is_auction{}(e) && e.c == 10; });
   return persons.connect(auctions).key_by(&event::a, &event::b).process<local_items>().map([](const sold& s) {
     return s.seller * 31 + s.auction;
   });
@@ -97,7 +104,7 @@ inline data_stream<std::int64_t> q3(environment& env, std::uint64_t events) {
 
 inline data_stream<std::int64_t> q5(environment& env, std::uint64_t events) {
   return events_in_order(env, events)
-      .filter(is_bid)
+      .filter(is_bid{})
       .map([](const event& e) {
         return bids_in_window{e.a, 1};
       })
@@ -111,7 +118,7 @@ inline data_stream<std::int64_t> q5(environment& env, std::uint64_t events) {
 
 inline data_stream<std::int64_t> q7(environment& env, std::uint64_t events) {
   return events_in_order(env, events)
-      .filter(is_bid)
+      .filter(is_bid{})
       .window_all(tumbling_event_time_windows{10s})
       .max(&event::c)
       .map([](const event& e) { return e.c; });
@@ -119,8 +126,8 @@ inline data_stream<std::int64_t> q7(environment& env, std::uint64_t events) {
 
 inline data_stream<std::int64_t> q8(environment& env, std::uint64_t events) {
   auto all = events_in_order(env, events);
-  return all.filter(is_person)
-      .join(all.filter(is_auction))
+  return all.filter(is_person{})
+      .join(all.filter(is_auction{}))
       .where(&event::a)
       .equal_to(&event::b)
       .window(tumbling_event_time_windows{10s})

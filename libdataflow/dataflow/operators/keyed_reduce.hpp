@@ -10,12 +10,19 @@
 #include <dataflow/operators/record_size.hpp>
 #include <dataflow/state/flat_table.hpp>
 #include <dataflow/state/keyed_table_state.hpp>
+#include <dataflow/state/look_ahead.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <type_traits>
 
 namespace dataflow {
+
+/// Merges that are nothing but a few bytes that never change.
+template <class Merge>
+concept merges_fields = requires {
+  requires Merge::by_field;
+};
 
 /// Key: selector, callable with const T&. Merge: merge(T& kept, const T& next), may throw.
 /// KeyInValue: what is kept always contains its key, where the selector (a member pointer) finds it.
@@ -71,42 +78,50 @@ private:
     if (!b.has_hashes()) hash_all(b);
     auto* const records = b.records.data();
     const auto* const hashes = b.hashes.data();
-    std::uint32_t candidates[table::block];
+    // Copies, where that changes nothing: the compiler need not load the members again for every record. For the same
+    // reason nothing outside of this loop gets hold of what it uses.
+    std::conditional_t<std::is_member_object_pointer_v<Key>, const Key, Key&> key = key_;
+    std::conditional_t<merges_fields<Merge>, const Merge, Merge&> merge = merge_;
+    look_ahead<table> ahead{kept_, hashes, slice.cursor, slice.limit};
     auto from = slice.cursor; // of what is to be emitted
     auto at = slice.cursor;
-    while (at < slice.limit) {
-      const auto begin = at;
-      const auto end = std::min(slice.limit, begin + table::block);
-      kept_.find_candidates(hashes + begin, end - begin, candidates);
-      auto body = [&](std::size_t i) __attribute__((always_inline)) {
-        auto& record = records[i];
-        const auto [kept, fresh] =
-            kept_.find_or_insert_value(std::invoke(key_, std::as_const(record)), hashes[i], candidates[i - begin],
-                                       [&] { return std::as_const(record); });
-        if (!fresh) [[likely]]
-          roll(*kept, record);
-      };
-      auto failed = [&](std::size_t i) {
-        auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, b, i); };
-        if (handle_record_error(
-                context(), [&] { body(i); }, divert) == record_outcome::recovered)
-          return;
-        emit_part(slice, from, i);
-        from = i + 1;
-      };
-      at = run_records_until(table::block, begin, end, body, failed, [&] { return context().pause_requested(); });
-      if (at < end || context().pause_requested()) break;
-    }
+    auto touch = [&](std::size_t i) __attribute__((always_inline)) { __builtin_prefetch(records + i, 1); };
+    do {
+      const auto end = ahead.advance(at, touch);
+      try {
+        for (; at < end; ++at)
+          merge_one(key, merge, records[at], hashes[at], ahead[at]);
+      } catch (...) {
+        if (!recovered(b, at)) {
+          emit_part(slice, from, at);
+          from = at + 1;
+        }
+        ++at;
+      }
+    } while (at < slice.limit && !context().pause_requested());
     slice.cursor = at;
     emit_records(context().output(), *pool_, slice, from, at);
   }
 
+  [[gnu::always_inline]] void merge_one(auto& key, auto& merge, T& record, std::uint64_t hash, std::uint32_t likely) {
+    const auto [kept, fresh] = kept_.find_or_insert_value(std::invoke(key, std::as_const(record)), hash, likely,
+                                                          [&record] { return std::as_const(record); });
+    if (!fresh) [[likely]]
+      roll(merge, *kept, record);
+  }
+  /// Deals with the exception of record i, which is in flight; false: the record is dropped.
+  [[gnu::noinline]] bool recovered(batch<T>& b, std::size_t i) {
+    auto again = [&] { merge_one(key_, merge_, b.records[i], b.hashes[i], table::none); };
+    auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, b, i); };
+    return handle_record_error(context(), again, divert) == record_outcome::recovered;
+  }
+
   /// Merges record into what is kept; record becomes the result.
-  void roll(T& kept, T& record) {
-    if constexpr (requires { merge_.roll(kept, record); }) {
-      merge_.roll(kept, record);
+  [[gnu::always_inline]] void roll(auto& merge, T& kept, T& record) {
+    if constexpr (requires { merge.roll(kept, record); }) {
+      merge.roll(kept, record);
     } else {
-      merge_(kept, std::as_const(record));
+      merge(kept, std::as_const(record));
       check_record_size(kept, context().limits().record_bytes);
       record = kept;
     }
@@ -150,6 +165,7 @@ struct reduce_merge {
 /// sum: only the field changes; the other fields stay those of the first record. Integers wrap around, as in Flink.
 template <class Field>
 struct sum_merge {
+  static constexpr bool by_field = std::is_member_object_pointer_v<Field>;
   Field field;
   /// Whether a kept record's key cannot change: the key is another member than the one that is summed.
   template <class Key>
@@ -189,6 +205,7 @@ private:
 enum class extreme : std::uint8_t { least, greatest };
 template <class Field, extreme Which>
 struct extreme_merge {
+  static constexpr bool by_field = std::is_member_object_pointer_v<Field>;
   Field field;
   /// All records of a key have the same value in the key's member, also where that is the field.
   template <class Key>
@@ -207,6 +224,7 @@ struct extreme_merge {
 };
 template <class Field, extreme Which>
 struct extreme_by_merge {
+  static constexpr bool by_field = std::is_member_object_pointer_v<Field>;
   Field field;
   bool first_of_equal = true;
   template <class Key>

@@ -77,7 +77,7 @@ public:
   }
   /// Makes the key of record i the current one. Looks up a block of keys at once.
   template <class T, class Key>
-  void set_key(Key& key, const batch<T>& in, std::size_t i) {
+  [[gnu::always_inline]] void set_key(Key& key, const batch<T>& in, std::size_t i) {
     if (i >= looked_up_) [[unlikely]]
       look_up(key, in, i);
     keys_.set_key(std::invoke(key, in.records[i]), hashes_[i - block_], candidates_[i - block_]);
@@ -117,6 +117,8 @@ private:
     block_ = i;
     looked_up_ = std::min(i + block, in.size());
     const auto n = looked_up_ - i;
+    for (std::size_t k = 0; k < n; ++k) // another core may have written them
+      __builtin_prefetch(&in.records[i + k]);
     if (given_)
       std::copy_n(given_ + i, n, hashes_);
     else
@@ -226,29 +228,31 @@ public:
 protected:
   /// The context is there; before the function is opened.
   virtual void scope_opened() {}
-  /// call(record, context, collector) for each record of the slice.
+  /// call(record, context, collector) for each record of the slice; stops when a batch of results is full or a pause is
+  /// asked for. As collect_records(), written out: the failing case is in a function of its own, so that nothing
+  /// outside of the loop gets hold of what the loop uses.
   template <class I, class Key, class Call>
-  void process_slice(batch_slice& slice, Key& key, Call&& call) {
+  void process_slice(batch_slice& slice, Key& key, Call call) {
     const auto& in = slice.data.as<I>();
-    const bool stamped = in.has_timestamps();
-    auto& ctx = scope_.ctx();
-    const auto first = slice.cursor;
+    const auto* const times = in.has_timestamps() ? in.timestamps.data() : nullptr;
+    const auto first = slice.cursor, limit = slice.limit;
+    auto at = first;
     scope_.begin_slice(in, first);
-    auto body = [&](std::size_t i) {
-      ctx.begin_record(stamped, stamped ? in.timestamps[i] : no_timestamp);
-      scope_.set_key(key, in, i);
-      call(in.records[i], ctx, *out_);
-    };
-    auto mark = [&] {
-      ctx.sides().save();
-      return out_->position();
-    };
-    auto rollback = [&](const typename collector<O>::mark& m) {
-      ctx.sides().restore();
-      out_->rollback(m);
-    };
-    collect_records<I>(context(), slice, *out_, body, mark, rollback);
-    scope_.end_slice(context(), slice.cursor - first);
+    begin_record(nullptr, first);
+    do {
+      scope_.ctx().sides().save();
+      const auto before = out_->position();
+      try {
+        if (times) begin_record(times, at);
+        scope_.set_key(key, in, at);
+        call(in.records[at], scope_.ctx(), *out_);
+      } catch (...) {
+        recover(in, key, call, at, before);
+      }
+      ++at;
+    } while (at < limit && !out_->has_full_batch() && !this->context().pause_requested());
+    slice.cursor = at;
+    scope_.end_slice(this->context(), at - first);
     flush();
   }
   void flush() {
@@ -260,6 +264,38 @@ protected:
   Scope scope_;
 
 private:
+  /// times: of the batch, null when it has none.
+  [[gnu::always_inline]] void begin_record(const timestamp* times, std::size_t i) {
+    scope_.ctx().begin_record(times != nullptr, times ? times[i] : no_timestamp);
+    if (times)
+      out_->set_timestamp(times[i]);
+    else
+      out_->clear_timestamp();
+  }
+  /// Deals with the exception of record i, which is in flight.
+  template <class I, class Key, class Call>
+  [[gnu::noinline]] void recover(const batch<I>& in, Key& key, Call call, std::size_t i,
+                                 typename collector<O>::mark before) {
+    auto rollback = [&] {
+      scope_.ctx().sides().restore();
+      out_->rollback(before);
+    };
+    auto again = [&] {
+      rollback();
+      begin_record(in.has_timestamps() ? in.timestamps.data() : nullptr, i);
+      scope_.set_key(key, in, i);
+      call(in.records[i], scope_.ctx(), *out_);
+    };
+    auto divert = [&](std::uint64_t tag) { divert_record(this->context(), tag, in, i); };
+    rollback();
+    try {
+      handle_record_error(this->context(), again, divert);
+    } catch (...) {
+      rollback();
+      throw;
+    }
+  }
+
   template <class Tuple, std::size_t... I>
   process_base(const Tuple& arguments, std::index_sequence<I...>) : f_(std::get<I>(arguments)...) {}
 

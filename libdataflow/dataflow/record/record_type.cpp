@@ -66,31 +66,32 @@ void append_column(column<T>& target, std::size_t old_size, const column<T>& sou
     target.append_copy(source.data() + begin, end - begin);
 }
 
+/// Room for `count` values behind `before` others; where they begin, or null when there are none.
+template <class T>
+T* open_column(column<T>& target, const column<T>& source, std::size_t before, std::size_t count, const T& neutral) {
+  if (source.empty()) {
+    if (!target.empty()) fill_up(target, before + count, neutral);
+    return nullptr;
+  }
+  if (count == 0) return target.data(); // an empty column may stay so
+  fill_up(target, before, neutral);
+  target.resize_for_overwrite(before + count);
+  return target.data() + before;
+}
+
 /// The records are in their batches already: to[c]->size() is the size that the column must get.
 template <class T>
 void scatter_column(column<T> batch_base::*member, const batch_base& from, std::size_t at, const std::uint32_t* targets,
                     std::size_t n, const scatter_plan& plan, batch_base* const* to, std::size_t channels,
                     const T& neutral) {
   const auto& source = from.*member;
-  if (source.empty()) {
-    for (std::size_t c = 0; c < channels; ++c)
-      if (!(to[c]->*member).empty()) fill_up(to[c]->*member, to[c]->size(), neutral);
-    return;
-  }
   T* few[scatter_plan::few];
   std::unique_ptr<T*[]> many;
   if (channels > scatter_plan::few) many = std::make_unique_for_overwrite<T*[]>(channels);
   T** const ends = many ? many.get() : few;
-  for (std::size_t c = 0; c < channels; ++c) {
-    if (plan.counts[c] == 0) continue; // an empty column may stay so
-    auto& target = to[c]->*member;
-    const auto size = to[c]->size();
-    const auto before = size - plan.counts[c];
-    fill_up(target, before, neutral);
-    target.reserve(size);
-    ends[c] = target.data() + before;
-    target.set_size(size);
-  }
+  for (std::size_t c = 0; c < channels; ++c)
+    ends[c] = open_column(to[c]->*member, source, to[c]->size() - plan.counts[c], plan.counts[c], neutral);
+  if (source.empty()) return;
   const auto* const values = source.data() + at;
   const auto* const positions = plan.positions;
   for (std::size_t i = 0; i < n; ++i)
@@ -101,6 +102,11 @@ void scatter_column(column<T> batch_base::*member, const batch_base& from, std::
 void append_columns(batch_base& to, const batch_base& from, std::size_t begin, std::size_t end) {
   append_column(to.timestamps, to.size(), from.timestamps, begin, end, no_timestamp);
   append_column(to.hashes, to.size(), from.hashes, begin, end, std::uint64_t{0});
+}
+
+column_ends open_columns(batch_base& to, const batch_base& from, std::size_t before, std::size_t count) {
+  return {open_column(to.timestamps, from.timestamps, before, count, no_timestamp),
+          open_column(to.hashes, from.hashes, before, count, std::uint64_t{0})};
 }
 
 scatter_plan::scatter_plan(std::size_t channels) : counts(counts_of_few_), channels_(channels) {

@@ -78,6 +78,15 @@ private:
 void scatter_columns(const batch_base& from, std::size_t at, const std::uint32_t* targets, std::size_t n,
                      const scatter_plan& plan, batch_base* const* to, std::size_t channels);
 
+/// Where the columns of a batch go on.
+struct column_ends {
+  timestamp* times;      ///< null: `from` has none
+  std::uint64_t* hashes; ///< the same
+};
+/// Makes room in `to` for the timestamps and hashes of `count` records of `from`, behind those of the `before` records
+/// that it holds.
+column_ends open_columns(batch_base& to, const batch_base& from, std::size_t before, std::size_t count);
+
 template <class T>
 class record_type_of_t final : public record_type {
 public:
@@ -109,6 +118,8 @@ public:
                batch_base* const* to, std::size_t channels, bool may_move) const override {
     const bool in_place =
         std::is_nothrow_copy_constructible_v<T> || (may_move && std::is_nothrow_move_constructible_v<T>);
+    if constexpr (std::is_trivially_copyable_v<T>)
+      if (channels == 2) return split(from, begin, end - begin, targets, to);
     scatter_plan plan{channels};
     std::size_t n = 0;
     for (auto at = begin; at < end; at += n, targets += n) {
@@ -152,6 +163,51 @@ public:
   }
 
 private:
+  /// Two channels: all columns in one pass, without a branch that depends on where a record goes.
+  static void split(batch_base& from, std::size_t begin, std::size_t n, const std::uint32_t* targets,
+                    batch_base* const* to) {
+    std::size_t of_second = 0;
+    for (std::size_t i = 0; i < n; ++i)
+      of_second += targets[i];
+    const std::size_t counts[] = {n - of_second, of_second};
+    T* records[2];
+    column_ends ends[2];
+    for (std::size_t c = 0; c < 2; ++c) {
+      auto& column = static_cast<batch<T>&>(*to[c]).records;
+      const auto before = column.size();
+      ends[c] = open_columns(*to[c], from, before, counts[c]);
+      column.resize_for_overwrite(before + counts[c]);
+      records[c] = column.data() + before;
+    }
+    auto each = [&](auto&& more) __attribute__((always_inline)) {
+      const auto* const source = static_cast<batch<T>&>(from).records.data() + begin;
+      std::size_t second = 0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const std::size_t target = targets[i], first = i - second;
+        const auto position = first ^ ((first ^ second) & (0 - target));
+        std::construct_at(records[target] + position, source[i]);
+        more(i, target, position);
+        second += target;
+      }
+    };
+    auto times = [&](std::size_t i, std::size_t target, std::size_t position) __attribute__((always_inline)) {
+      ends[target].times[position] = from.timestamps[begin + i];
+    };
+    auto hashes = [&](std::size_t i, std::size_t target, std::size_t position) __attribute__((always_inline)) {
+      ends[target].hashes[position] = from.hashes[begin + i];
+    };
+    if (from.has_timestamps() && from.has_hashes())
+      each([&](std::size_t i, std::size_t target, std::size_t position) __attribute__((always_inline)) {
+        times(i, target, position);
+        hashes(i, target, position);
+      });
+    else if (from.has_hashes())
+      each(hashes);
+    else if (from.has_timestamps())
+      each(times);
+    else
+      each([](std::size_t, std::size_t, std::size_t) {});
+  }
   /// Records go straight to their positions: no cursor that each would have to wait for.
   static void place(batch_base& from, std::size_t at, std::size_t n, const std::uint32_t* targets,
                     const scatter_plan& plan, batch_base* const* to, std::size_t channels, bool may_move) {

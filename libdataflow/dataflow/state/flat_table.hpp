@@ -1,11 +1,11 @@
 /// A hash table from keys to values for small entries that may be copied as bytes: the entries lie in the slots
 /// themselves (open addressing), with one byte of the hash per slot in an array of its own.
 ///
-/// A look-up over a batch is done in two passes, as in keyed_table. The first one looks only at the bytes, which mostly
+/// A look-up over a batch is done in two steps, as in keyed_table. The first one looks only at the bytes, which mostly
 /// stay in the cache, and starts loading the one entry that will be needed: one line of memory per record, where an
 /// index in front of the entries takes two.
-/// Growing moves the entries: a pointer to a value is good until the next insertion, a candidate for as long as
-/// find_candidates says. The order of the slots depends on hashes; what walks them must not let it be seen.
+/// Growing moves the entries: a pointer to a value is good until the next insertion, a candidate for as many insertions
+/// as make_room() made room for. The order of the slots depends on hashes; what walks them must not let it be seen.
 /// Threading: not shared. Ownership: owns keys and values. Source: the bytes are those of Abseil's Swiss tables.
 #pragma once
 
@@ -26,7 +26,6 @@ class flat_table {
 public:
   using entry = detail::keyed_entry<K, V, KeyOf>;
   static_assert(flat_entry<entry>);
-  static constexpr std::size_t block = 128; ///< records per pass of a batched look-up
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 
   explicit flat_table(KeyOf key_of = {}) : key_of_(key_of) {}
@@ -36,40 +35,39 @@ public:
 
   std::size_t size() const noexcept { return size_; }
 
-  /// First pass: where each of n <= block hashes probably is; starts loading those entries. Makes room first, so that
-  /// the candidates stay good for the next n insertions.
-  void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) {
-    if (size_ + n > most_) reserve(size_ + n);
-    const auto mask = mask_;
-    const auto* const tags = tags_.data();
-    const auto* const slots = slots_;
-    constexpr std::size_t ahead = 24;
-    for (std::size_t i = 0; i < n && i < ahead; ++i)
-      __builtin_prefetch(tags + (hashes[i] & mask));
-    for (std::size_t i = 0; i < n; ++i) {
-      if (i + ahead < n) __builtin_prefetch(tags + (hashes[i + ahead] & mask));
-      const auto home = hashes[i] & mask;
-      const auto matches = equal_bytes(load_tags(tags + home), tag_of(hashes[i]));
-      // No branch: where keys sit is what no branch predictor can know. Without a match, the home slot is loaded.
-      const auto position = (home + (matches ? first_byte(matches) : 0)) & mask;
-      candidates[i] = matches ? static_cast<std::uint32_t>(position) : none;
-      const auto* e = slots + position;
-      __builtin_prefetch(e, 1);
-      if constexpr ((sizeof(entry) & (sizeof(entry) - 1)) != 0) // may straddle two lines
-        __builtin_prefetch(reinterpret_cast<const char*>(e) + sizeof(entry) - 1, 1);
-    }
+  /// Room for n insertions; true: entries have moved, and candidates with them.
+  [[gnu::always_inline]] bool make_room(std::size_t n) {
+    if (size_ + n <= most_) [[likely]]
+      return false;
+    reserve(size_ + n);
+    return true;
+  }
+  /// Starts loading what candidate() looks at.
+  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(tags_.data() + (hash & mask_)); }
+  /// Where a hash probably is, or none; starts loading that entry. REQUIRES: make_room() has been called.
+  [[gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const noexcept {
+    const auto home = hash & mask_;
+    const auto matches = equal_bytes(load_tags(tags_.data() + home), tag_of(hash));
+    // No branch: where keys sit is what no branch predictor can know. Without a match, the home slot is loaded.
+    const auto position = (home + (matches ? first_byte(matches) : 0)) & mask_;
+    const auto* e = slots_ + position;
+    __builtin_prefetch(e, 1);
+    if constexpr ((sizeof(entry) & (sizeof(entry) - 1)) != 0) // may straddle two lines
+      __builtin_prefetch(reinterpret_cast<const char*>(e) + sizeof(entry) - 1, 1);
+    return matches ? static_cast<std::uint32_t>(position) : none;
   }
 
-  /// The value of a key, and whether it is new (then value-initialised). `candidate` from find_candidates, or none.
+  /// The value of a key, and whether it is new (then value-initialised). `likely` from candidate(), or none.
   template <class Key>
-  std::pair<V*, bool> find_or_insert(const Key& key, std::uint64_t hash, std::uint32_t candidate = none) {
-    return find_or_insert_value(key, hash, candidate, [] { return V{}; });
+  std::pair<V*, bool> find_or_insert(const Key& key, std::uint64_t hash, std::uint32_t likely = none) {
+    return find_or_insert_value(key, hash, likely, [] { return V{}; });
   }
   /// The same, with make() as a new key's value.
   template <class Key, class Make>
-  std::pair<V*, bool> find_or_insert_value(const Key& key, std::uint64_t hash, std::uint32_t candidate, Make&& make) {
-    if (candidate != none) [[likely]] {
-      auto& e = slots_[candidate];
+  [[gnu::always_inline]] std::pair<V*, bool> find_or_insert_value(const Key& key, std::uint64_t hash,
+                                                                  std::uint32_t likely, Make&& make) {
+    if (likely != none) [[likely]] {
+      auto& e = slots_[likely];
       if (Equal{}(key_of(e), key)) [[likely]]
         return {&e.value, false};
     }
@@ -137,7 +135,7 @@ private:
     }
   }
   template <class Key, class Make>
-  [[gnu::noinline]] std::pair<V*, bool> probe_or_insert(const Key& key, std::uint64_t hash, Make& make) {
+  [[gnu::noinline]] std::pair<V*, bool> probe_or_insert(const Key& key, std::uint64_t hash, Make make) {
     if (size_ == most_) reserve(size_ + 1);
     const auto [i, found] = probe(key, hash);
     auto* e = slots_ + i;

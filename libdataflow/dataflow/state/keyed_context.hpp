@@ -32,7 +32,7 @@ public:
   keyed_context() : keyed_store(detail::cell_type::of<K>()) {}
 
   /// A key that lives as long as it is current. `candidate` from find_candidates(), or none.
-  void set_key(const K& key, std::uint64_t hash, std::uint32_t candidate = none) {
+  [[gnu::always_inline]] void set_key(const K& key, std::uint64_t hash, std::uint32_t candidate = none) {
     leave();
     key_ = &key;
     enter_key(hash, candidate);
@@ -94,12 +94,15 @@ private:
   }
   std::uint32_t current_key_group() const override { return states().key_group_of_hash(GroupHash{}(*key_, hash_)); }
   const K& key_of(std::uint32_t position) const noexcept { return *reinterpret_cast<const K*>(key_at(position)); }
-  void enter_key(std::uint64_t hash, std::uint32_t candidate) {
-    enter(hash, has_columns() ? find(hash, candidate) : none);
+  [[gnu::always_inline]] void enter_key(std::uint64_t hash, std::uint32_t candidate) {
+    if (candidate != none && candidates_good_) [[likely]] {
+      auto* row = row_at(candidate);
+      if (key_equal<K>{}(*reinterpret_cast<const K*>(row + key_offset_), *key_)) [[likely]]
+        return enter(hash, candidate, row);
+    }
+    enter(hash, has_columns() ? find(hash) : none);
   }
-  std::uint32_t find(std::uint64_t hash, std::uint32_t candidate) const {
-    if (candidate != none && candidates_good_ && key_equal<K>{}(key_of(candidate), *key_)) [[likely]]
-      return candidate;
+  [[gnu::noinline]] std::uint32_t find(std::uint64_t hash) const {
     const auto tag = tag_of(hash);
     for (auto i = tag & mask_; index_[i].position_plus_one != 0; i = (i + 1) & mask_)
       if (index_[i].tag == tag && key_equal<K>{}(key_of(index_[i].position_plus_one - 1), *key_))

@@ -248,7 +248,16 @@ protected:
   }
   /// The value to be changed in place, made by make() when there is none, or none any more.
   template <class Make>
-  T& write_in_place(Make&& make) {
+  [[gnu::always_inline]] T& write_in_place(Make&& make) {
+    if (!time_to_live())
+      if (auto* at = column().find_writable()) [[likely]]
+        return column_type::at(at);
+    return make_in_place(make);
+  }
+
+private:
+  template <class Make>
+  [[gnu::noinline]] T& make_in_place(Make& make) {
     auto& c = column();
     if (time_to_live() && c.find() && !readable()) c.clear();
     bool there = false;
@@ -260,8 +269,6 @@ protected:
     if (time_to_live()) row_segment::stamp(at) = c.now();
     return column_type::at(at);
   }
-
-private:
   bool has_expired(const std::byte* at) { return time_to_live()->expired(row_segment::stamp(at), column().now()); }
   const T* read_by_ttl(std::byte* at) {
     const auto& rules = *time_to_live();

@@ -88,6 +88,7 @@ void keyed_snapshot::write(const keyed_column& column, state_writer& out) const 
 keyed_store::keyed_store(detail::cell_type key)
     : index_(64), mask_(63), layout_(std::make_shared<const detail::row_layout>(key)) {
   key_offset_ = layout_->key_offset;
+  stride_ = layout_->stride;
 }
 
 keyed_store::~keyed_store() {
@@ -141,6 +142,7 @@ void keyed_store::add(const std::vector<keyed_column*>& columns) {
     s->release();
     s = copy;
   }
+  stride_ = layout_->stride;
   if (has_key_) { // declared while a record is processed
     row_ = position_ == none ? nullptr : row_at(position_);
     writable_ = false;

@@ -41,6 +41,8 @@ public:
   inline std::byte* find();
   /// The same, to be written to.
   inline std::byte* find_to_write();
+  /// The same where that takes nothing but a look; null also when it takes more.
+  inline std::byte* find_writable() const noexcept;
   /// Memory for the current key's value: the value that is there, or where one is to be constructed, then confirm().
   inline std::byte* make(bool& there);
   void confirm(std::byte* cell) noexcept;
@@ -188,14 +190,17 @@ protected:
   };
   static std::uint32_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash); }
   std::byte* row_at(std::uint32_t position) const noexcept {
-    return segments_[position / detail::row_segment::rows]->row(position % detail::row_segment::rows);
+    return segments_[position / detail::row_segment::rows]->row(position % detail::row_segment::rows, stride_);
   }
   const std::byte* key_at(std::uint32_t position) const noexcept { return row_at(position) + key_offset_; }
   /// Makes the row at `position` the current one; none: the key has no row yet.
   void enter(std::uint64_t hash, std::uint32_t position) noexcept {
+    enter(hash, position, position == none ? nullptr : row_at(position));
+  }
+  void enter(std::uint64_t hash, std::uint32_t position, std::byte* row) noexcept {
     hash_ = hash;
     position_ = position;
-    row_ = position == none ? nullptr : row_at(position);
+    row_ = row;
     has_key_ = true;
     writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments are ours and marked
     if (frozen_ && stored_ && row_) touch_stored();
@@ -215,6 +220,7 @@ protected:
   std::size_t mask_;
   std::uint64_t hash_ = 0; // of the current key
   std::size_t key_offset_;
+  std::size_t stride_; // of the rows of all segments
   std::size_t size_ = 0;
   /// No row has gone since find_candidates(): what it gave still holds keys.
   mutable bool candidates_good_ = false;
@@ -271,6 +277,10 @@ inline std::byte* keyed_column::find_to_write() {
   if (!find()) return nullptr;
   if (!store_->writable_) store_->make_writable();
   return store_->row_ + offset_;
+}
+inline std::byte* keyed_column::find_writable() const noexcept {
+  // A row that may be written to is there, and so is the key.
+  return store_->writable_ && (detail::row_segment::mark(store_->row_) & bit_) ? store_->row_ + offset_ : nullptr;
 }
 inline std::byte* keyed_column::make(bool& there) {
   there = find() != nullptr;

@@ -2,8 +2,8 @@
 /// densely in segments, in the order of insertion.
 ///
 /// Entries never move, so pointers to values stay valid; walking visits entries in the order of their positions, so no
-/// hash decides an order that anybody sees. A look-up over a batch is done in two passes (find_candidates, then
-/// find_or_insert), which lets the memory accesses of many records overlap.
+/// hash decides an order that anybody sees. A look-up over a batch is done in two steps (candidate, then
+/// find_or_insert), so that the memory accesses of many records overlap: look_ahead.hpp.
 /// Threading: not shared. Ownership: owns keys and values.
 #pragma once
 
@@ -41,7 +41,7 @@ template <class K, class V, class Equal, class Hash, class KeyOf = detail::separ
 class keyed_table {
 public:
   using entry = detail::keyed_entry<K, V, KeyOf>;
-  static constexpr std::size_t block = 128; ///< records per pass of a batched look-up
+  static constexpr std::size_t block = 128; ///< records that are worth a batched look-up
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 
   explicit keyed_table(KeyOf key_of = {}) : key_of_(key_of), index_(64 + 1), mask_(63) {}
@@ -51,41 +51,43 @@ public:
 
   std::size_t size() const noexcept { return size_; }
 
-  /// First pass: where each of n <= block hashes probably is; starts loading those entries. Looks at the home cell and
-  /// its neighbour without a branch: where keys sit is what no branch predictor can know.
+  /// As in flat_table; entries never move.
+  [[gnu::always_inline]] bool make_room(std::size_t) const noexcept { return false; }
+  /// Starts loading what candidate() looks at.
+  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(&index_[hash & mask_]); }
+  /// Where a hash probably is, or none; starts loading that entry. No branch: where keys sit is what no branch
+  /// predictor can know.
+  [[gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const noexcept {
+    if (segments_.empty()) return none;
+    const auto position = probable(hash);
+    prefetch_entry(position == none ? 0 : position);
+    return position;
+  }
+  /// The same for n <= block hashes, in two passes.
   void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) const noexcept {
-    const auto mask = mask_;
-    const auto* const index = index_.data();
     constexpr std::size_t ahead = 24;
     for (std::size_t i = 0; i < n && i < ahead; ++i)
-      __builtin_prefetch(&index[hashes[i] & mask]);
+      prefetch_home(hashes[i]);
     for (std::size_t i = 0; i < n; ++i) {
-      if (i + ahead < n) __builtin_prefetch(&index[hashes[i + ahead] & mask]);
-      const auto home = hashes[i] & mask;
-      const auto tag = tag_of(hashes[i]);
-      const auto first = index[home], second = index[home + 1];
-      auto position = second.tag == tag ? second.position_plus_one : 0;
-      position = first.tag == tag ? first.position_plus_one : position;
-      candidates[i] = position - 1; // none when neither fits
+      if (i + ahead < n) prefetch_home(hashes[i + ahead]);
+      candidates[i] = probable(hashes[i]);
     }
     if (segments_.empty()) return;
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto* e = at(candidates[i] == none ? 0 : candidates[i]);
-      __builtin_prefetch(e);
-      if constexpr (sizeof(entry) > 32) __builtin_prefetch(reinterpret_cast<const char*>(e) + sizeof(entry) - 1);
-    }
+    for (std::size_t i = 0; i < n; ++i)
+      prefetch_entry(candidates[i] == none ? 0 : candidates[i]);
   }
 
-  /// The value of a key, and whether it is new (then value-initialised). `candidate` from find_candidates, or none.
+  /// The value of a key, and whether it is new (then value-initialised). `likely` from candidate(), or none.
   template <class Key>
-  std::pair<V*, bool> find_or_insert(const Key& key, std::uint64_t hash, std::uint32_t candidate = none) {
-    return find_or_insert_value(key, hash, candidate, [] { return V{}; });
+  std::pair<V*, bool> find_or_insert(const Key& key, std::uint64_t hash, std::uint32_t likely = none) {
+    return find_or_insert_value(key, hash, likely, [] { return V{}; });
   }
   /// The same, with make() as a new key's value.
   template <class Key, class Make>
-  std::pair<V*, bool> find_or_insert_value(const Key& key, std::uint64_t hash, std::uint32_t candidate, Make&& make) {
-    if (candidate != none) [[likely]] {
-      auto* e = at(candidate);
+  [[gnu::always_inline]] std::pair<V*, bool> find_or_insert_value(const Key& key, std::uint64_t hash,
+                                                                  std::uint32_t likely, Make&& make) {
+    if (likely != none) [[likely]] {
+      auto* e = at(likely);
       if (Equal{}(key_of(*e), key)) [[likely]]
         return {&e->value, false};
     }
@@ -110,12 +112,11 @@ public:
       f(*at(static_cast<std::uint32_t>(p)));
   }
 
+  /// Keeps the memory for what comes next.
   void clear() noexcept {
     for (std::size_t p = 0; p < size_; ++p)
       std::destroy_at(at(static_cast<std::uint32_t>(p)));
     size_ = 0;
-    segments_.clear();
-    slabs_.clear();
     std::fill(index_.begin(), index_.end(), cell{});
   }
 
@@ -134,6 +135,20 @@ private:
   static constexpr std::uint32_t segment_mask = (1u << segment_bits) - 1;
 
   static std::uint32_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash >> 16); }
+  /// Looks at the home cell and its neighbour; none when neither fits.
+  [[gnu::always_inline]] std::uint32_t probable(std::uint64_t hash) const noexcept {
+    const auto home = hash & mask_;
+    const auto tag = tag_of(hash);
+    const auto first = index_[home], second = index_[home + 1];
+    auto position = second.tag == tag ? second.position_plus_one : 0;
+    position = first.tag == tag ? first.position_plus_one : position;
+    return position - 1;
+  }
+  [[gnu::always_inline]] void prefetch_entry(std::uint32_t position) const noexcept {
+    const auto* e = at(position);
+    __builtin_prefetch(e);
+    if constexpr (sizeof(entry) > 32) __builtin_prefetch(reinterpret_cast<const char*>(e) + sizeof(entry) - 1);
+  }
   entry* at(std::uint32_t position) const noexcept {
     return segments_[position >> segment_bits] + (position & segment_mask);
   }
@@ -150,7 +165,7 @@ private:
     return Equal{}(key_of(*e), key) ? e : nullptr;
   }
   template <class Key, class Make>
-  [[gnu::noinline]] std::pair<V*, bool> probe_or_insert(const Key& key, std::uint64_t hash, Make& make) {
+  [[gnu::noinline]] std::pair<V*, bool> probe_or_insert(const Key& key, std::uint64_t hash, Make make) {
     auto i = hash & mask_;
     for (; index_[i].position_plus_one != 0; i = (i + 1) & mask_)
       if (auto* e = match(index_[i], key, hash)) return {&e->value, false};

@@ -61,6 +61,8 @@ public:
 
   std::byte* row(std::size_t i) noexcept { return memory() + i * stride_; }
   const std::byte* row(std::size_t i) const noexcept { return memory() + i * stride_; }
+  /// The same for who knows the stride, without a look at the segment's own memory.
+  std::byte* row(std::size_t i, std::size_t stride) noexcept { return memory() + i * stride; }
   static std::uint64_t& mark(std::byte* row) noexcept { return *reinterpret_cast<std::uint64_t*>(row); }
   static std::uint64_t mark(const std::byte* row) noexcept { return *reinterpret_cast<const std::uint64_t*>(row); }
   static std::int64_t& stamp(std::byte* cell) noexcept { return reinterpret_cast<std::int64_t*>(cell)[-1]; }

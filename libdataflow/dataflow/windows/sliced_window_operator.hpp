@@ -31,6 +31,7 @@ class sliced_window_operator final : public stream_operator, private declared_st
   using stored = typename Contents::stored;
   using table = keyed_table<K, stored, key_equal<K>, key_hasher>;
   static constexpr std::size_t block = table::block;
+  static constexpr bool one_key = std::is_same_v<Key, detail::no_window_key>;
 
 public:
   sliced_window_operator(Key key, const detail::window_grid& grid, const detail::window_settings& settings,
@@ -149,13 +150,17 @@ private:
   template <class At>
   void add_run(const batch<T>& b, slice& s, const std::uint64_t* hashes, std::size_t n, At at) {
     std::uint32_t candidates[block];
-    s.contents.find_candidates(hashes, n, candidates);
+    if constexpr (!one_key) s.contents.find_candidates(hashes, n, candidates);
     const auto number = progress_.number();
+    stored* only = nullptr; // windows over everything have one key
     auto body = [&](std::size_t j) __attribute__((always_inline)) {
       const auto& record = b.records[at(j)];
-      const auto [value, fresh] = s.contents.find_or_insert_value(
-          std::invoke(key_, record), hashes[j], candidates[j], [&] { return contents_.first(record, number + at(j)); });
+      if (one_key && only) return contents_.add(*only, record, number + at(j));
+      const auto [value, fresh] =
+          s.contents.find_or_insert_value(std::invoke(key_, record), hashes[j], one_key ? table::none : candidates[j],
+                                          [&] { return contents_.first(record, number + at(j)); });
       if (!fresh) contents_.add(*value, record, number + at(j));
+      only = value;
     };
     auto failed = [&](std::size_t j) {
       handle_record_error(

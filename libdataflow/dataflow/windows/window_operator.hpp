@@ -16,6 +16,7 @@
 #include <dataflow/windows/assigners.hpp>
 #include <dataflow/windows/evictors.hpp>
 #include <dataflow/windows/linked_table.hpp>
+#include <dataflow/windows/triggers.hpp>
 #include <dataflow/windows/window_functions.hpp>
 #include <dataflow/windows/window_progress.hpp>
 #include <dataflow/windows/window_timers.hpp>
@@ -39,6 +40,8 @@ class window_operator final : public stream_operator, private declared_state {
   using kept_contents = std::conditional_t<evicts, detail::evicting_contents<T, Contents>, Contents>;
   using stored = typename kept_contents::stored;
   using trigger_state = detail::trigger_state<Trigger>;
+  static constexpr bool has_time_trigger =
+      std::is_same_v<Trigger, event_time_trigger> || std::is_same_v<Trigger, processing_time_trigger>;
   static constexpr bool has_trigger_state = !std::is_same_v<trigger_state, detail::no_trigger_state>;
 
   static constexpr bool function_keeps = detail::binds_states<Function>;
@@ -252,6 +255,17 @@ private:
     if (last - first == 1 && (*first)->window == merged) return is_late(merged) ? nullptr : first->get();
     if (Assigner::event_time ? is_late(merged) : merged.max_timestamp() <= now())
       detail::fail_merged_window_is_late(Assigner::event_time ? "watermark" : "processing time");
+    if (has_time_trigger && last - first == 1) { // it only grows: nothing to put together
+      auto& grown = **first;
+      trigger_context context{*this, n, grown};
+      detail::trigger_clear(trigger_, std::as_const(grown.window), context);
+      event_timers_.remove_all(grown);
+      processing_timers_.remove_all(grown);
+      grown.window = merged;
+      if constexpr (requires { trigger_.on_merge(std::as_const(grown.window), context); })
+        trigger_.on_merge(std::as_const(grown.window), context);
+      return &grown;
+    }
     auto entry = std::make_unique<window_entry>();
     entry->window = merged;
     trigger_context context{*this, n, *entry, {&*first, static_cast<std::size_t>(last - first)}};

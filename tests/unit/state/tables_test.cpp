@@ -1,6 +1,7 @@
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/record/hash.hpp>
 #include <dataflow/state/flat_table.hpp>
+#include <dataflow/state/look_ahead.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <doctest/doctest.h>
@@ -36,26 +37,31 @@ using dense_colliding = subject<keyed_table, poor_hasher>;
 using flat = subject<flat_table, key_hasher>;
 using flat_colliding = subject<flat_table, poor_hasher>;
 
-/// Sums per key through `table`, a block at a time, against a map.
+constexpr std::size_t most_records = 300; // per batch: more than are looked up ahead
+
+/// Sums per key through `table`, a batch at a time, against a map.
 template <class Table, class Hasher, class Add>
 void sum_up(Table& table, std::size_t records, std::uint64_t keys, Add add) {
   random_source random{42};
   std::map<std::int64_t, std::int64_t> expected;
-  std::int64_t block[Table::block];
-  std::uint64_t hashes[Table::block];
-  std::uint32_t candidates[Table::block];
+  std::int64_t batch[most_records];
+  std::uint64_t hashes[most_records];
   for (std::size_t done = 0; done < records;) {
-    const auto n = 1 + random.below(Table::block);
+    const auto begin = random.below(10), n = begin + 1 + random.below(most_records - 10);
     for (std::size_t i = 0; i < n; ++i) {
-      block[i] = static_cast<std::int64_t>(random.below(keys)) - 5;
-      hashes[i] = Hasher{}(block[i]);
+      batch[i] = static_cast<std::int64_t>(random.below(keys)) - 5;
+      hashes[i] = Hasher{}(batch[i]);
     }
-    table.find_candidates(hashes, n, candidates);
-    for (std::size_t i = 0; i < n; ++i) {
-      const auto known = expected.contains(block[i]);
-      const auto fresh = add(block[i], hashes[i], candidates[i], static_cast<std::int64_t>(done + i));
-      REQUIRE(fresh == !known);
-      expected[block[i]] += static_cast<std::int64_t>(done + i);
+    look_ahead<Table> ahead{table, hashes, begin, n};
+    for (auto at = begin; at < n;) {
+      const auto next = ahead.advance(at, [](std::size_t) {});
+      REQUIRE(next == std::min<std::size_t>(n, at + ahead.stride));
+      for (; at < next; ++at) {
+        const auto known = expected.contains(batch[at]);
+        const auto fresh = add(batch[at], hashes[at], ahead[at], static_cast<std::int64_t>(done + at));
+        REQUIRE(fresh == !known);
+        expected[batch[at]] += static_cast<std::int64_t>(done + at);
+      }
     }
     done += n;
   }
@@ -104,29 +110,50 @@ TEST_CASE_TEMPLATE("a table tells keys apart that collide in slot and tag", Subj
       });
 }
 
-TEST_CASE("candidates of a flat table stay good while their block is inserted") {
-  // Every block meets all keys so far and as many new ones as fit, old and new in turn: a table that grew in the middle
-  // of a block would look for the rest of it in slots that are other ones now.
+TEST_CASE("what was looked up ahead survives a flat table that grows") {
+  // Every batch meets all keys so far and as many new ones as fit, old and new in turn: a table that grew behind the
+  // back of what was looked up would look in slots that are other ones now. Key 0 comes again and again: it would be
+  // found in the zeros of fresh memory.
   using table = flat::separate;
   table t;
   std::int64_t next = 0;
   for (int round = 0; round < 200; ++round) {
-    std::int64_t keys[table::block];
-    std::uint64_t hashes[table::block];
-    std::uint32_t candidates[table::block];
+    std::int64_t keys[most_records];
+    std::uint64_t hashes[most_records];
     const auto known = next;
-    for (std::size_t i = 0; i < table::block; ++i) {
-      keys[i] = i % 2 == 0 && known > 0 ? static_cast<std::int64_t>(i * 7919) % known : next++;
+    for (std::size_t i = 0; i < most_records; ++i) {
+      if (known > 0 && i % 8 == 0)
+        keys[i] = 0;
+      else
+        keys[i] = i % 2 == 0 && known > 0 ? static_cast<std::int64_t>(i * 7919) % known : next++;
       hashes[i] = key_hash(keys[i]);
     }
-    t.find_candidates(hashes, table::block, candidates);
-    for (std::size_t i = 0; i < table::block; ++i) {
-      auto [value, fresh] = t.find_or_insert_value(keys[i], hashes[i], candidates[i], [&] { return keys[i] * 3; });
-      REQUIRE(fresh == (keys[i] >= known));
-      REQUIRE(*value == keys[i] * 3);
-    }
+    look_ahead<table> ahead{t, hashes, 0, most_records};
+    for (std::size_t i = 0; i < most_records;)
+      for (const auto end = ahead.advance(i, [](std::size_t) {}); i < end; ++i) {
+        auto [value, fresh] = t.find_or_insert_value(keys[i], hashes[i], ahead[i], [&] { return keys[i] * 3 + 1; });
+        REQUIRE(fresh == (keys[i] >= known));
+        REQUIRE(*value == keys[i] * 3 + 1);
+      }
     REQUIRE(t.size() == static_cast<std::size_t>(next));
   }
+}
+
+TEST_CASE_TEMPLATE("looking ahead finds nearly every key at once", Table, dense::separate, flat::separate) {
+  Table t;
+  std::int64_t keys[most_records];
+  std::uint64_t hashes[most_records];
+  for (std::size_t i = 0; i < most_records; ++i) {
+    keys[i] = static_cast<std::int64_t>(i);
+    hashes[i] = key_hash(keys[i]);
+    t.find_or_insert(keys[i], hashes[i]);
+  }
+  look_ahead<Table> ahead{t, hashes, 0, most_records};
+  std::size_t found = 0;
+  for (std::size_t i = 0; i < most_records;)
+    for (const auto end = ahead.advance(i, [](std::size_t) {}); i < end; ++i)
+      found += ahead[i] != Table::none;
+  CHECK(found > most_records * 8 / 10);
 }
 
 TEST_CASE("which table an operator gets depends on the entry") {
