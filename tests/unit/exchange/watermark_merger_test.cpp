@@ -144,6 +144,11 @@ TEST_CASE("two inputs: the minimum, and idleness only when both are idle") {
   CHECK(out.status == status_change::idle);
   CHECK(two.active(1).status == status_change::active);
   CHECK_FALSE(two.is_idle());
+  two_input_watermarks other; // whichever of the two is behind
+  CHECK_FALSE(other.watermark(1, at(10)));
+  CHECK(other.watermark(0, at(5)).watermark == at(5));
+  CHECK(other.watermark(0, at(20)).watermark == at(10));
+  CHECK(other.watermark(1, at(15)).watermark == at(15));
 }
 
 TEST_CASE("two inputs: one that comes back behind holds the result back at once") {

@@ -136,6 +136,40 @@ TEST_CASE("a purging trigger empties the window and keeps its state") {
   CHECK(taken(out).empty());
 }
 
+namespace {
+/// Empties the window at its second record and fires at its third.
+struct second_and_third {
+  using state = std::int64_t;
+  trigger_result on_element(const item&, timestamp, const time_window&, auto& context) {
+    switch (++context.state()) {
+    case 2:
+      return trigger_result::fire_and_purge;
+    case 3:
+      return trigger_result::fire;
+    case 4:
+      return trigger_result::purge;
+    default:
+      return trigger_result::continue_;
+    }
+  }
+  trigger_result on_event_time(timestamp, const time_window&, auto&) { return trigger_result::fire; }
+};
+} // namespace
+
+TEST_CASE("what a trigger remembers survives that its window is emptied") {
+  for (const bool restarts : {false, true}) {
+    operator_runner r{operator_of([](auto s) {
+      return s.window(tumbling_event_time_windows{10ms}).trigger(second_and_third{}).process(in_time);
+    })};
+    auto& out = r.capture<std::string>();
+    for (const std::int64_t n : {1, 2, 3, 4, 5}) {
+      push(r, {{n, n}});
+      if (restarts) r.restart();
+    }
+    CHECK(taken(out) == texts{"a 0..10: 1 2", "a 0..10: 3"});
+  }
+}
+
 TEST_CASE("a delta trigger compares with the record of its last firing") {
   operator_runner r{operator_of([](auto s) {
     return s.window(global_windows{})
