@@ -183,8 +183,7 @@ public:
 private:
   template <class W, class Context>
   void arm(timestamp from, const W& window, Context& context) {
-    const auto next =
-        std::min(saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
+    const auto next = std::min(saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
     context.state() = next;
     context.register_event_time(next);
   }
@@ -227,8 +226,7 @@ public:
 private:
   template <class W, class Context>
   void arm(timestamp from, const W& window, Context& context) {
-    const auto next =
-        std::min(saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
+    const auto next = std::min(saturating_add(from, std::chrono::milliseconds{interval_}), window.max_timestamp());
     context.state() = next;
     context.register_processing_time(next);
   }
