@@ -118,7 +118,8 @@ void job_master_actor::coordinator_started(const caf::actor& who) {
   for (task_index t = 0; t < tasks_.size(); ++t) {
     using enum checkpoint_task_changed::change;
     const auto status = execution_->status_of(t);
-    if (status == task_status::running) send(who, checkpoint_task_changed{key_of(t), running});
+    if (status == task_status::running || status == task_status::finished)
+      send(who, checkpoint_task_changed{key_of(t), running}); // only what has run can finish
     if (status == task_status::finished) send(who, checkpoint_task_changed{key_of(t), finished});
   }
   choosing_asked_ = false;
