@@ -64,6 +64,11 @@ const auto with_key = [](const std::int64_t& key, window_context<time_window>&, 
   out.collect({key, total});
 };
 
+const auto with_key_only = [](const std::int64_t& key, window_context<global_window>&, const std::int64_t& total,
+                              collector<window_total>& out) {
+  out.collect({key, total});
+};
+
 const auto total_value = [](const window_total& t) { return checksum_of(t); };
 
 std::uint64_t w4(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, bool ordered) {
@@ -103,6 +108,25 @@ std::uint64_t w6(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
   });
 }
 
+std::uint64_t sessions(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
+  return sum_of_job(cluster, p, total_value, [&](environment& env) {
+    auto make = [p](std::uint64_t x, std::int64_t i) { return make_bid(x, session_time(i * p), 10'000); };
+    return events<bid>(env, records / p, make, 0)
+        .key_by(&bid::auction)
+        .window(event_time_session_windows{std::chrono::milliseconds{session_gap_ms}})
+        .aggregate(record_count{}, with_key);
+  });
+}
+std::uint64_t count_windows(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records) {
+  return sum_of_job(cluster, p, total_value, [&](environment& env) {
+    auto make = [](std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); };
+    return env.from(counted_source<bid, decltype(make)>{records / p, make}, "events")
+        .key_by(&bid::auction)
+        .count_window(counted_together)
+        .aggregate(price_sum{}, with_key_only);
+  });
+}
+
 } // namespace
 
 std::vector<figure> windows(const options& o) {
@@ -128,6 +152,13 @@ std::vector<figure> windows(const options& o) {
     one(
         "W6 Yahoo benchmark", p, n6, [&] { return hand_w6(n6, *campaign_of); },
         [&] { return w6(cluster, p, n6, campaign_of); });
+    const auto n7 = records(10e6), n8 = records(20e6);
+    one(
+        "session windows, gap 59 ms", p, n7, [&] { return hand_sessions(n7); },
+        [&] { return sessions(cluster, p, n7); });
+    one(
+        "count windows of 100", p, n8, [&] { return hand_count_windows(n8); },
+        [&] { return count_windows(cluster, p, n8); });
   }
   return figures;
 }

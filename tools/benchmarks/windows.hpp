@@ -40,6 +40,14 @@ inline std::int64_t w4_time(std::uint64_t x, std::int64_t i, bool ordered) noexc
 }
 inline std::int64_t w5_time(std::int64_t i) noexcept { return 1'000'000'000 + i / 100; }
 
+/// Sessions of about 20 records: a key's records come every 20 ms on average. Times are even and the gap is odd:
+/// whether records exactly a gap apart are one session depends on where the watermark has got to between them.
+inline constexpr std::int64_t session_gap_ms = 59;
+inline std::int64_t session_time(std::int64_t i) noexcept { return 1'000'000'000 + i / 1000 * 2; }
+inline constexpr std::int64_t counted_together = 100;
+
+std::uint64_t hand_sessions(std::uint64_t records);
+std::uint64_t hand_count_windows(std::uint64_t records);
 std::uint64_t hand_w4(std::uint64_t records, bool ordered);
 std::uint64_t hand_w5(std::uint64_t records, sliding_shape shape);
 std::uint64_t hand_w6(std::uint64_t records, const std::vector<std::int64_t>& campaign_of);

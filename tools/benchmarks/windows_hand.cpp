@@ -108,6 +108,48 @@ std::uint64_t hand_w5(std::uint64_t records, sliding_shape shape) {
   return sum;
 }
 
+std::uint64_t hand_sessions(std::uint64_t records) {
+  generator g{0};
+  std::uint64_t sum = 0;
+  struct session {
+    std::int64_t key = 0, last = 0, records = 0;
+  };
+  counts index;
+  std::vector<session> open(32768);
+  for (std::uint64_t k = 0; k < records; ++k) {
+    const auto b = make_bid(g(), session_time(static_cast<std::int64_t>(k)), 10'000);
+    auto& s = open[index.slot(b.auction)];
+    if (s.records > 0 && b.time - s.last > session_gap_ms) {
+      sum += checksum_of({s.key, s.records});
+      s.records = 0;
+    }
+    s = {b.auction, b.time, s.records + 1};
+  }
+  for (auto& s : open)
+    if (s.records > 0) sum += checksum_of({s.key, s.records});
+  return sum;
+}
+
+std::uint64_t hand_count_windows(std::uint64_t records) {
+  generator g{0};
+  std::uint64_t sum = 0;
+  struct window {
+    std::int64_t records = 0, total = 0;
+  };
+  counts index;
+  std::vector<window> open(32768);
+  for (std::uint64_t k = 0; k < records; ++k) {
+    const auto b = make_bid(g(), static_cast<std::int64_t>(k), 10'000);
+    auto& w = open[index.slot(b.auction)];
+    w.total += b.price;
+    if (++w.records == counted_together) {
+      sum += checksum_of({b.auction, w.total});
+      w = {};
+    }
+  }
+  return sum;
+}
+
 std::vector<std::int64_t> make_campaigns() {
   std::vector<std::int64_t> campaign_of;
   for (std::int64_t ad = 0; ad < campaigns * ads_per_campaign; ++ad)
