@@ -72,7 +72,7 @@ private:
       return poll_result::more();
     }
     std::shared_ptr<counting_control> control;
-    const clock* time = nullptr;
+    const dataflow::clock* time = nullptr;
     bool begun = false;
     std::int64_t next = 0;
     steady_time due{0};

@@ -35,9 +35,11 @@ TEST_CASE("a checkpoint of format version 1 loads and holds what was stored") {
   const auto shares = assign_state(m, directory, {{"counts", "Count", 1, 128, {}}, {"lines", "Source", 1, 128, {}}});
   const auto counts = load(*shares.find("counts", 0), storage.opener(directory)).states.states;
   std::vector<state_part> expected;
-  for (std::uint32_t subtask : {0, 1})
-    for (auto& p : test::sample_state(subtask).operators["counts"].states.states["count"].parts)
+  for (std::uint32_t subtask : {0, 1}) {
+    const auto state = test::sample_state(subtask);
+    for (auto& p : state.operators.at("counts").states.states.at("count").parts)
       expected.push_back(p);
+  }
   REQUIRE(counts.at("count").parts.size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     CHECK(counts.at("count").parts[i].key_group == expected[i].key_group);

@@ -13,8 +13,9 @@ int main(int argc, char** argv) {
   app.add_option("--scale", o.scale, "of the number of records")
       ->capture_default_str()
       ->check(CLI::Range(0.001, 100.0));
-  app.add_option("--only", o.only,
-                 "part of the name of the figures to run: W1 to W6, windows, join, Nexmark, latency, overheads, policies");
+  app.add_option(
+      "--only", o.only,
+      "part of the name of the figures to run: W1 to W6, windows, join, Nexmark, latency, overheads, policies");
   app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -10,7 +10,7 @@ from tree_files import ROOT, code_of, files, read
 # Operators between whose calls nothing is remembered. One that declares state, or has a part that does, cannot be here.
 STATELESS = {
     "map_operator", "filter_operator", "flat_map_operator", "pass_through_operator", "collect_operator",
-    "discard_operator", "sink_operator", "actor_sink_operator",
+    "discard_operator", "sink_operator", "actor_sink_operator", "finished_operator",
 }
 # What makes a class one that event time or records flow through.
 BASES = {"stream_operator", "source_event_time"}

@@ -73,9 +73,6 @@ void checkpoint_settings::check() const {
   if (interval && interval->count() <= 0)
     throw error{errc::invalid_option, "execution.checkpointing.interval is 0",
                 "set it to the time between two checkpoints, or to -1 for none"};
-  if (periodic() && directory.empty())
-    throw error{errc::invalid_option, "execution.checkpointing.interval is set, and execution.checkpointing.dir is not",
-                "name a directory that every process of the job can write to"};
   if (periodic() && min_pause > timeout)
     throw error{errc::invalid_option,
                 "execution.checkpointing.timeout (" + format_duration(timeout) +

@@ -266,7 +266,8 @@ const std::vector<option> table{
      .key = "execution.checkpointing.dir",
      .type = text,
      .fallback = "",
-     .doc = "Directory of checkpoints; each job has one of its own in it, named by its id. Needed for periodic ones."},
+     .doc = "Directory of checkpoints; each job has one of its own in it, named by its id. Empty: they are kept in the "
+            "job manager's memory and end with it."},
     {.section = "Checkpoints",
      .key = "execution.checkpointing.savepoint-dir",
      .type = text,

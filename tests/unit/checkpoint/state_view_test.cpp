@@ -2,6 +2,7 @@
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/record/hash.hpp>
 #include <dataflow/record/record.hpp>
+#include <dataflow/time/timestamp.hpp>
 #include <dataflow/util/memory_file_system.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -59,6 +60,7 @@ struct stored_profiles {
     const auto directory = storage.begin(id);
     checkpoint_metadata m;
     m.id = id;
+    m.leader = id; // its token, see take_over()
     operator_metadata op;
     op.uid = "counts";
     op.name = "Count";
