@@ -72,7 +72,7 @@ struct ask_service {
   void operator()(const number& n, async_result<number> result) const { to->ask(n, std::move(result)); }
 };
 /// Keeps what it is asked and never answers.
-struct silence {
+struct never_answers {
   std::shared_ptr<std::atomic<int>> asked = std::make_shared<std::atomic<int>>(0);
   void operator()(const number&, async_result<number>) const {
     ++*asked;
@@ -111,7 +111,7 @@ TEST_CASE("a job that waits for answers holds no thread: another one runs, and a
   auto cluster = std::make_shared<actors::embedded_cluster>(one_thread);
   environment_options o;
   o.runner = cluster;
-  silence mute;
+  never_answers mute;
   environment waiting{o};
   async::unordered(waiting.sequence(1, 1'000'000), mute, {.timeout = 24h, .capacity = 3}).discard();
   auto job = waiting.execute_async();
@@ -129,7 +129,7 @@ TEST_CASE("a request without an answer fails its job after the timeout, by the o
   environment_options o;
   o.runner = cluster;
   environment env{o};
-  async::ordered(env.sequence(1, 10), silence{}, {.timeout = 30s}).name("ask the wall").discard();
+  async::ordered(env.sequence(1, 10), never_answers{}, {.timeout = 30s}).name("ask the wall").discard();
   const auto result = env.execute_async()->wait();
   CHECK(result.status == job_status::failed);
   CHECK(result.failure.to_string().find("ask the wall") != std::string::npos);
