@@ -236,7 +236,8 @@ std::vector<file_checkpoint_storage::leader_note> file_checkpoint_storage::leade
   std::vector<leader_note> notes;
   for (auto& entry : files_.list(directory_))
     if (auto token = number_behind(entry.name, leader_note_prefix)) {
-      byte_reader in{files_.read_file(join_path(directory_, entry.name))};
+      const auto bytes = files_.read_file(join_path(directory_, entry.name));
+      byte_reader in{bytes};
       leader_note note;
       note.token = *token;
       if (in.remaining() == 8) note.after = in.fixed<std::uint64_t>();

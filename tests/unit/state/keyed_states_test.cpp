@@ -5,10 +5,12 @@
 
 #include <doctest/doctest.h>
 
+#include <tests/support/error_of.hpp>
 #include <tests/support/test_platform.hpp>
 
 using namespace dataflow;
 using namespace std::chrono_literals;
+using dataflow::test::error_of;
 
 namespace {
 
@@ -32,15 +34,6 @@ struct scope {
   state_registry states;
   keyed_context<std::string> keys;
 };
-
-error error_of(auto&& f) {
-  try {
-    f();
-  } catch (const error& e) {
-    return e;
-  }
-  return {};
-}
 
 using pairs = std::vector<std::pair<std::string, int>>;
 using numbers = std::vector<int>;
