@@ -85,7 +85,7 @@ T decoded(std::string_view bytes) {
   if (!in.at_end()) throw dataflow::error{dataflow::errc::internal, "bytes left over"};
   return value;
 }
-inline std::string hex(std::string_view bytes) {
+inline std::string hex_text(std::string_view bytes) {
   std::string text;
   for (unsigned char b : bytes) {
     text += "0123456789abcdef"[b >> 4];
