@@ -3,7 +3,6 @@
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
-#include <dataflow/api/environment.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -171,10 +170,6 @@ client_pair embedded_cluster::start(std::shared_ptr<const stream_graph> graph) {
   auto client = make_client(*impl_->system, impl_->job_manager, *job, impl_);
   hand_in(*impl_->system, impl_->job_manager, job, client);
   return client;
-}
-
-client_pair embedded_cluster::start(const environment& env, const std::string& job_name) {
-  return start(env.graph(job_name));
 }
 
 std::string embedded_cluster::describe_tree() {

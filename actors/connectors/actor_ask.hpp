@@ -14,6 +14,7 @@
 /// Source: `ask` of Akka Streams; the requests are those of CAF.
 #pragma once
 
+#include <dataflow/actors/connectors/asked_actor.hpp>
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/api/async.hpp>
 
@@ -32,11 +33,6 @@ struct ask_record {
   I record;
   async_result<O> result;
 };
-
-/// Throws what is wrong.
-void check_asked_actor(const caf::actor& to);
-/// What a failed request means.
-error failed_request(const caf::error& e, std::chrono::milliseconds timeout);
 
 /// Asks on behalf of one subtask. Ends with it.
 template <class I, class O>

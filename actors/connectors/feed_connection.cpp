@@ -1,4 +1,5 @@
-#include <dataflow/actors/connectors/actor_source.hpp>
+#include <dataflow/actors/connectors/feed_connection.hpp>
+#include <dataflow/actors/interfaces.hpp>
 
 #include <caf/send.hpp>
 

@@ -1,5 +1,7 @@
-#include <dataflow/actors/connectors/actor_ask.hpp>
+#include <dataflow/actors/connectors/asked_actor.hpp>
+#include <dataflow/actors/errors.hpp>
 
+#include <caf/actor_system.hpp>
 #include <caf/sec.hpp>
 
 namespace dataflow::actors::detail {
