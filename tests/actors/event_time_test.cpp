@@ -46,7 +46,7 @@ TEST_CASE("watermarks of a union hold for every record, whatever the parallelism
   for (const int parallelism : {1, 2, 4})
     for (const bool chained : {true, false})
       for (const bool at_source : {true, false})
-        for (const char* batch : {"1", "2048"}) {
+        for (const char* batch : {"1", "4096"}) {
           CAPTURE(parallelism);
           CAPTURE(chained);
           CAPTURE(at_source);

@@ -117,7 +117,7 @@ std::uint64_t hand(std::uint64_t records) {
 } // namespace
 
 std::vector<figure> joins(const options& o) {
-  auto cluster = std::make_shared<actors::embedded_cluster>();
+  auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   std::vector<figure> figures;
   const auto records = static_cast<std::uint64_t>(8e6 * o.scale) / 4 * 4;
   for (std::uint32_t p : {1u, 2u}) {

@@ -17,8 +17,14 @@ int main(int argc, char** argv) {
       "--only", o.only,
       "part of the name of the figures to run: W1 to W6, windows, join, Nexmark, latency, overheads, policies");
   app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
+  std::vector<std::string> settings;
+  app.add_option("-D", settings, "a configuration key of the clusters: -Dkey=value; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
   CLI11_PARSE(app, argc, argv);
   try {
+    for (const auto& s : settings)
+      o.settings.set_from_flag(s);
     std::vector<bench::figure> all;
     for (auto part : {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads,
                       bench::policies, bench::state_and_timers, bench::windows})

@@ -1,6 +1,8 @@
 /// Timing of pairs: the hand-written loop and the engine in turn, so that a machine whose speed drifts is fair to both.
 #pragma once
 
+#include <dataflow/config/configuration.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -15,10 +17,11 @@ class executor;
 namespace bench {
 
 struct options {
-  int pairs = 10;     ///< interleaved pairs per figure
-  double scale = 1.0; ///< of the number of records
-  bool wake = true;   ///< keep two processors busy for 200 ms before each timed run of the engine
-  std::string only;   ///< part of the names of the figures to run; empty: all
+  int pairs = 10;                   ///< interleaved pairs per figure
+  double scale = 1.0;               ///< of the number of records
+  bool wake = true;                 ///< keep two processors busy for 200 ms before each timed run of the engine
+  std::string only;                 ///< part of the names of the figures to run; empty: all
+  dataflow::configuration settings; ///< of the clusters
 };
 
 /// One line of the report. Rates in records per second.

@@ -32,7 +32,7 @@ std::vector<figure> nexmark_queries(const options& o) {
       {"Nexmark q7 highest bid, tumbling 10 s", hand_q7, nexmark::q7},
       {"Nexmark q8 new sellers, window join", hand_q8, nexmark::q8},
   };
-  auto cluster = std::make_shared<actors::embedded_cluster>();
+  auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   const auto events = static_cast<std::uint64_t>(25e6 * o.scale);
   std::vector<figure> figures;
   for (std::uint32_t p : {1u, 2u})

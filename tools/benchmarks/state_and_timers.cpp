@@ -80,7 +80,7 @@ double bytes_per_timer(std::uint64_t records) {
 } // namespace
 
 std::vector<figure> state_and_timers(const options& o) {
-  auto cluster = std::make_shared<actors::embedded_cluster>();
+  auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   std::vector<figure> figures;
   auto records = [&](double n) { return static_cast<std::uint64_t>(n * o.scale) / 2 * 2; };
   auto wanted = [&](const std::string& name) { return name.find(o.only) != std::string::npos; };

@@ -62,7 +62,7 @@ std::uint64_t w3(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
 } // namespace
 
 std::vector<figure> throughput(const options& o) {
-  auto cluster = std::make_shared<actors::embedded_cluster>();
+  auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   auto words = std::make_shared<const std::vector<std::string>>(make_words());
   std::vector<figure> figures;
   auto records = [&](double n) { return static_cast<std::uint64_t>(n * o.scale) / 2 * 2; };

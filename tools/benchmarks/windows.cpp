@@ -130,7 +130,7 @@ std::uint64_t count_windows(const std::shared_ptr<executor>& cluster, std::uint3
 } // namespace
 
 std::vector<figure> windows(const options& o) {
-  auto cluster = std::make_shared<actors::embedded_cluster>();
+  auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   auto campaign_of = std::make_shared<const std::vector<std::int64_t>>(make_campaigns());
   std::vector<figure> figures;
   auto records = [&](double n) { return static_cast<std::uint64_t>(n * o.scale) / 2 * 2; };

@@ -40,7 +40,7 @@ struct element {
 
 /// How large batches may become before they are sent on.
 struct batch_limits {
-  std::size_t records = 2048;
+  std::size_t records = 4096;
   std::size_t bytes = 1 << 20;
   std::size_t record_bytes = 64 << 20; ///< the largest single record; checked where a record is produced
 };

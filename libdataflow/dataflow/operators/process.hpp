@@ -7,9 +7,12 @@
 #include <dataflow/operators/collecting_loop.hpp>
 #include <dataflow/operators/key_selector.hpp>
 #include <dataflow/operators/process_context.hpp>
+#include <dataflow/state/look_ahead.hpp>
 
 #include <functional>
+#include <optional>
 #include <tuple>
+#include <vector>
 
 namespace dataflow {
 
@@ -28,7 +31,8 @@ public:
     ctx_->set_watermark(watermark_.value());
   }
   context& ctx() noexcept { return *ctx_; }
-  void begin_slice(const batch_base&, std::size_t) noexcept {}
+  template <class T>
+  void begin_slice(no_key&, const batch<T>&, std::size_t) noexcept {}
   void end_slice(operator_context&, std::size_t) noexcept {}
   template <class T>
   void set_key(no_key&, const batch<T>&, std::size_t) noexcept {}
@@ -65,24 +69,31 @@ public:
   context& ctx() noexcept { return *ctx_; }
   keyed_context<K>& keys() noexcept { return keys_; }
 
-  void begin_slice(const batch_base& b, std::size_t cursor) noexcept {
+  template <class T, class Key>
+  void begin_slice(Key& key, const batch<T>& in, std::size_t cursor) {
+    hashes_ = in.has_hashes() ? in.hashes.data() : hash_all(key, in, cursor);
     looked_up_ = cursor;
-    block_ = cursor;
-    given_ = b.has_hashes() ? b.hashes.data() : nullptr;
+    ahead_.reset();
+    if (keys_.has_columns())
+      ahead_.emplace(keys_, hashes_, cursor, in.size());
+    else
+      looked_up_ = in.size();
   }
   void end_slice(operator_context& context, std::size_t records) {
     keys_.clear_key();
     if (keys_.has_expiring_columns()) keys_.clean_up(records * 2 + 2);
     ask_to_be_woken(context);
   }
-  /// Makes the key of record i the current one. Looks up a block of keys at once.
+  /// Makes the key of record i the current one.
   template <class T, class Key>
   [[gnu::always_inline]] void set_key(Key& key, const batch<T>& in, std::size_t i) {
-    if (i >= looked_up_) [[unlikely]]
-      look_up(key, in, i);
-    keys_.set_key(std::invoke(key, in.records[i]), hashes_[i - block_], candidates_[i - block_]);
+    if (i >= looked_up_) [[unlikely]] // another core may have written the records
+      looked_up_ = ahead_->advance(i, [&in](std::size_t k) { __builtin_prefetch(&in.records[k]); });
+    keys_.set_key(std::invoke(key, in.records[i]), hashes_[i], ahead_ ? (*ahead_)[i] : keyed_store::none);
   }
   /// Records without a key: those of a broadcast stream.
+  template <class T>
+  void begin_slice(no_key&, const batch<T>&, std::size_t) noexcept {}
   template <class T>
   void set_key(no_key&, const batch<T>&, std::size_t) noexcept {}
   template <class F>
@@ -108,26 +119,20 @@ public:
   }
 
 private:
-  static constexpr std::size_t block = keyed_context<K>::block;
   static constexpr steady_time longest_pass = std::chrono::milliseconds{2};
   static constexpr unsigned most_timers = 4096; // per pass, where no time passes
 
+  /// Where the batch comes from an edge that does not hash. A key function that throws does so again for its record.
   template <class T, class Key>
-  [[gnu::noinline]] void look_up(Key& key, const batch<T>& in, std::size_t i) {
-    block_ = i;
-    looked_up_ = std::min(i + block, in.size());
-    const auto n = looked_up_ - i;
-    for (std::size_t k = 0; k < n; ++k) // another core may have written them
-      __builtin_prefetch(&in.records[i + k]);
-    if (given_)
-      std::copy_n(given_ + i, n, hashes_);
-    else
-      for (std::size_t k = 0; k < n; ++k)
-        hashes_[k] = key_hash(std::invoke(key, in.records[i + k]));
-    if (keys_.has_columns())
-      keys_.find_candidates(hashes_, n, candidates_);
-    else
-      std::fill_n(candidates_, n, keyed_store::none);
+  [[gnu::noinline]] const std::uint64_t* hash_all(Key& key, const batch<T>& in, std::size_t cursor) {
+    computed_.resize(in.size());
+    for (auto i = cursor; i < in.size(); ++i)
+      try {
+        computed_[i] = key_hash(std::invoke(key, in.records[i]));
+      } catch (...) {
+        computed_[i] = 0;
+      }
+    return computed_.data();
   }
   void ask_to_be_woken(operator_context& context) {
     if (auto t = timers_.next_processing_time()) context.wake_at(*t);
@@ -180,10 +185,10 @@ private:
   keyed_context<K> keys_;
   timer_service<K> timers_;
   std::optional<context> ctx_;
-  const std::uint64_t* given_ = nullptr;  // hashes that came with the batch
-  std::size_t block_ = 0, looked_up_ = 0; // records of the batch whose keys have been looked for
-  std::uint64_t hashes_[block];
-  std::uint32_t candidates_[block];
+  const std::uint64_t* hashes_ = nullptr; // of the batch's records
+  std::vector<std::uint64_t> computed_;
+  std::size_t looked_up_ = 0; // records of the batch whose keys have been looked for
+  std::optional<look_ahead<keyed_store>> ahead_;
   unsigned fired_ = 0;
 };
 
@@ -237,7 +242,7 @@ protected:
     const auto* const times = in.has_timestamps() ? in.timestamps.data() : nullptr;
     const auto first = slice.cursor, limit = slice.limit;
     auto at = first;
-    scope_.begin_slice(in, first);
+    scope_.begin_slice(key, in, first);
     begin_record(nullptr, first);
     do {
       scope_.ctx().sides().save();

@@ -27,11 +27,9 @@ template <class K, class GroupHash = own_group_hash>
 class keyed_context final : public keyed_store {
 public:
   using key_type = K;
-  static constexpr std::size_t block = 128; ///< records per find_candidates() that is worth while
-
   keyed_context() : keyed_store(detail::cell_type::of<K>()) {}
 
-  /// A key that lives as long as it is current. `candidate` from find_candidates(), or none.
+  /// A key that lives as long as it is current. `candidate` from look_ahead, or none.
   [[gnu::always_inline]] void set_key(const K& key, std::uint64_t hash, std::uint32_t candidate = none) {
     leave();
     key_ = &key;

@@ -257,26 +257,6 @@ void keyed_store::grow_index() {
   mask_ = mask;
 }
 
-void keyed_store::find_candidates(const std::uint64_t* hashes, std::size_t n,
-                                  std::uint32_t* candidates) const noexcept {
-  constexpr std::size_t ahead = 24;
-  candidates_good_ = true;
-  const auto mask = mask_;
-  const auto* const index = index_.data();
-  for (std::size_t i = 0; i < n && i < ahead; ++i)
-    __builtin_prefetch(&index[tag_of(hashes[i]) & mask]);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (i + ahead < n) __builtin_prefetch(&index[tag_of(hashes[i + ahead]) & mask]);
-    const auto tag = tag_of(hashes[i]);
-    const auto home = tag & mask;
-    const auto first = index[home], second = index[(home + 1) & mask];
-    auto position = second.tag == tag ? second.position_plus_one : 0;
-    position = first.tag == tag ? first.position_plus_one : position;
-    candidates[i] = position - 1; // none when neither fits
-    if (position != 0) __builtin_prefetch(row_at(position - 1));
-  }
-}
-
 std::vector<std::uint32_t> keyed_store::positions() const {
   std::vector<std::uint32_t> all;
   all.reserve(size_);

@@ -19,6 +19,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dataflow {
@@ -162,8 +163,21 @@ public:
   void clean_up(std::size_t rows);
   bool has_expiring_columns() const noexcept { return expiring_; }
 
-  /// First pass of a batched look-up: where each of n hashes probably is; loads those rows into the cache.
-  void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) const noexcept;
+  // Batched look-ups: look_ahead.hpp.
+
+  /// True: rows have gone since candidates were given, which must be looked for again.
+  bool make_room(std::size_t) noexcept { return !std::exchange(candidates_good_, true); }
+  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(&index_[tag_of(hash) & mask_]); }
+  /// Where the row of a hash probably is, or none; starts loading it.
+  [[gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const noexcept {
+    const auto tag = tag_of(hash);
+    const auto home = tag & mask_;
+    const auto first = index_[home], second = index_[(home + 1) & mask_];
+    auto position = second.tag == tag ? second.position_plus_one : 0;
+    position = first.tag == tag ? first.position_plus_one : position;
+    if (position != 0) __builtin_prefetch(row_at(position - 1));
+    return position - 1;
+  }
 
   const state_registry& states() const { return *states_; }
   virtual std::string key_schema() const = 0;
@@ -222,8 +236,8 @@ protected:
   std::size_t key_offset_;
   std::size_t stride_; // of the rows of all segments
   std::size_t size_ = 0;
-  /// No row has gone since find_candidates(): what it gave still holds keys.
-  mutable bool candidates_good_ = false;
+  /// No row has gone since make_room(): candidates still hold keys.
+  bool candidates_good_ = false;
 
   /// Makes each key that has something stored the current one, calls f(), and no key current in the end.
   void for_each_stored_key(detail::stored_rows& rows, const std::function<void()>& f);

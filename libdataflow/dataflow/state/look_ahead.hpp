@@ -15,7 +15,7 @@
 
 namespace dataflow {
 
-/// Table: flat_table or keyed_table.
+/// Table: flat_table, keyed_table or keyed_store.
 template <class Table>
 class look_ahead {
 public:

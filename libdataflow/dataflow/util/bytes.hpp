@@ -48,6 +48,9 @@ private:
 class byte_reader {
 public:
   explicit byte_reader(std::string_view bytes) noexcept : at_(bytes.data()), end_(at_ + bytes.size()) {}
+  template <class S>
+  requires std::is_same_v<S, std::string>
+  explicit byte_reader(S&&) = delete; ///< a temporary: the bytes would be gone
   std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - at_); }
   bool at_end() const noexcept { return at_ == end_; }
   /// The next size bytes; throws when there are fewer.

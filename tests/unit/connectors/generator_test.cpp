@@ -53,7 +53,7 @@ TEST_CASE("a collection goes on after a snapshot where it was") {
   first.poll(0);
   auto snapshot = first.snapshot();
   first.poll(0);
-  CHECK(snapshot.records.size() == 2048);
+  CHECK(snapshot.records.size() == batch_limits{}.records);
   source_harness<std::int64_t> second{source, 1, world, snapshot};
   second.run();
   CHECK(second.records() == numbers(0, 9999));

@@ -1,6 +1,7 @@
 // The rows behind keyed state, against a model.
 #include <dataflow/state/keyed_context.hpp>
 #include <dataflow/state/keyed_states.hpp>
+#include <dataflow/state/look_ahead.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <doctest/doctest.h>
@@ -147,14 +148,15 @@ TEST_CASE("keys are found through the candidates of a batched look-up, also when
   for (int round = 0; round < 300; ++round) {
     std::vector<std::string> batch;
     std::vector<std::uint64_t> hashes;
-    for (int i = 0; i < 100; ++i) {
+    for (int i = 0; i < 300; ++i) {
       batch.push_back(key_of(random() % 150));
       hashes.push_back(key_hash(batch.back()));
     }
-    std::uint32_t candidates[128];
-    store.keys.find_candidates(hashes.data(), hashes.size(), candidates);
+    look_ahead<keyed_store> ahead{store.keys, hashes.data(), 0, hashes.size()};
+    std::size_t looked_up = 0;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      store.keys.set_key(batch[i], hashes[i], candidates[i]);
+      if (i == looked_up) looked_up = ahead.advance(i, [](std::size_t) {});
+      store.keys.set_key(batch[i], hashes[i], ahead[i]);
       auto& expected = m[batch[i]];
       REQUIRE(row_of(s) == expected);
       change(random, s, expected);

@@ -1,6 +1,7 @@
 // Keyed state with a database behind it does what keyed state in memory does.
 #include <dataflow/state/keyed_context.hpp>
 #include <dataflow/state/keyed_states.hpp>
+#include <dataflow/state/look_ahead.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/file_system.hpp>
@@ -260,14 +261,15 @@ TEST_CASE("keys that come in batches find their rows, also when rows leave memor
   for (int round = 0; round < 200; ++round) {
     std::vector<std::string> batch;
     std::vector<std::uint64_t> hashes;
-    for (int i = 0; i < 128; ++i) {
+    for (int i = 0; i < 300; ++i) {
       batch.push_back(stored_key(random() % 3000));
       hashes.push_back(key_hash(batch.back()));
     }
-    std::uint32_t candidates[128];
-    store.keys.find_candidates(hashes.data(), hashes.size(), candidates);
+    look_ahead<keyed_store> ahead{store.keys, hashes.data(), 0, hashes.size()};
+    std::size_t looked_up = 0;
     for (std::size_t i = 0; i < batch.size(); ++i) {
-      store.keys.set_key(std::string_view{batch[i]}, hashes[i], candidates[i]);
+      if (i == looked_up) looked_up = ahead.advance(i, [](std::size_t) {});
+      store.keys.set_key(std::string_view{batch[i]}, hashes[i], ahead[i]);
       auto& expected = m[batch[i]];
       REQUIRE(store.row() == expected);
       change_one(random, store.function, expected);

@@ -199,15 +199,15 @@ TEST_CASE("a source without credit stops polling: memory stays flat whatever it 
   CHECK(sent == 4);
   CHECK(run() == step_result::kind::wait_credit);
   CHECK(to.sent.size() == sent); // nothing moves without credit
-  task.credit(0, 0, 2, 2 * 2048 * 8);
+  task.credit(0, 0, 2, 2 * batch_limits{}.records * 8);
   CHECK(run() == step_result::kind::wait_credit);
   CHECK(to.sent.size() == sent + 2);
   world.time.advance(1s);
-  task.credit(0, 0, 1, 2048 * 8);
+  task.credit(0, 0, 1, batch_limits{}.records * 8);
   CHECK(run() == step_result::kind::wait_credit);
   CHECK(metrics.backpressured_ns.value() >= 1'000'000'000); // the second without credit
   CHECK(metrics.output_queue.value() > 0);
-  CHECK(metrics.records_out.value() == (sent + 3 + metrics.output_queue.value()) * 2048);
+  CHECK(metrics.records_out.value() == (sent + 3 + metrics.output_queue.value()) * batch_limits{}.records);
 }
 
 TEST_CASE("a partial batch leaves when the buffer timeout has passed, at once with 0, only full with -1") {
