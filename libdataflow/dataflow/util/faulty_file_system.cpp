@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace dataflow {
 
@@ -65,6 +66,17 @@ void faulty_file_system::fail_any(std::uint64_t k) {
   fail_at_.insert(calls_ + k);
 }
 
+void faulty_file_system::fail_from(std::uint64_t k, std::function<void()> then) {
+  std::lock_guard lock{mutex_};
+  fail_from_ = calls_ + k;
+  when_failing_ = std::move(then);
+}
+
+void faulty_file_system::only_below(std::string prefix) {
+  std::lock_guard lock{mutex_};
+  prefix_ = std::move(prefix);
+}
+
 std::uint64_t faulty_file_system::calls() const {
   std::lock_guard lock{mutex_};
   return calls_;
@@ -77,18 +89,27 @@ std::uint64_t faulty_file_system::failures() const {
 
 void faulty_file_system::heal() {
   std::lock_guard lock{mutex_};
+  fail_from_ = 0;
+  when_failing_ = nullptr;
   fail_at_.clear();
   room_.reset();
   std::fill(std::begin(countdown_), std::end(countdown_), 0);
 }
 
 void faulty_file_system::on(call which, std::string_view doing, const std::string& path) {
-  std::lock_guard lock{mutex_};
-  auto& left = countdown_[static_cast<std::size_t>(which)];
-  const bool fails = (left > 0 && --left == 0) || fail_at_.erase(calls_ + 1) > 0;
-  ++calls_;
-  if (!fails) return;
-  ++failures_;
+  std::function<void()> then;
+  {
+    std::lock_guard lock{mutex_};
+    if (path.compare(0, prefix_.size(), prefix_) != 0) return;
+    auto& left = countdown_[static_cast<std::size_t>(which)];
+    ++calls_;
+    const bool from_now_on = fail_from_ != 0 && calls_ >= fail_from_;
+    const bool fails = (left > 0 && --left == 0) || fail_at_.erase(calls_) > 0 || from_now_on;
+    if (!fails) return;
+    ++failures_;
+    if (from_now_on) then = std::exchange(when_failing_, nullptr);
+  }
+  if (then) then();
   throw file_error(EIO, doing, path);
 }
 
@@ -123,6 +144,11 @@ std::vector<directory_entry> faulty_file_system::list(const std::string& path) {
 void faulty_file_system::remove(const std::string& path) {
   on(call::remove, "remove", path);
   behind_.remove(path);
+}
+
+void faulty_file_system::truncate(const std::string& path, std::uint64_t size) {
+  on(call::truncate, "cut", path);
+  behind_.truncate(path, size);
 }
 
 bool faulty_file_system::link(const std::string& from, const std::string& to) {

@@ -83,6 +83,8 @@ public:
   virtual void create_directories(const std::string& path) = 0;
   /// Removes a file or an empty directory; one that does not exist is fine.
   virtual void remove(const std::string& path) = 0;
+  /// Cuts a file down to its first `size` bytes; one that is shorter is io_failed.
+  virtual void truncate(const std::string& path, std::uint64_t size) = 0;
   /// Gives the file a second name. False when that name is taken: exactly one of several callers wins.
   virtual bool link(const std::string& from, const std::string& to) = 0;
   /// Makes the names in a directory durable (fsync of the directory).

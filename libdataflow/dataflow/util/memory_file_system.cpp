@@ -8,8 +8,9 @@
 namespace dataflow {
 
 struct memory_file_system::content {
-  std::mutex mutex; // guards bytes
+  std::mutex mutex; // guards all below
   std::string bytes;
+  std::optional<std::string> synced; // what a power failure leaves, if that is remembered
 };
 
 namespace {
@@ -56,7 +57,10 @@ public:
     std::lock_guard lock{content_->mutex};
     content_->bytes.append(bytes);
   }
-  void sync() override {}
+  void sync() override {
+    std::lock_guard lock{content_->mutex};
+    if (content_->synced) content_->synced = content_->bytes;
+  }
   void close() override {}
 
 private:
@@ -117,6 +121,7 @@ std::unique_ptr<writable_file> memory_file_system::open_write(const std::string&
   } else {
     entry.inode = next_inode_++;
     entry.data = std::make_shared<content>();
+    if (synced_) entry.data->synced.emplace();
   }
   if (mode == write_mode::truncate) {
     std::lock_guard inner{entry.data->mutex};
@@ -176,6 +181,15 @@ void memory_file_system::remove(const std::string& path) {
   nodes_.erase(found);
 }
 
+void memory_file_system::truncate(const std::string& path, std::uint64_t size) {
+  std::lock_guard lock{mutex_};
+  const auto& found = at(path, "cut");
+  if (!found.data) throw file_error(EISDIR, "cut", path);
+  std::lock_guard inner{found.data->mutex};
+  if (found.data->bytes.size() < size) throw file_error(EINVAL, "cut", path);
+  found.data->bytes.resize(size);
+}
+
 bool memory_file_system::link(const std::string& from, const std::string& to) {
   std::lock_guard lock{mutex_};
   auto source = at(from, "open");
@@ -186,6 +200,39 @@ bool memory_file_system::link(const std::string& from, const std::string& to) {
 void memory_file_system::sync_directory(const std::string& path) {
   std::lock_guard lock{mutex_};
   at(path, "open");
+  if (synced_) note_names(normal(path));
+}
+
+void memory_file_system::note_names(const std::string& directory) {
+  std::erase_if(*synced_,
+                [&](auto& n) { return n.first != directory && normal(parent_directory(n.first)) == directory; });
+  for (auto& [name, node] : nodes_)
+    if (name != directory && normal(parent_directory(name)) == directory) synced_->emplace(name, node);
+}
+
+void memory_file_system::remember_synced() {
+  std::lock_guard lock{mutex_};
+  synced_ = nodes_;
+  for (auto& [name, node] : nodes_) {
+    if (!node.data) continue;
+    std::lock_guard inner{node.data->mutex};
+    node.data->synced = node.data->bytes;
+  }
+}
+
+void memory_file_system::lose_power() {
+  std::lock_guard lock{mutex_};
+  // A name is only there when those of all directories above it are.
+  nodes_.clear();
+  for (auto& [name, node] : *synced_) { // directories come before what is in them
+    const auto above = normal(parent_directory(name));
+    if (name != above && !nodes_.contains(above)) continue;
+    nodes_.emplace(name, node);
+    if (!node.data) continue;
+    std::lock_guard inner{node.data->mutex};
+    node.data->bytes = *node.data->synced;
+  }
+  synced_ = nodes_;
 }
 
 std::unique_ptr<file_lock> memory_file_system::lock(const std::string& path) {

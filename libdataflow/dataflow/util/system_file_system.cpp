@@ -175,6 +175,11 @@ public:
   void remove(const std::string& path) override {
     if (::remove(path.c_str()) != 0 && errno != ENOENT) throw file_error(errno, "remove", path);
   }
+  void truncate(const std::string& path, std::uint64_t size) override {
+    if (status(path).size < size) throw file_error(EINVAL, "cut", path);
+    while (::truncate(path.c_str(), static_cast<off_t>(size)) != 0)
+      if (errno != EINTR) throw file_error(errno, "cut", path);
+  }
   bool link(const std::string& from, const std::string& to) override {
     if (::link(from.c_str(), to.c_str()) == 0) return true;
     if (errno == EEXIST) return false;

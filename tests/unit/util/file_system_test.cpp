@@ -64,6 +64,15 @@ void check_behaviour(file_system& files, const std::string& root) {
   files.open_write(in("a/one"), write_mode::truncate)->close();
   CHECK(file->size() == 0);
 
+  files.write_file(in("a/cut"), "0123456789");
+  files.truncate(in("a/cut"), 4);
+  CHECK(files.read_file(in("a/cut")) == "0123");
+  files.open_write(in("a/cut"), write_mode::append)->append("x");
+  CHECK(files.read_file(in("a/cut")) == "0123x");
+  CHECK(code_of([&] { files.truncate(in("a/cut"), 6); }) == errc::io_failed);
+  CHECK(code_of([&] { files.truncate(in("missing"), 0); }) == errc::file_not_found);
+  files.remove(in("a/cut"));
+
   std::string text;
   CHECK(code_of([&] { files.open_read(in("missing")); }, &text) == errc::file_not_found);
   CHECK(text.find("missing") != std::string::npos);
@@ -171,4 +180,57 @@ TEST_CASE("faults strike where they were asked for and heal") {
   CHECK(files.open_read("/f"));
   CHECK(files.calls() == calls + 5);
   CHECK(files.failures() == failures + 2);
+}
+
+TEST_CASE("a disk that is dead from a call on stays so until it is healed; calls elsewhere do not count") {
+  memory_file_system behind;
+  faulty_file_system files{behind};
+  behind.write_file("/a", "");
+  behind.write_file("/b", "");
+  int told = 0;
+  files.only_below("/a");
+  files.fail_from(2, [&] { ++told; });
+  files.status("/b");
+  files.status("/a");
+  CHECK(told == 0);
+  for (int i = 0; i < 3; ++i)
+    CHECK(code_of([&] { files.truncate("/a", 0); }) == errc::io_failed);
+  CHECK(told == 1);
+  files.status("/b");
+  files.heal();
+  files.status("/a");
+  CHECK(files.failures() == 3);
+}
+
+TEST_CASE("a power failure leaves what was synchronised: of files their bytes, of directories their names") {
+  memory_file_system files;
+  files.create_directories("/d");
+  files.write_file("/d/old", "old");
+  files.remember_synced();
+  auto file = files.open_write("/d/new", write_mode::create_new);
+  file->append("12");
+  file->sync();
+  file->append("34");
+  SUBCASE("a new name is gone") {
+    files.lose_power();
+    CHECK(names(files.list("/d")) == std::vector<std::string>{"old"});
+  }
+  SUBCASE("a name that was synchronised has the bytes that were") {
+    files.link("/d/new", "/d/other");
+    files.sync_directory("/d");
+    files.truncate("/d/new", 1);
+    files.remove("/d/old");
+    files.lose_power();
+    CHECK(names(files.list("/d")) == std::vector<std::string>{"new", "old", "other"});
+    CHECK(files.read_file("/d/other") == "12");
+    CHECK(files.read_file("/d/old") == "old");
+  }
+  SUBCASE("what is in a directory whose name is gone is gone") {
+    files.create_directories("/d/sub");
+    files.write_file("/d/sub/f", "f");
+    files.sync_directory("/d/sub");
+    files.lose_power();
+    CHECK(!files.exists("/d/sub/f"));
+    CHECK(!files.exists("/d/sub"));
+  }
 }
