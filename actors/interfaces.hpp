@@ -160,6 +160,7 @@ struct checkpoint_acknowledged {
   task_key key;
   std::uint64_t id = 0;
   std::shared_ptr<const subtask_summary> part;
+  bool at_end = false; ///< taken behind the end of the task's input
 };
 /// state keeper -> job master -> coordinator: there will be no such part.
 struct checkpoint_declined {
@@ -168,9 +169,14 @@ struct checkpoint_declined {
   error why;
   bool given_up = false; ///< nobody's fault
 };
+/// task -> job master: the input has ended, and the task waits for one more checkpoint, which is to begin at it.
+struct task_awaits_checkpoint {
+  task_key key;
+  std::uint64_t last_checkpoint = 0; ///< whose barrier it has seen; its word is under way
+};
 /// job master -> coordinator: a task has changed; also the last word about an attempt.
 struct checkpoint_task_changed {
-  enum class change : std::uint8_t { running, finished, gone };
+  enum class change : std::uint8_t { running, awaits_last, finished, gone };
   task_key key;
   change what = change::running;
 };
@@ -244,6 +250,7 @@ struct task_settings {
   std::size_t iteration_memory = 32 << 20;
   std::string temporary_directory;
   std::uint64_t seed = 0;
+  bool checkpointing = false; ///< the job makes checkpoints by itself
 };
 /// How tasks reach what checkpoints are made of.
 struct checkpoint_access {
@@ -486,6 +493,7 @@ DATAFLOW_MESSAGE(write_snapshot)
 DATAFLOW_MESSAGE(checkpoint_acknowledged)
 DATAFLOW_MESSAGE(checkpoint_declined)
 DATAFLOW_MESSAGE(checkpoint_task_changed)
+DATAFLOW_MESSAGE(task_awaits_checkpoint)
 DATAFLOW_MESSAGE(snapshot_enumerators)
 DATAFLOW_MESSAGE(enumerators_snapshotted)
 DATAFLOW_MESSAGE(begin_barriers)

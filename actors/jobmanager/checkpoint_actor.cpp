@@ -19,6 +19,18 @@ std::vector<task_key> keys_of(const std::vector<task_attempt>& tasks) {
   return keys;
 }
 
+/// A disk that fails once must not make a job go back further than it has to.
+template <class F>
+void retry_io(F&& f) {
+  for (int left = 2;; --left) {
+    try {
+      return f();
+    } catch (const error& e) {
+      if (left == 0 || e.code() != errc::io_failed) throw;
+    }
+  }
+}
+
 } // namespace
 
 checkpoint_actor::checkpoint_actor(caf::actor_config& config, cluster_context context,
@@ -40,6 +52,8 @@ caf::behavior checkpoint_actor::make_behavior() {
         switch (m.what) {
         case checkpoint_task_changed::change::running:
           return apply(coordinator_->task_running(t, now(), wall()));
+        case checkpoint_task_changed::change::awaits_last:
+          return apply(coordinator_->task_awaits_last(t, now(), wall()));
         case checkpoint_task_changed::change::finished:
           return apply(coordinator_->task_finished(t, now(), wall()));
         case checkpoint_task_changed::change::gone:
@@ -54,8 +68,8 @@ caf::behavior checkpoint_actor::make_behavior() {
       [this](const checkpoint_acknowledged& m) {
         context_.reach("checkpoint coordinator", actor_moment::handler);
         if (!coordinator_) return;
-        acknowledged(coordinator_->acknowledge(m.id, {m.key.task, m.key.attempt}, *m.part, false, now(), wall()), m.key,
-                     m.id);
+        acknowledged(coordinator_->acknowledge(m.id, {m.key.task, m.key.attempt}, *m.part, m.at_end, now(), wall()),
+                     m.key, m.id);
       },
       [this](const checkpoint_declined& m) {
         if (!coordinator_) return;
@@ -108,6 +122,7 @@ void checkpoint_actor::take_over() {
       log_warn({"checkpoint coordinator", work_->plan.job_id, {}},
                "checkpoint " + std::to_string(skipped.id) + " cannot be used: " + skipped.why.to_string());
     first = std::max(first, found.next_id);
+    published_ = work_->storage->published();
   } catch (...) {
     send(job_master_, checkpoints_failed{current_error(errc::internal), true});
     return;
@@ -174,6 +189,14 @@ void checkpoint_actor::publish(const checkpoint_actions::write& w) {
 }
 
 void checkpoint_actor::complete(const checkpoint_actions::completion& c) {
+  try {
+    for (auto& kept : store_.retained())
+      if (kept.id == c.id) note_published(*kept.metadata);
+  } catch (...) { // without the note nobody may publish: a restart tries it again
+    const auto why = current_error(errc::internal).within("what sinks publish could not be noted");
+    send(job_master_, checkpoints_failed{why, false});
+    return;
+  }
   ++statistics_.completed;
   auto oldest = c.id;
   if (const auto last = store_.latest()) {
@@ -184,6 +207,22 @@ void checkpoint_actor::complete(const checkpoint_actions::completion& c) {
     oldest = store_.retained().front().id;
   }
   send(job_master_, checkpoint_done{c.id, oldest, keys_of(c.tasks)});
+}
+
+/// Before anybody hears that it is complete.
+void checkpoint_actor::note_published(const checkpoint_metadata& metadata) {
+  auto published = published_;
+  if (metadata.id <= published_.checkpoint || !published.add(metadata)) return;
+  work_->storage->note_published(published);
+  published_ = std::move(published);
+}
+
+void checkpoint_actor::refuse_doubled_output(std::uint64_t usable) const {
+  const auto why = published_.doubled_by(usable);
+  if (!why) return;
+  if (!work_->settings.allow_doubled_output) throw *why;
+  log_warn({"checkpoint coordinator", work_->plan.job_id, {}},
+           why->cause() + " (execution.checkpointing.allow-doubled-output)");
 }
 
 void checkpoint_actor::acknowledged(const checkpoint_coordinator::acknowledgement& a, task_key key, std::uint64_t id) {
@@ -200,13 +239,15 @@ restore_from checkpoint_actor::choose() {
   const log_fields here{"checkpoint coordinator", work_->plan.job_id, {}};
   for (auto c = store_.latest(); c && c->id >= work_->oldest_usable; c = store_.latest()) {
     try {
-      verify_checkpoint(*work_->storage, c->directory, *c->metadata, verification::objects);
+      retry_io([&] { verify_checkpoint(*work_->storage, c->directory, *c->metadata, verification::objects); });
     } catch (...) {
       const auto why = current_error();
       log_warn(here, "checkpoint " + std::to_string(c->id) + " cannot be used, the one before is: " + why.to_string());
       store_.reject(c->id, why);
       continue;
     }
+    refuse_doubled_output(c->id);
+    retry_io([&] { note_published(*c->metadata); });
     auto assignment =
         std::make_shared<const restore_assignment>(assign_state(*c->metadata, c->directory, work_->targets));
     log_info(here, "tasks start from checkpoint " + std::to_string(c->id) + " in " + c->directory);
@@ -214,6 +255,7 @@ restore_from checkpoint_actor::choose() {
     apply(coordinator_->restored(c->id, now(), wall()));
     return {c->id, std::move(assignment)};
   }
+  refuse_doubled_output(0);
   apply(coordinator_->restored(0, now(), wall()));
   return {};
 }

@@ -58,6 +58,8 @@ private:
   void apply(checkpoint_actions actions);
   void publish(const checkpoint_actions::write& w);
   void complete(const checkpoint_actions::completion& c);
+  void note_published(const checkpoint_metadata& metadata);
+  void refuse_doubled_output(std::uint64_t usable) const;
   void arm();
   void report();
   restore_from choose();
@@ -72,6 +74,7 @@ private:
   const std::uint64_t first_id_;
   std::optional<checkpoint_coordinator> coordinator_;
   completed_checkpoint_store store_;
+  published_output published_; ///< as noted in the storage
   std::map<std::uint64_t, caf::typed_response_promise<checkpoint_taken>> requests_;
   std::uint64_t next_request_ = 1;
   std::optional<milliseconds> armed_;

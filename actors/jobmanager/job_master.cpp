@@ -31,6 +31,7 @@ task_settings task_settings_of(const configuration& c, const stream_graph& graph
   t.iteration_memory = c.memory_size("taskmanager.iteration.memory");
   t.temporary_directory = c.text("io.tmp.dirs");
   t.seed = seed;
+  t.checkpointing = checkpoint_settings::from(c).periodic();
   return t;
 }
 
@@ -273,6 +274,7 @@ void job_master_actor::deploy_region(region_index r, const restore_from& from) {
     tasks_[t].actor = nullptr;
     tasks_[t].accumulators.clear();
     tasks_[t].last_checkpoint = 0;
+    tasks_[t].awaits_last = false;
     cut_results(t, from.checkpoint);
     if (auto& alignment = source_of(t).alignment)
       alignment_[alignment->group].forget({plan_->tasks()[t].vertex, plan_->tasks()[t].subtask});

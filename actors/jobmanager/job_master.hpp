@@ -39,8 +39,9 @@ private:
     std::map<std::string, std::int64_t> accumulators;
     std::vector<std::pair<std::uint64_t, std::string>> results;
     std::map<std::uint64_t, std::size_t> results_at; ///< by checkpoint: how many came before its barrier
-    std::uint64_t last_checkpoint = 0;               ///< of a finished task: whose barrier it has seen
+    std::uint64_t last_checkpoint = 0;               ///< of a task at its end: whose barrier it has seen
     std::uint64_t last_word = 0;                     ///< the last checkpoint that it has acknowledged or declined
+    bool awaits_last = false;                        ///< its input has ended, and it waits for one more checkpoint
   };
 
   void start();

@@ -50,10 +50,27 @@ std::vector<restore_target> targets_of(const execution_plan& plan) {
   return targets;
 }
 
+/// A sink that is asked for more than the job's checkpoints can give.
+void check_delivery(const stream_graph& graph, const checkpoint_settings& settings) {
+  for (auto& node : graph.nodes()) {
+    if (node.delivery != delivery_guarantee::exactly_once) continue;
+    if (!settings.periodic())
+      throw error{errc::invalid_graph,
+                  describe_operator(node) + " is to deliver exactly once, and the job makes no checkpoints",
+                  "set execution.checkpointing.interval, or ask the sink for at_least_once"};
+    if (settings.mode == checkpointing_mode::at_least_once)
+      throw error{errc::invalid_graph,
+                  describe_operator(node) +
+                      " is to deliver exactly once, and execution.checkpointing.mode is AT_LEAST_ONCE",
+                  "set the mode to EXACTLY_ONCE, or ask the sink for at_least_once"};
+  }
+}
+
 } // namespace
 
 std::optional<checkpoint_settings> checkpoints_of(const configuration& settings, const job_graph& graph) {
   auto wanted = checkpoint_settings::from(settings);
+  check_delivery(*graph.streams, wanted);
   if (!wanted.periodic() && wanted.directory.empty()) return {};
   for (auto& e : graph.edges)
     if (e.feedback)
@@ -121,6 +138,8 @@ void job_master_actor::coordinator_started(const caf::actor& who) {
     if (status == task_status::running || status == task_status::finished)
       send(who, checkpoint_task_changed{key_of(t), running}); // only what has run can finish
     if (status == task_status::finished) send(who, checkpoint_task_changed{key_of(t), finished});
+    if (status == task_status::running && tasks_[t].awaits_last)
+      send(who, checkpoint_task_changed{key_of(t), awaits_last});
   }
   choosing_asked_ = false;
   choose_restore_point();
@@ -130,11 +149,15 @@ void job_master_actor::tell_coordinator(task_key key, checkpoint_task_changed::c
   if (auto c = coordinator()) send(c, checkpoint_task_changed{key, what});
 }
 
-/// For the coordinator a task has finished when its last word about a checkpoint is there, too.
+/// For the coordinator a task has finished, or waits for its last checkpoint, when its last word about those before is
+/// there, too.
 void job_master_actor::finished_for_coordinator(task_index t) {
   auto& task = tasks_[t];
-  if (execution_->status_of(t) == task_status::finished && task.last_word >= task.last_checkpoint)
+  if (task.last_word < task.last_checkpoint) return;
+  if (execution_->status_of(t) == task_status::finished)
     tell_coordinator(key_of(t), checkpoint_task_changed::change::finished);
+  else if (task.awaits_last)
+    tell_coordinator(key_of(t), checkpoint_task_changed::change::awaits_last);
 }
 
 template <class Word>
@@ -150,6 +173,13 @@ caf::message_handler job_master_actor::checkpoint_behavior() {
   return {
       [this](const checkpoint_acknowledged& m) { pass_word(m); },
       [this](const checkpoint_declined& m) { pass_word(m); },
+      [this](const task_awaits_checkpoint& m) {
+        if (!current(m.key) || execution_->status_of(m.key.task) != task_status::running) return;
+        auto& task = tasks_[m.key.task];
+        task.awaits_last = true;
+        task.last_checkpoint = m.last_checkpoint;
+        finished_for_coordinator(m.key.task);
+      },
       [this](const results_at_barrier& m) {
         if (current(m.key)) tasks_[m.key.task].results_at[m.id] = tasks_[m.key.task].results.size();
       },

@@ -46,7 +46,8 @@ void state_keeper_actor::write(const write_snapshot& m) {
   try {
     auto object = m.access->objects->create(m.what->barrier.options->directory, object_scope::exclusive, m.name);
     auto part = write_subtask_state(m.what->state, *object, m.access->how);
-    send(m.job_master, checkpoint_acknowledged{m.key, id, std::make_shared<const subtask_summary>(std::move(part))});
+    send(m.job_master,
+         checkpoint_acknowledged{m.key, id, std::make_shared<const subtask_summary>(std::move(part)), m.what->at_end});
   } catch (...) {
     send(m.job_master, checkpoint_declined{m.key, id, current_error(errc::internal), false});
   }

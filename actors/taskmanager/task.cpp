@@ -226,6 +226,10 @@ void task_actor::snapshot_taken(subtask_snapshot snapshot) {
                                          std::make_shared<const subtask_snapshot>(std::move(snapshot))});
 }
 
+void task_actor::awaits_checkpoint() {
+  event_based_actor::send(arguments_.job_master, task_awaits_checkpoint{arguments_.key, last_checkpoint_});
+}
+
 void task_actor::report_watermark(timestamp watermark) {
   event_based_actor::send(arguments_.job_master, watermark_report{arguments_.key, watermark});
 }

@@ -30,6 +30,7 @@ subtask_config make_subtask_config(const job_description& job, task_key key, con
   c.info = {job.name,   job.id, vertex.name, plan.tasks()[key.task].subtask, vertex.parallelism, vertex.max_parallelism,
             key.attempt};
   c.info.watermark_interval = job.tasks.watermark_interval;
+  c.info.checkpointing = job.tasks.checkpointing;
   c.limits = job.tasks.limits;
   c.credit = {job.tasks.credit_batches, job.tasks.credit_bytes};
   c.buffer_timeout = job.tasks.buffer_timeout;

@@ -5,8 +5,11 @@
 #include <dataflow/record/record_type.hpp>
 #include <dataflow/state/declared_state.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 #include <tests/support/test_platform.hpp>
+#include <utility>
 #include <vector>
 
 namespace dataflow::test {
@@ -15,9 +18,10 @@ template <class T>
 class sink_harness final : public operator_context {
 public:
   sink_harness(const operator_factory& make, dataflow::platform& world, std::uint32_t subtask = 0,
-               std::uint32_t parallelism = 1, record_error_policy policy = {}, std::uint32_t attempt = 0)
-      : operator_context(pause), info_(world, subtask, parallelism), policy_(policy), attempt_(attempt),
-        operator_(make()) {
+               std::uint32_t parallelism = 1, record_error_policy policy = {}, std::uint32_t attempt = 0,
+               std::shared_ptr<const operator_snapshot> restored = {}, bool checkpointing = false)
+      : operator_context(pause), info_(world, subtask, parallelism), states_({0, 127}, 128, std::move(restored)),
+        policy_(policy), attempt_(attempt), checkpointing_(checkpointing), operator_(make()) {
     operator_->open(*this);
   }
   ~sink_harness() override { operator_->close(); }
@@ -35,6 +39,15 @@ public:
     return slice.cursor;
   }
   void finish() { operator_->finish(); }
+  /// A barrier passes: what the operator remembers.
+  operator_snapshot barrier(std::int64_t checkpoint) {
+    operator_->prepare_snapshot(checkpoint);
+    return states_.snapshot();
+  }
+  /// The wall time has come that was asked for last.
+  void wake() { operator_->advance_processing_time(std::exchange(wakes_at, {}).value()); }
+  stream_operator& sink() noexcept { return *operator_; }
+  std::optional<std::chrono::milliseconds> wakes_at; ///< the earliest that was asked for
 
   std::atomic<bool> pause{false};
   std::vector<T> diverted;
@@ -63,7 +76,8 @@ public:
   const batch_limits& limits() const noexcept override { return limits_; }
   const record_error_policy& on_record_error() const noexcept override { return policy_; }
   state_registry& states() override { return states_; }
-  void wake_at(std::chrono::milliseconds) override {}
+  void wake_at(std::chrono::milliseconds wall) override { wakes_at = std::min(wakes_at.value_or(wall), wall); }
+  bool checkpointing_enabled() const noexcept override { return checkpointing_; }
   void report_result(std::uint64_t, std::string) override {}
 
 private:
@@ -92,13 +106,26 @@ private:
   }
 
   test_runtime_context info_;
-  state_registry states_{{0, 127}, 128};
+  state_registry states_;
   batch_limits limits_;
   record_error_policy policy_;
   std::uint32_t attempt_;
+  bool checkpointing_;
   nowhere nowhere_;
   keeper side_{diverted};
   std::unique_ptr<stream_operator> operator_;
 };
+
+/// What each subtask gets of union lists, from what all of them remembered.
+inline std::shared_ptr<const operator_snapshot> united(const std::vector<operator_snapshot>& of_subtasks) {
+  auto all = std::make_shared<operator_snapshot>();
+  for (auto& one : of_subtasks)
+    for (auto& [name, state] : one.states) {
+      auto& into = all->states[name];
+      into.info = state.info;
+      into.parts.insert(into.parts.end(), state.parts.begin(), state.parts.end());
+    }
+  return all;
+}
 
 } // namespace dataflow::test

@@ -271,7 +271,9 @@ public:
   data_sink sink_to(S what) const {
     if constexpr (requires { typename S::record; }) {
       static_assert(std::is_same_v<typename S::record, T>, "sink_to: the sink is for another record type");
-      return written(sink_operators(std::move(what)));
+      std::optional<delivery_guarantee> delivery;
+      if constexpr (requires { what.delivery(); }) delivery = what.delivery();
+      return written(sink_operators(std::move(what)), delivery);
     } else {
       static_assert(std::is_invocable_v<S&, const T&> || std::is_invocable_v<S&, const T&, timestamp>,
                     "sink_to: needs a sink of the stream's record type, or a function of the record");
@@ -321,8 +323,8 @@ protected:
     return ended(std::move(name), sink_operators(std::move(sink)));
   }
   /// Flink names the writing part of a sink: "name: Writer".
-  data_sink written(operator_factory make) const {
-    return {this->state_, {{this->add_writer(std::move(make)), {}, {}}}};
+  data_sink written(operator_factory make, std::optional<delivery_guarantee> delivery) const {
+    return {this->state_, {{this->add_writer(std::move(make), delivery), {}, {}}}};
   }
 };
 

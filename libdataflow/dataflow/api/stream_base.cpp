@@ -171,8 +171,9 @@ void stream_base::close_loop(const stream_base& feedback, const record_type* typ
   state_->graph.node(id).iteration_head = begin;
 }
 
-node_id stream_base::add_writer(operator_factory make) const {
+node_id stream_base::add_writer(operator_factory make, std::optional<delivery_guarantee> delivery) const {
   const auto id = add_sink("Sink: Writer", std::move(make));
+  state_->graph.node(id).delivery = delivery;
   state_->name_suffix[id] = ": Writer";
   return id;
 }

@@ -88,7 +88,7 @@ protected:
     return add(state_, node_kind::sink, std::move(name), nullptr, std::move(make), {inputs_});
   }
   /// A sink that is named "name: Writer".
-  node_id add_writer(operator_factory make) const;
+  node_id add_writer(operator_factory make, std::optional<delivery_guarantee> delivery = {}) const;
   std::vector<stream_input> partitioned(partitioning_kind kind, partitioner_factory factory = {}) const;
   std::vector<stream_input> joined(const stream_base& other) const;
   stream_input side_output_of(std::uint64_t tag, const std::string& name, const record_type& type) const;

@@ -42,6 +42,7 @@ struct checkpoint_coordinator::body {
   bool started = false, stopped = false, all_ran = false;
   bool stopping = false; // a savepoint that stops the job is asked for or under way
   bool periodic_due = false;
+  bool last_failed = false; // a checkpoint that ended tasks waited for: the next periodic one is tried
   std::optional<milliseconds> next_periodic, last_end;
   std::uint64_t last_completed = 0;
   std::uint32_t failures = 0;
@@ -123,6 +124,7 @@ struct checkpoint_coordinator::body {
       else if (settings.periodic() && started && all_ran)
         begin_interval(now);
     }
+    if (counts_as_failure(why)) last_failed = true;
     if (!p.is_savepoint() && counts_as_failure(why) && id > last_completed) count_failure(failure, out);
   }
 
@@ -180,6 +182,18 @@ struct checkpoint_coordinator::body {
                         [](auto& p) { return p.second.where == pending_checkpoint::phase::enumerators; });
   }
 
+  /// Nothing happens any more until the tasks that have come to their end have had their last checkpoint.
+  bool last_one_due() const {
+    if (last_failed || stopping || !pending.empty() || !settings.periodic()) return false;
+    bool some_wait = false;
+    for (auto& t : tasks) {
+      if (t.phase != task_phase::running) continue;
+      if (!t.awaits_last) return false;
+      some_wait = some_wait || !t.has_last;
+    }
+    return some_wait;
+  }
+
   /// Begins what is due and allowed.
   void decide(milliseconds now, milliseconds wall, checkpoint_actions& out) {
     while (may_begin()) {
@@ -193,6 +207,11 @@ struct checkpoint_coordinator::body {
           if (r.after != after_savepoint::go_on) stopping = false;
           refuse(r, checkpoint_failure::tasks_not_running, why_not, out);
         }
+        continue;
+      }
+      if (last_one_due() && why_not.empty()) {
+        periodic_due = false;
+        begin({0, checkpoint_kind::checkpoint, {}, after_savepoint::go_on}, now, wall, out, true);
         continue;
       }
       if (!periodic_due || stopping) return;
@@ -266,6 +285,8 @@ struct checkpoint_coordinator::body {
     // A savepoint that the job runs on after commits nothing and replaces no checkpoint.
     if (p.is_savepoint() && !p.stops_the_job()) return;
     if (!p.is_savepoint()) last_completed = std::max(last_completed, id);
+    for (auto t : p.last_for())
+      if (p.has(t, tasks[t].attempt)) tasks[t].has_last = true;
     abort_if([&](auto& other) { return other.id < id && !other.is_savepoint(); }, checkpoint_failure::subsumed,
              "checkpoint " + std::to_string(id) + " is complete", now, out);
     std::vector<task_attempt> running;
@@ -299,7 +320,21 @@ checkpoint_actions checkpoint_coordinator::task_running(task_attempt task, milli
     out = task_gone({task.task, known.attempt}, now, wall);
   }
   known = {task_phase::running, task.attempt};
+  body_->last_failed = false;
   body_->tasks_changed(now);
+  body_->decide(now, wall, out);
+  return out;
+}
+
+checkpoint_actions checkpoint_coordinator::task_awaits_last(task_attempt task, milliseconds now, milliseconds wall) {
+  checkpoint_actions out;
+  auto& known = body_->tasks.at(task.task);
+  if (known.phase != task_phase::running || known.attempt != task.attempt || known.awaits_last) return out;
+  known.awaits_last = true;
+  body_->last_failed = false;
+  // No barrier goes through a task that is at its end: those behind it would wait for ever.
+  body_->abort_if([&](auto& p) { return p.waits_for(task.task); }, checkpoint_failure::task_finished,
+                  "'" + body_->plan.tasks[task.task].name + "' came to its end before the barrier", now, out);
   body_->decide(now, wall, out);
   return out;
 }
@@ -309,6 +344,7 @@ checkpoint_actions checkpoint_coordinator::task_finished(task_attempt task, mill
   auto& known = body_->tasks.at(task.task);
   if (known.phase != task_phase::running || known.attempt != task.attempt) return out;
   known.phase = task_phase::finished;
+  known.awaits_last = false;
   body_->abort_if([&](auto& p) { return p.waits_for(task.task); }, checkpoint_failure::task_finished,
                   "'" + body_->plan.tasks[task.task].name + "' came to its end before the barrier", now, out);
   body_->tasks_changed(now);
@@ -485,6 +521,7 @@ checkpoint_actions checkpoint_coordinator::time_passed(milliseconds now, millise
     const auto late = (now - *body_->next_periodic) / body_->period();
     *body_->next_periodic += (late + 1) * body_->period();
     body_->periodic_due = !body_->stopping;
+    body_->last_failed = false;
   }
   body_->decide(now, wall, out);
   return out;

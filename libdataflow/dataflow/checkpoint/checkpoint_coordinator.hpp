@@ -171,6 +171,9 @@ public:
   /// Periodic checkpoints are due from now on (an interval from the moment all tasks run).
   checkpoint_actions start(milliseconds now, milliseconds wall);
   checkpoint_actions task_running(task_attempt task, milliseconds now, milliseconds wall);
+  /// The task has read everything and runs on until one more checkpoint is complete: one that begins now, and at the
+  /// task itself. Begun at once, out of turn, when all running tasks wait for it.
+  checkpoint_actions task_awaits_last(task_attempt task, milliseconds now, milliseconds wall);
   /// The task has read and written everything; its state at the end may be in a checkpoint that was acknowledged.
   checkpoint_actions task_finished(task_attempt task, milliseconds now, milliseconds wall);
   /// Failed, cancelled or about to be restarted: whatever waits for it is aborted. Checkpoints whose metadata is being

@@ -64,6 +64,7 @@ checkpoint_settings checkpoint_settings::from(const configuration& config) {
                : packed == "zstd"                  ? compression::zstd
                                                    : compression::none;
   s.incremental = config.boolean("execution.checkpointing.incremental");
+  s.allow_doubled_output = config.boolean("execution.checkpointing.allow-doubled-output");
   s.inline_threshold = config.memory_size("execution.checkpointing.data-inline-threshold");
   s.check();
   return s;

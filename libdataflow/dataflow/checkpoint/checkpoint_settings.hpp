@@ -71,6 +71,7 @@ struct checkpoint_settings {
   milliseconds aligned_timeout{0};
   compression compress = compression::none;
   bool incremental = false;
+  bool allow_doubled_output = false;          ///< go on from a checkpoint older than what sinks have published
   std::uint64_t inline_threshold = 20 * 1024; ///< smaller objects stand in the metadata
 
   bool periodic() const noexcept { return interval.has_value(); }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view lock_file_name = "_lock";
 constexpr std::string_view leader_note_prefix = "_leader-";
+constexpr std::string_view published_note_prefix = "_published-";
 
 std::string hex(std::uint64_t value, int digits) {
   std::string out;
@@ -350,6 +351,28 @@ std::vector<stored_checkpoint> file_checkpoint_storage::list() {
     }
   std::sort(out.begin(), out.end(), [](auto& a, auto& b) { return a.id > b.id; });
   return out;
+}
+
+void file_checkpoint_storage::note_published(const published_output& published) {
+  const auto name = std::string{published_note_prefix} + std::to_string(published.checkpoint);
+  files_.put_if_absent(join_path(directory_, name), encode(published)); // the one of a number is always the same
+  for (auto& entry : files_.list(directory_))
+    if (const auto n = number_behind(entry.name, published_note_prefix); n && *n < published.checkpoint)
+      files_.remove(join_path(directory_, entry.name));
+}
+
+published_output file_checkpoint_storage::published() {
+  std::uint64_t highest = 0;
+  for (auto& entry : files_.list(directory_))
+    highest = std::max(highest, number_behind(entry.name, published_note_prefix).value_or(0));
+  if (highest == 0) return {};
+  const auto path = join_path(directory_, std::string{published_note_prefix} + std::to_string(highest));
+  try {
+    return decode_published_output(files_.read_file(path));
+  } catch (const error& e) {
+    if (e.code() != errc::corrupt_state && e.code() != errc::io_failed) throw;
+    return {highest, {}};
+  }
 }
 
 std::vector<std::string> file_checkpoint_storage::shared_objects() {

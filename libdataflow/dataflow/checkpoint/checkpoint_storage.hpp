@@ -8,6 +8,7 @@
 ///                                         /taskowned/          objects that the engine never removes
 ///                                         /_lock               held while a job works here
 ///                                         /_leader-<token>     which leader went on from which checkpoint
+///                                         /_published-<N>      what sinks have published
 ///   <execution.checkpointing.savepoint-dir>/savepoint-<job>-<random>/_metadata   self-contained
 ///
 /// Threading: safe from any thread. Ownership: borrows the file system. Errors: those of the file system, and
@@ -16,6 +17,7 @@
 #pragma once
 
 #include <dataflow/checkpoint/checkpoint_metadata.hpp>
+#include <dataflow/checkpoint/published_output.hpp>
 #include <dataflow/util/file_system.hpp>
 
 #include <atomic>
@@ -86,6 +88,10 @@ public:
   /// Names in the directory of shared objects.
   virtual std::vector<std::string> shared_objects() = 0;
   virtual void remove_shared(const std::string& name) = 0;
+  /// Durable on return; replaces what was noted before.
+  virtual void note_published(const published_output& published) = 0;
+  /// What was noted last. When the note is damaged, the highest checkpoint is known by its name, the sinks are not.
+  virtual published_output published() = 0;
   /// The job's directory.
   virtual const std::string& directory() const noexcept = 0;
 };
@@ -127,6 +133,8 @@ public:
   std::vector<stored_checkpoint> list() override;
   std::vector<std::string> shared_objects() override;
   void remove_shared(const std::string& name) override;
+  void note_published(const published_output& published) override;
+  published_output published() override;
   const std::string& directory() const noexcept override { return directory_; }
 
 private:

@@ -19,8 +19,10 @@ std::vector<task_attempt> pending_checkpoint::trigger(const checkpoint_plan& pla
       continue;
     }
     tasks_[t].attempt = tasks[t].attempt;
+    if (tasks[t].awaits_last) last_for_.push_back(t);
     auto& producers = plan.tasks[t].producers;
-    if (std::none_of(producers.begin(), producers.end(), [&](auto p) { return tasks[p].phase == task_phase::running; }))
+    if (tasks[t].awaits_last ||
+        std::none_of(producers.begin(), producers.end(), [&](auto p) { return tasks[p].sends(); }))
       first.push_back({t, tasks[t].attempt});
   }
   missing_ = participants();
@@ -43,6 +45,11 @@ ack_result pending_checkpoint::acknowledge(task_attempt task, subtask_summary pa
   p.at_end = at_end;
   --missing_;
   return result;
+}
+
+bool pending_checkpoint::has(std::uint32_t task, std::uint32_t attempt) const noexcept {
+  auto i = tasks_.find(task);
+  return i != tasks_.end() && i->second.attempt == attempt;
 }
 
 bool pending_checkpoint::waits_for(std::uint32_t task) const noexcept {

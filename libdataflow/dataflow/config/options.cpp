@@ -297,6 +297,13 @@ const std::vector<option> table{
      .fallback = "false",
      .doc = "Checkpoints store what has changed since the one before, where the state backend can."},
     {.section = "Checkpoints",
+     .key = "execution.checkpointing.allow-doubled-output",
+     .type = boolean,
+     .fallback = "false",
+     .doc = "A job may go on from a checkpoint that is older than what its exactly-once sinks have published, and "
+            "publish that part again. Otherwise it fails, naming the sinks: the newer checkpoints are damaged or lost.",
+     .flink = "Flink does not notice."},
+    {.section = "Checkpoints",
      .key = "execution.checkpointing.data-inline-threshold",
      .type = memory_size,
      .fallback = "20 kb",

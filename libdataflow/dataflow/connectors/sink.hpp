@@ -42,6 +42,28 @@ public:
   virtual std::string name() const { return "Unnamed"; }
 };
 
+/// write(record, time) for the records of a slice, with the record-error policy; returns where it stopped. Before a
+/// failure goes on, flush(): what came before it has been written.
+template <class T, class Write, class Flush>
+std::size_t write_records(operator_context& context, batch_slice& slice, Write&& write, Flush&& flush) {
+  const auto& in = slice.data.as<T>();
+  const bool stamped = in.has_timestamps();
+  const auto* records = in.records.data();
+  auto body = [&](std::size_t i) __attribute__((always_inline)) {
+    write(records[i], stamped ? in.timestamps[i] : no_timestamp);
+  };
+  auto failed = [&](std::size_t i) {
+    try {
+      handle_record_error(
+          context, [&] { body(i); }, [&](std::uint64_t tag) { divert_record(context, tag, in, i); });
+    } catch (...) {
+      flush();
+      throw;
+    }
+  };
+  return run_records(context, slice.cursor, slice.limit, body, failed);
+}
+
 /// Drives anything with the members of a sink_writer.
 template <class T, class Writer>
 class sink_operator final : public stream_operator {
@@ -53,22 +75,8 @@ public:
     writer_.open(context);
   }
   void process(unsigned, batch_slice& slice) override {
-    const auto& in = slice.data.as<T>();
-    const bool stamped = in.has_timestamps();
-    const auto* records = in.records.data();
-    auto body = [&](std::size_t i) __attribute__((always_inline)) {
-      writer_.write_at(records[i], stamped ? in.timestamps[i] : no_timestamp);
-    };
-    auto failed = [&](std::size_t i) {
-      try {
-        handle_record_error(
-            context(), [&] { body(i); }, [&](std::uint64_t tag) { divert_record(context(), tag, in, i); });
-      } catch (...) {
-        writer_.flush(); // what came before the failure has been written
-        throw;
-      }
-    };
-    slice.cursor = run_records(context(), slice.cursor, slice.limit, body, failed);
+    slice.cursor = write_records<T>(
+        context(), slice, [this](const T& r, timestamp t) { writer_.write_at(r, t); }, [this] { writer_.flush(); });
     writer_.flush();
   }
   progress finish() override {

@@ -4,6 +4,7 @@
 /// Source: Flink's StreamGraph (StreamNode, StreamEdge).
 #pragma once
 
+#include <dataflow/connectors/delivery_guarantee.hpp>
 #include <dataflow/connectors/source_factories.hpp>
 #include <dataflow/exchange/partitioner.hpp>
 #include <dataflow/operators/operator.hpp>
@@ -45,8 +46,9 @@ struct stream_node {
   std::map<std::uint64_t, const record_type*> side_output_types;
   std::map<std::uint64_t, std::string> side_output_names;
   record_error_policy on_record_error;
-  bool keyed = false;                    ///< its input is partitioned by key
-  std::optional<node_id> iteration_head; ///< of iteration tails: where the feedback goes
+  std::optional<delivery_guarantee> delivery; ///< of sinks: what was asked for
+  bool keyed = false;                         ///< its input is partitioned by key
+  std::optional<node_id> iteration_head;      ///< of iteration tails: where the feedback goes
 };
 
 struct stream_edge {

@@ -130,6 +130,11 @@ public:
   virtual void checkpoint_completed(std::int64_t /*checkpoint*/) {}
   /// The checkpoint will never be complete. What was prepared for it belongs to the next one.
   virtual void checkpoint_aborted(std::int64_t /*checkpoint*/) {}
+  /// It has prepared something for checkpoints that it publishes when they are complete. When a checkpoint says that it
+  /// had come to its end, it is opened all the same, to publish what that checkpoint holds.
+  virtual bool publishes() const noexcept { return false; }
+  /// Behind finish(): the task must not end before one more checkpoint is complete.
+  virtual bool awaits_checkpoint() const noexcept { return false; }
   /// Whether the watermarks that it sends are its own: those that come in do not matter.
   virtual bool makes_watermarks() const noexcept { return false; }
   /// After the last call, also after failures and cancellation. Must not throw.

@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/published_output.hpp>
 #include <dataflow/operators/operator_chain.hpp>
 #include <dataflow/record/record_type.hpp>
 #include <dataflow/util/clock.hpp>
@@ -99,6 +100,7 @@ public:
   std::uint32_t parallelism() const noexcept override { return chain_.info_.parallelism; }
   std::uint32_t max_parallelism() const noexcept override { return chain_.info_.max_parallelism; }
   std::uint32_t attempt() const noexcept override { return chain_.info_.attempt; }
+  bool checkpointing_enabled() const noexcept override { return chain_.info_.checkpointing; }
   accumulator& accumulator_of(std::string_view name) override { return chain_.host_.accumulator_of(name); }
   accumulator& counter(std::string_view name) override { return chain_.host_.counter(index, name); }
   const dataflow::clock& clock() const noexcept override { return chain_.host_.clock(); }
@@ -216,7 +218,10 @@ void operator_chain::open() {
     auto& s = *stages_[i];
     if (!s.config.make) continue;
     try {
-      s.op = s.config.finished ? std::make_unique<finished_operator>() : s.config.make();
+      const auto& from = s.config.restored;
+      const bool to_publish = from && from->states.contains(committables_state);
+      if (!s.config.finished || to_publish) s.op = s.config.make();
+      if (s.config.finished && !(s.op && s.op->publishes())) s.op = std::make_unique<finished_operator>();
       s.opened = true;
       s.op->open(s);
     } catch (...) {
@@ -410,14 +415,29 @@ void operator_chain::pass_barrier(stage& s, element e) {
     taking_ = {e, {}, {}};
     to_take_ = stages_.size();
   }
-  try {
-    if (s.op) s.op->prepare_snapshot(e.value);
-    taking_.state.operators[s.config.uid].states = s.registry.snapshot();
-  } catch (...) {
-    if (!taking_.failure) taking_.failure = located(s.index);
-  }
+  take_state(s, taking_);
   s.emit_control(std::move(e));
   if (--to_take_ == 0) host_.snapshot_taken(std::exchange(taking_, {}));
+}
+
+void operator_chain::take_state(stage& s, chain_snapshot& into) {
+  try {
+    if (s.op) s.op->prepare_snapshot(into.barrier.value);
+    into.state.operators[s.config.uid].states = s.registry.snapshot();
+  } catch (...) {
+    if (!into.failure) into.failure = located(s.index);
+  }
+}
+
+bool operator_chain::awaits_checkpoint() const noexcept {
+  return std::any_of(stages_.begin(), stages_.end(), [](auto& s) { return s->op && s->op->awaits_checkpoint(); });
+}
+
+chain_snapshot operator_chain::snapshot_at_end(element barrier) {
+  chain_snapshot taken{std::move(barrier), {}, {}};
+  for (auto& s : stages_)
+    take_state(*s, taken);
+  return taken;
 }
 
 template <class F>

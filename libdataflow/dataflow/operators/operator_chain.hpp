@@ -33,6 +33,7 @@ struct subtask_info {
   std::string job_name, job_id, task_name;
   std::uint32_t subtask = 0, parallelism = 1, max_parallelism = 128, attempt = 0;
   std::chrono::milliseconds watermark_interval{200}; ///< 0: no periodic watermarks
+  bool checkpointing = false;                        ///< the job makes checkpoints by itself
 };
 
 /// One operator of a chain.
@@ -115,6 +116,11 @@ public:
   void checkpoint_aborted(std::int64_t checkpoint);
   /// The end has passed through all stages.
   bool finished() const noexcept { return finished_; }
+  /// Of a finished chain: some operator must see one more checkpoint.
+  bool awaits_checkpoint() const noexcept;
+  /// The state of all operators behind the end, for a checkpoint that came too late to go through the chain. REQUIRES:
+  /// finished().
+  chain_snapshot snapshot_at_end(element barrier);
   chain_state run(steady_time deadline);
   /// Closes all operators that were opened. Never throws. Called by the destructor, too.
   void close() noexcept;
@@ -139,6 +145,7 @@ private:
   stage* next_stage(std::chrono::milliseconds now) noexcept;
   bool tell_woken();
   void pass_barrier(stage& s, element e);
+  void take_state(stage& s, chain_snapshot& into);
   template <class F>
   void tell_all(F&& f);
   bool gates_writable() const noexcept;

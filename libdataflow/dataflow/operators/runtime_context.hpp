@@ -37,6 +37,8 @@ public:
   /// counts can be read while the job runs (job_client::metrics()); a restarted task counts from 0.
   virtual accumulator& counter(std::string_view name) = 0;
   virtual const dataflow::clock& clock() const noexcept = 0;
+  /// Whether the job makes checkpoints by itself (execution.checkpointing.interval).
+  virtual bool checkpointing_enabled() const noexcept { return false; }
   /// Where state is declared in open(), by functions that do not declare it as members.
   virtual state_registry& states();
   /// The outside world: files, sockets, standard output. The task's own; system_platform() where none was given.

@@ -4,6 +4,7 @@
 #include <dataflow/util/error.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace dataflow {
 
@@ -99,10 +100,15 @@ void subtask::limit_watermark(timestamp most) {
 }
 
 void subtask::give_up(element barrier, std::string why) {
-  host_.snapshot_taken({std::move(barrier), {}, error{errc::checkpoint_failed, std::move(why)}, true});
+  host_.snapshot_taken({std::move(barrier), {}, error{errc::checkpoint_failed, std::move(why)}, true, false});
 }
 
 void subtask::trigger_checkpoint(element barrier) {
+  if (chain_->finished() && chain_->awaits_checkpoint()) {
+    auto taken = chain_->snapshot_at_end(std::move(barrier));
+    return host_.snapshot_taken(
+        {std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false, true});
+  }
   if (!is_source()) {
     if (input_->all_ended()) return give_up(std::move(barrier), "the task has come to its end");
     return input_->expect_checkpoint(std::move(barrier));
@@ -130,7 +136,7 @@ void subtask::inject_barrier() {
     taken_splits_ = source_->reader().snapshot(static_cast<std::uint64_t>(barrier.value));
   } catch (...) {
     auto why = current_error().within("the reader of source \"" + config_.stages[0].name + "\"");
-    host_.snapshot_taken({std::move(barrier), {}, std::move(why), false});
+    host_.snapshot_taken({std::move(barrier), {}, std::move(why), false, false});
     return;
   }
   chain_->feed_source(std::move(barrier));
@@ -138,7 +144,7 @@ void subtask::inject_barrier() {
 
 void subtask::snapshot_taken(chain_snapshot taken) {
   if (is_source()) taken.state.operators[config_.stages[0].uid].splits = std::exchange(taken_splits_, {});
-  host_.snapshot_taken({std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false});
+  host_.snapshot_taken({std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false, false});
 }
 
 step_result subtask::step() {
@@ -149,7 +155,11 @@ step_result subtask::step() {
     const auto state = chain_->run(deadline);
     if (state == chain_state::blocked) return finish_step(step_result::kind::wait_credit);
     if (state == chain_state::yielded) return finish_step(step_result::kind::again);
-    if (chain_->finished()) return finish_step(step_result::kind::finished);
+    if (chain_->finished()) {
+      if (!chain_->awaits_checkpoint()) return finish_step(step_result::kind::finished);
+      if (!std::exchange(said_that_it_waits_, true)) host_.awaits_checkpoint();
+      return finish_step(step_result::kind::wait_input);
+    }
     if (pause_->load(std::memory_order_relaxed)) return finish_step(step_result::kind::again);
     if (event_time_ && !source_ended_)
       if (const auto wall = world_.clock->wall(); wall >= event_time_->next() && event_time_->advance(wall)) continue;

@@ -53,6 +53,7 @@ struct subtask_snapshot {
   subtask_state state;
   error failure;         ///< some operator could not be written: the checkpoint is to be declined
   bool given_up = false; ///< barriers of a later checkpoint came first, or the input has ended: nobody's fault
+  bool at_end = false;   ///< taken behind the end of the input
 };
 
 /// What a subtask asks of the world around it.
@@ -67,6 +68,8 @@ public:
   virtual void report_watermark(timestamp) {}
   /// A barrier has passed the subtask: its state is to be written and acknowledged. Or it will not pass.
   virtual void snapshot_taken(subtask_snapshot) {}
+  /// The input has ended, and the task waits for one more checkpoint, of which it is to be told directly.
+  virtual void awaits_checkpoint() {}
   /// Makes the host call step() soon. Safe from any thread, also after the subtask is gone.
   virtual std::function<void()> wake_up() = 0;
 };
@@ -96,7 +99,7 @@ public:
   // Checkpoints.
 
   /// Of a source: the barrier goes out between two records. Of any other task: all its producers have finished, so none
-  /// will come to it, and it begins behind the end of its channels.
+  /// will come to it, and it begins behind the end of its channels. Of one that waits for its last checkpoint: now.
   void trigger_checkpoint(element barrier);
   void abort_checkpoint(std::int64_t checkpoint);
   void checkpoint_completed(std::int64_t checkpoint);
@@ -160,6 +163,7 @@ private:
   std::unique_ptr<source_event_time> event_time_; // null: the source has no watermark strategy
   split_marks marks_;
   bool source_ended_ = false;
+  bool said_that_it_waits_ = false;        // for one more checkpoint
   std::deque<element> triggered_;          // barriers to go out
   std::vector<source_split> taken_splits_; // at the barrier that is in the chain
   steady_time source_at_ = step_result::never;
