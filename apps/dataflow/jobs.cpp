@@ -12,8 +12,9 @@ namespace dataflow::cli {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 6> descriptions{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 7> descriptions{{
     {"word_count", "Counts the words of text files: --input PATH (may be repeated), --top N"},
+    {"count_to_files", "Counts the first words of lines into files, exactly once: --input PATH, --output DIRECTORY"},
     {"running_sum", "Keyed running sums over generated numbers: --records N, --keys N"},
     {"socket_word_count", "Counts the words that come in over a socket: --host H --port P"},
     {"collatz", "A loop: iterates numbers until they reach 1: --numbers N"},

@@ -62,5 +62,6 @@ std::vector<figure> state_and_timers(const options& o);
 std::vector<figure> latency(const options& o);
 std::vector<figure> overheads(const options& o);
 std::vector<figure> policies(const options& o);
+std::vector<figure> file_sinks(const options& o);
 
 } // namespace bench
