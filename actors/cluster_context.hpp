@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dataflow/exchange/element.hpp>
+#include <dataflow/state/state_database.hpp>
 #include <dataflow/util/platform.hpp>
 
 #include <caf/actor.hpp>
@@ -34,6 +35,8 @@ struct cluster_context {
   bool elastic_slots = true;
   /// How long a job waits for slots before it fails with no_resources.
   std::chrono::milliseconds slot_timeout{std::chrono::minutes{5}};
+  /// What the databases of each task manager may take of memory.
+  rocksdb_options state_memory;
   /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{std::chrono::minutes{1}};

@@ -8,11 +8,13 @@
 
 #include <dataflow/api/executor.hpp>
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
+#include <dataflow/checkpoint/shared_files.hpp>
 #include <dataflow/checkpoint/state_assignment.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/connectors/source.hpp>
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/graph/execution_plan.hpp>
+#include <dataflow/state/local_state.hpp>
 #include <dataflow/task/subtask.hpp>
 
 #include <caf/actor.hpp>
@@ -154,6 +156,7 @@ struct write_snapshot {
   caf::actor job_master;
   std::shared_ptr<const checkpoint_access> access;
   std::shared_ptr<const subtask_snapshot> what;
+  std::shared_ptr<shared_files> files; ///< that the subtask has in checkpoints
 };
 /// state keeper -> job master -> coordinator: a subtask's part of the checkpoint is durable.
 struct checkpoint_acknowledged {
@@ -249,6 +252,8 @@ struct task_settings {
   std::chrono::milliseconds buffer_timeout{100}, watermark_interval{200};
   std::size_t iteration_memory = 32 << 20;
   std::string temporary_directory;
+  state_backend backend = state_backend::hashmap;
+  std::string state_directory; ///< of databases
   std::uint64_t seed = 0;
   bool checkpointing = false; ///< the job makes checkpoints by itself
 };
@@ -256,6 +261,7 @@ struct task_settings {
 struct checkpoint_access {
   std::shared_ptr<checkpoint_objects> objects;
   compression how = compression::none;
+  bool incremental = false;
 };
 /// What all tasks of a job share; immutable.
 struct job_description {
@@ -278,13 +284,21 @@ struct restored_operator {
   bool finished = false;
 };
 using restored_operators = std::map<std::string, restored_operator, std::less<>>; // by uid
+/// What a task has of the local disk, and of files in checkpoints.
+struct task_disk {
+  state_place place; ///< its operators have directories in its directory
+  std::shared_ptr<shared_files> files;
+};
 /// slot -> its state keeper: read what the task starts from.
 struct read_state {
   deploy_task task;
+  task_disk disk;
+  std::shared_ptr<local_state> local;
 };
 /// state keeper -> slot.
 struct state_loaded {
   deploy_task task;
+  task_disk disk;
   std::shared_ptr<const restored_operators> operators;
   error failure;
 };

@@ -58,9 +58,17 @@ std::vector<std::string> unsafe_settings(caf::actor_system& system) {
   return lines;
 }
 
+rocksdb_options state_memory_of(const configuration& settings) {
+  rocksdb_options o;
+  o.memory_bytes = o.row_bytes = settings.memory_size("taskmanager.memory.managed.size") / 2;
+  o.write_buffer_ratio = settings.real("state.backend.rocksdb.memory.write-buffer-ratio");
+  return o;
+}
+
 caf::actor spawn_cluster(caf::actor_system& system, cluster_context context, const configuration& settings) {
   const auto slots = settings.integer("taskmanager.numberOfTaskSlots");
   context.elastic_slots = slots <= 0;
+  context.state_memory = state_memory_of(settings);
   const std::uint32_t managers = 1;
   const auto initial = slots > 0 ? static_cast<std::uint32_t>(slots) : 0u;
   return context.own_threads ? system.spawn<job_manager_actor, caf::detached>(context, managers, initial)

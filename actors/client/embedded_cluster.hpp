@@ -64,6 +64,8 @@ private:
   std::shared_ptr<impl> impl_;
 };
 
+/// What the databases of each task manager may take of memory (taskmanager.memory.managed.size).
+rocksdb_options state_memory_of(const configuration& settings);
 /// For runtimes that bring their own threads and time (simulation): the root of a new cluster.
 caf::actor spawn_cluster(caf::actor_system& system, cluster_context context, const configuration& settings);
 

@@ -30,6 +30,9 @@ task_settings task_settings_of(const configuration& c, const stream_graph& graph
   t.watermark_interval = duration_cast<milliseconds>(c.duration("pipeline.auto-watermark-interval"));
   t.iteration_memory = c.memory_size("taskmanager.iteration.memory");
   t.temporary_directory = c.text("io.tmp.dirs");
+  t.backend = c.text("state.backend.type") == "rocksdb" ? state_backend::rocksdb : state_backend::hashmap;
+  t.state_directory = c.text("state.backend.rocksdb.localdir");
+  if (t.state_directory.empty()) t.state_directory = t.temporary_directory;
   t.seed = seed;
   t.checkpointing = checkpoint_settings::from(c).periodic();
   return t;

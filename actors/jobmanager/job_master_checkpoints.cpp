@@ -90,7 +90,8 @@ void job_master_actor::build_checkpoints(const configuration& settings, std::uin
   if (!home_->storage)
     home_->storage = std::make_shared<file_checkpoint_storage>(files, in_memory ? "/checkpoints" : wanted->directory,
                                                                job_->id, seed, wanted->inline_threshold);
-  checkpoint_access_ = std::make_shared<const checkpoint_access>(checkpoint_access{home_->storage, wanted->compress});
+  checkpoint_access_ = std::make_shared<const checkpoint_access>(
+      checkpoint_access{home_->storage, wanted->compress, wanted->incremental});
   auto work = std::make_shared<checkpoint_work>();
   work->plan = plan_for(*job_, *plan_, ++home_->leader);
   work->settings = *wanted;

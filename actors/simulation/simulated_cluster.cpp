@@ -69,6 +69,8 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
     context.world = &world.world;
     context.own_threads = false;
     context.elastic_slots = slots <= 0;
+    context.state_memory = actors::state_memory_of(settings.settings);
+    context.state_memory.deterministic = true;
     context.sent = [this](const actors::sent_element& e) { hash_sent(e); };
     job_manager = system.spawn<actors::job_manager_actor>(context, std::max(1u, settings.task_managers),
                                                           slots > 0 ? static_cast<std::uint32_t>(slots) : 0u);

@@ -53,8 +53,8 @@ caf::actor task_registry::pause(const std::string& job, task_key key) {
 }
 
 slot_actor::slot_actor(caf::actor_config& config, std::uint64_t id, cluster_context context,
-                       std::shared_ptr<task_registry> registry)
-    : event_based_actor(config), id_(id), context_(context), registry_(std::move(registry)) {
+                       std::shared_ptr<task_registry> registry, std::shared_ptr<local_state> local)
+    : event_based_actor(config), id_(id), context_(context), registry_(std::move(registry)), local_(std::move(local)) {
   keep_exception_texts(*this);
   context_.reach("slot", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
@@ -74,7 +74,7 @@ caf::behavior slot_actor::make_behavior() {
         if (m.failure)
           send(m.task.job_master, task_update{m.task.key, task_status::failed, std::move(m.failure), {}});
         else
-          spawn_task(m.task, std::move(m.operators));
+          spawn_task(m.task, std::move(m.operators), std::move(m.disk));
       },
       [this](const release_slot&) {
         if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
@@ -84,8 +84,18 @@ caf::behavior slot_actor::make_behavior() {
 
 void slot_actor::deploy(const deploy_task& m) {
   if (masters_.insert(m.job_master.address()).second) monitor(m.job_master);
-  if (m.restore.empty()) return spawn_task(m, nullptr);
-  send(state_keeper(), read_state{m});
+  task_disk disk;
+  try {
+    if (m.job->tasks.backend == state_backend::rocksdb && has_keyed_operator(*m.job->plan, m.key.task))
+      disk.place = make_place(*local_, m, state_backend::rocksdb);
+  } catch (...) {
+    send(m.job_master, task_update{m.key, task_status::failed, current_error(errc::internal), {}});
+    return;
+  }
+  disk.place.incremental = m.job->checkpoints && m.job->checkpoints->incremental;
+  if (m.job->checkpoints) disk.files = std::make_shared<shared_files>();
+  if (m.restore.empty()) return spawn_task(m, nullptr, std::move(disk));
+  send(state_keeper(), read_state{m, std::move(disk), local_});
 }
 
 const caf::actor& slot_actor::state_keeper() {
@@ -95,13 +105,13 @@ const caf::actor& slot_actor::state_keeper() {
   return state_keeper_;
 }
 
-void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored) {
+void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored, task_disk disk) {
   auto control = std::make_shared<task_control>();
   caf::actor task;
   try {
-    task = spawn<task_actor, caf::monitored>(task_arguments{m.job, m.key, m.job_master, context_.world, control,
-                                                            context_.alive, context_.sent, std::move(restored),
-                                                            m.job->checkpoints ? state_keeper() : caf::actor{}});
+    task = spawn<task_actor, caf::monitored>(
+        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive, context_.sent,
+                       std::move(restored), m.job->checkpoints ? state_keeper() : caf::actor{}, std::move(disk)});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;
@@ -155,6 +165,7 @@ void slot_actor::on_exit() {
   tasks_.clear();
   masters_.clear();
   state_keeper_ = nullptr; // it is linked
+  local_.reset();
   context_.release();
 }
 

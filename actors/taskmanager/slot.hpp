@@ -47,7 +47,7 @@ private:
 class slot_actor final : public caf::event_based_actor {
 public:
   slot_actor(caf::actor_config& config, std::uint64_t id, cluster_context context,
-             std::shared_ptr<task_registry> registry);
+             std::shared_ptr<task_registry> registry, std::shared_ptr<local_state> local);
   caf::behavior make_behavior() override;
   void on_exit() override;
   const char* name() const override { return "dataflow.slot"; }
@@ -60,7 +60,7 @@ private:
     std::shared_ptr<task_control> control;
   };
   void deploy(const deploy_task& m);
-  void spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored);
+  void spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored, task_disk disk);
   const caf::actor& state_keeper();
   void task_down(const caf::down_msg& m);
   void kill_tasks(const caf::actor_addr& job_master);
@@ -68,6 +68,7 @@ private:
   const std::uint64_t id_;
   cluster_context context_;
   std::shared_ptr<task_registry> registry_;
+  std::shared_ptr<local_state> local_;
   std::map<caf::actor_addr, child> tasks_;
   std::set<caf::actor_addr> masters_; // monitored job masters
   caf::actor state_keeper_;           // once a job with checkpoints was here

@@ -20,6 +20,7 @@ public:
   const char* name() const override { return "dataflow.state-keeper"; }
 
 private:
+  std::shared_ptr<const restored_operators> read(const deploy_task& task, task_disk& disk, local_state& local);
   void write(const write_snapshot& m);
 
   std::shared_ptr<const void> alive_; ///< see cluster_context

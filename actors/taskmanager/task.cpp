@@ -17,7 +17,8 @@ task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
     : event_based_actor(config), arguments_(std::move(arguments)) {
   keep_exception_texts(*this);
   subtask_ = std::make_unique<subtask>(
-      make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get()),
+      make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get(),
+                          std::exchange(arguments_.disk.place, {})),
       *arguments_.world, *this, *arguments_.control->metrics, arguments_.control->pause);
 }
 
@@ -74,6 +75,7 @@ caf::behavior task_actor::make_behavior() {
       [this](const notify_checkpoint_complete& m) {
         if (!current(m.key) || ended_ || !running_) return;
         guarded([&] {
+          if (arguments_.disk.files) arguments_.disk.files->completed(m.id);
           subtask_->checkpoint_completed(static_cast<std::int64_t>(m.id));
           schedule_step();
         });
@@ -81,6 +83,7 @@ caf::behavior task_actor::make_behavior() {
       [this](const notify_checkpoint_aborted& m) {
         if (!current(m.key) || ended_ || !running_) return;
         guarded([&] {
+          if (arguments_.disk.files) arguments_.disk.files->aborted(m.id);
           subtask_->abort_checkpoint(static_cast<std::int64_t>(m.id));
           schedule_step();
         });
@@ -220,10 +223,17 @@ void task_actor::snapshot_taken(subtask_snapshot snapshot) {
   const auto id = static_cast<std::uint64_t>(snapshot.barrier.value);
   last_checkpoint_ = std::max(last_checkpoint_, id);
   event_based_actor::send(arguments_.job_master, results_at_barrier{arguments_.key, id});
+  // What is frozen runs the job's code when it is written and destroyed: its library must be there.
+  struct with_code {
+    std::shared_ptr<const job_description> job;
+    subtask_snapshot snapshot;
+  };
+  auto held = std::make_shared<const with_code>(with_code{arguments_.job, std::move(snapshot)});
   event_based_actor::send(arguments_.state_keeper,
                           write_snapshot{arguments_.key, task_title(*arguments_.job->plan, arguments_.key.task),
                                          arguments_.job_master, arguments_.job->checkpoints,
-                                         std::make_shared<const subtask_snapshot>(std::move(snapshot))});
+                                         std::shared_ptr<const subtask_snapshot>{held, &held->snapshot},
+                                         arguments_.disk.files});
 }
 
 void task_actor::awaits_checkpoint() {

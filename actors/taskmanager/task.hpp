@@ -33,6 +33,7 @@ struct task_arguments {
   std::function<void(const sent_element&)> sent;      ///< see cluster_context
   std::shared_ptr<const restored_operators> restored; ///< null: it begins
   caf::actor state_keeper;                            ///< of the slot; null where there are no checkpoints
+  task_disk disk;
 };
 
 class task_actor final : public caf::event_based_actor, public subtask_host {

@@ -11,6 +11,23 @@ std::string uid_of(const stream_node& node, const chained_operator& op) {
   return node.uid.empty() ? op.id.to_string() : node.uid;
 }
 
+bool has_keyed_operator(const execution_plan& plan, task_index task) {
+  for (auto& op : plan.vertex_of(task).chain)
+    if (plan.graph().node(op).keyed) return true;
+  return false;
+}
+
+key_group_range key_groups_of(const execution_plan& plan, task_index task) {
+  const auto& v = plan.vertex_of(task);
+  return range_of(plan.tasks()[task].subtask, v.parallelism, v.max_parallelism);
+}
+
+state_place make_place(local_state& local, const deploy_task& task, state_backend backend) {
+  return local.make_place(task.job->tasks.state_directory,
+                          task.job->id + "-" + std::to_string(task.key.task) + "-" + std::to_string(task.key.attempt),
+                          backend);
+}
+
 metric_scope task_scope(const std::string& job, const execution_plan& plan, task_index task) {
   const auto& t = plan.tasks()[task];
   metric_scope scope;
@@ -21,7 +38,8 @@ metric_scope task_scope(const std::string& job, const execution_plan& plan, task
   return scope;
 }
 
-subtask_config make_subtask_config(const job_description& job, task_key key, const restored_operators* restored) {
+subtask_config make_subtask_config(const job_description& job, task_key key, const restored_operators* restored,
+                                   const state_place& place) {
   const auto& plan = *job.plan;
   const auto& graph = plan.graph();
   const auto& vertex = plan.vertex_of(key.task);
@@ -54,6 +72,8 @@ subtask_config make_subtask_config(const job_description& job, task_key key, con
         if (node.kind == node_kind::source) c.restored_splits = from->second.splits;
       }
     }
+    s.place = place;
+    s.place.directory += "/" + std::to_string(c.stages.size());
     c.stages.push_back(std::move(s));
   }
   const auto outputs = plan.outputs_of(key.task);

@@ -13,7 +13,7 @@ namespace dataflow::actors {
 task_manager_actor::task_manager_actor(caf::actor_config& config, cluster_context context, std::uint32_t index,
                                        std::uint32_t slots, caf::actor resource_manager)
     : event_based_actor(config), context_(context), index_(index), initial_slots_(slots),
-      resource_manager_(std::move(resource_manager)),
+      resource_manager_(std::move(resource_manager)), local_(std::make_shared<local_state>(context_.state_memory)),
       children_(*this, *context_.world->clock, "task manager " + std::to_string(index),
                 control_plane_supervision(context_)) {
   keep_exception_texts(*this);
@@ -76,7 +76,7 @@ void task_manager_actor::add_new_slots(std::uint32_t count) {
 /// Each has an id of its own, so that nobody takes a new slot for the one that it replaces.
 caf::actor task_manager_actor::spawn_slot(const std::string& name) {
   const auto id = (std::uint64_t{index_} << 32) | next_slot_++;
-  auto slot = spawn<slot_actor>(id, context_, registry_);
+  auto slot = spawn<slot_actor>(id, context_, registry_, local_);
   slots_[name] = {id, slot, caf::actor_cast<caf::actor>(this), {}, {}};
   context_.announce("slot", slot);
   return slot;
@@ -92,6 +92,7 @@ void task_manager_actor::on_exit() {
   slots_.clear();
   new_slots_.clear();
   registry_->clear();
+  local_.reset();
   resource_manager_ = nullptr;
   context_.release();
 }

@@ -28,6 +28,7 @@ private:
   const std::uint32_t initial_slots_;
   caf::actor resource_manager_;
   std::shared_ptr<task_registry> registry_ = std::make_shared<task_registry>();
+  std::shared_ptr<local_state> local_;
   supervised_children children_;
   std::map<std::string, slot_offer> slots_; // by child
   std::vector<slot_offer> new_slots_;       // not offered yet

@@ -13,7 +13,14 @@ using namespace dataflow::test;
 
 namespace {
 
-simulation_settings with_checkpoints(std::uint32_t task_managers, const char* mode = "EXACTLY_ONCE") {
+/// Backends and forms of checkpoints.
+struct kept_in {
+  const char* backend = "hashmap";
+  bool incremental = false;
+};
+
+simulation_settings with_checkpoints(std::uint32_t task_managers, const char* mode = "EXACTLY_ONCE",
+                                     kept_in where = {}) {
   simulation_settings s;
   s.task_managers = task_managers;
   s.settings.set("restart-strategy.type", "fixed-delay");
@@ -25,6 +32,8 @@ simulation_settings with_checkpoints(std::uint32_t task_managers, const char* mo
   s.settings.set("execution.checkpointing.dir", "/checkpoints");
   s.settings.set("execution.checkpointing.tolerable-failed-checkpoints", "1000");
   s.settings.set("execution.checkpointing.mode", mode);
+  s.settings.set("state.backend.type", where.backend);
+  s.settings.set("execution.checkpointing.incremental", where.incremental ? "true" : "false");
   return s;
 }
 
@@ -60,17 +69,18 @@ TEST_CASE("a job makes checkpoints at its interval, and leaves nothing behind wh
     CHECK(path.find("_metadata") == std::string::npos);
 }
 
-TEST_CASE("tasks die at any moment: every record is counted exactly once") {
+namespace {
+/// Runs the job on so many seeds, with deaths, and checks what it collects.
+void check_deaths(std::uint64_t seeds, kept_in where) {
   log_capture quiet;
   const auto expected = expected_totals(steady_job);
   const auto whole = run_undisturbed(1);
   CHECK(whole.checkpoints >= 5);
   std::uint64_t restored = 0;
   std::uint32_t kills = 0;
-  const auto seeds = rounds(100);
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    INFO("seed ", seed);
-    simulated_cluster sim{seed, with_checkpoints(1)};
+    INFO("seed ", seed, " ", where.backend, where.incremental ? " incremental" : "");
+    simulated_cluster sim{seed, with_checkpoints(1, "EXACTLY_ONCE", where)};
     random_source choices{seed * 7919};
     const actor_kind kinds[] = {actor_kind::task, actor_kind::slot, actor_kind::task_manager};
     for (int i = 0; i < 3; ++i)
@@ -87,6 +97,14 @@ TEST_CASE("tasks die at any moment: every record is counted exactly once") {
   }
   CHECK(kills >= seeds);
   CHECK(restored >= seeds / 2); // they did not begin anew
+}
+} // namespace
+
+TEST_CASE("tasks die at any moment: every record is counted exactly once") { check_deaths(rounds(100), {}); }
+
+TEST_CASE("tasks with state on the disk die at any moment: every record is counted exactly once") {
+  check_deaths(rounds(20), {"rocksdb", false});
+  check_deaths(rounds(30), {"rocksdb", true});
 }
 
 TEST_CASE("at least once: nothing is lost") {

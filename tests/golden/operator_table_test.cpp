@@ -1,11 +1,14 @@
 // Every operator of the table against Flink's own outputs, alone: as it is, with restarts, with other batches.
 #include <dataflow/exchange/watermark_merger.hpp>
+#include <dataflow/state/local_state.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cxxabi.h>
+#include <tests/support/effort.hpp>
+#include <tests/support/temporary_directory.hpp>
 #include <typeinfo>
 
 #include "operator_table.hpp"
@@ -45,6 +48,7 @@ struct manner {
   bool restarts = false;    ///< a snapshot and a new instance after every input line
   bool batched = false;     ///< all events between two other lines in one batch
   std::size_t limit = 2048; ///< records per batch of results
+  state_place place = {};   ///< of keyed state that is on the disk
 };
 
 /// Both are events that come by the same input.
@@ -89,6 +93,7 @@ private:
     operator_runner::options o;
     o.inputs = r.two_inputs ? 2 : 1;
     o.limits.records = how.limit;
+    o.place = how.place;
     return o;
   }
   void advance(const json& line, std::int64_t t) {
@@ -195,5 +200,19 @@ TEST_CASE("operators of the table go on from a snapshot after every input line")
     for (const std::size_t limit : {std::size_t{2048}, std::size_t{1}})
       for (const bool batched : {false, true})
         if (!batched || r.batches) check_alone(r, {.restarts = true, .batched = batched, .limit = limit});
+  }
+}
+
+TEST_CASE("operators of the table reproduce the golden cases with their state on the disk") {
+  temporary_directory directory;
+  local_state local{{8 << 20}};
+  for (auto& r : operator_table()) {
+    if (r.check) continue;
+    for (const bool restarts : {false, true}) {
+      if (restarts && sanitized) continue;
+      manner how{.restarts = restarts};
+      how.place = local.make_place(directory.path(), "op", state_backend::rocksdb);
+      check_alone(r, how);
+    }
   }
 }

@@ -20,18 +20,23 @@ struct layout {
   std::int64_t parallelism = 1;
   bool chaining = true;
   bool single_records = false; ///< in every batch, from the source on
+  state_backend backend = state_backend::hashmap;
 };
 std::vector<layout> all_layouts() {
   std::vector<layout> all;
   for (const std::int64_t parallelism : {1, 2, 4})
     for (const bool chaining : {true, false})
       for (const bool single : {false, true})
-        all.push_back({parallelism, chaining, single});
+        // Every other one on the disk, chained and not, with single records and without.
+        all.push_back({parallelism, chaining, single,
+                       ((parallelism / 2) ^ (chaining ? 1 : 0) ^ (single ? 1 : 0)) & 1 ? state_backend::rocksdb
+                                                                                       : state_backend::hashmap});
   return all;
 }
 std::string text_of(const row& r, const layout& l) {
   return r.data + " " + r.pick.dump() + " by " + r.operator_class + ", parallelism " + std::to_string(l.parallelism) +
-         (l.chaining ? "" : ", not chained") + (l.single_records ? ", single records" : "");
+         (l.chaining ? "" : ", not chained") + (l.single_records ? ", single records" : "") +
+         (l.backend == state_backend::rocksdb ? ", on the disk" : "");
 }
 
 /// The script of each stream. `from`: when the first line is played, one a second; 0: all at once.
@@ -59,6 +64,7 @@ std::string run_pipeline(environment& env, const row& r, const expectation& e, c
   env.set_buffer_timeout(std::chrono::milliseconds{from > 0 ? 0 : 100});
   if (!l.chaining) env.disable_operator_chaining();
   if (l.single_records) env.configure("taskmanager.batch.records", "1");
+  env.set_state_backend(l.backend);
   std::vector<events> streams;
   for (auto& script : scripts_of(r, e, from))
     streams.push_back(env.from_collection(std::move(script))
@@ -89,7 +95,7 @@ std::string records_of(const expectation& e) {
 
 TEST_CASE("operators of the table reproduce the golden cases in pipelines") {
   auto layouts = all_layouts();
-  if (sanitized) layouts = {{1, true, false}, {2, false, true}, {4, true, true}};
+  if (sanitized) layouts = {{1, true, false}, {2, false, true, state_backend::rocksdb}, {4, true, true}};
   for (auto& r : operator_table()) {
     if (r.pipelines != played::at_once) continue;
     const expectation e{r};

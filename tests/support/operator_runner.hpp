@@ -40,6 +40,7 @@ public:
     std::uint32_t subtask = 0, parallelism = 1;
     std::string name = "op";
     std::chrono::milliseconds watermark_interval{200};
+    state_place place = {};
   };
   explicit operator_runner(operator_factory make) : operator_runner(std::move(make), options{}) {}
   operator_runner(operator_factory make, options o) : options_(std::move(o)) {
@@ -47,6 +48,7 @@ public:
     world_.out = &out;
     world_.err = &err;
     stages_.push_back({options_.name, "uid", std::move(make), options_.policy, 0, 0});
+    stages_.back().place = options_.place;
   }
 
   /// Keep the records of the main output. Call before the first push.

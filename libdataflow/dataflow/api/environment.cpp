@@ -152,6 +152,9 @@ environment& environment::enable_checkpointing(std::chrono::milliseconds interva
   return configure("execution.checkpointing.mode",
                    mode == checkpointing_mode::at_least_once ? "AT_LEAST_ONCE" : "EXACTLY_ONCE");
 }
+environment& environment::set_state_backend(state_backend backend) {
+  return configure("state.backend.type", backend == state_backend::rocksdb ? "rocksdb" : "hashmap");
+}
 environment& environment::supervise(const job_supervision& how) {
   for (auto& [key, value] : detail::configuration_of(how))
     configure(key, value);

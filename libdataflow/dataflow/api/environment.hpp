@@ -16,6 +16,7 @@
 #include <dataflow/connectors/collection.hpp>
 #include <dataflow/connectors/generator.hpp>
 #include <dataflow/connectors/source_driver.hpp>
+#include <dataflow/state/state_backend.hpp>
 
 #include <initializer_list>
 
@@ -95,6 +96,9 @@ public:
   /// execution.checkpointing.dir; without it, in memory.
   environment& enable_checkpointing(std::chrono::milliseconds interval,
                                     checkpointing_mode mode = checkpointing_mode::exactly_once);
+  /// Where keyed state is kept (state.backend.type): in memory, or on the local disk where it may be larger than
+  /// memory.
+  environment& set_state_backend(state_backend backend);
   /// Who is restarted with a failed task, how often and after how long.
   environment& supervise(const job_supervision& how);
 

@@ -126,6 +126,34 @@ const std::vector<option> table{
      .type = text,
      .fallback = "",
      .doc = "Directory of temporary files. Empty: $TMPDIR, else /tmp."},
+    {.section = "Task managers",
+     .key = "taskmanager.memory.managed.size",
+     .type = memory_size,
+     .fallback = "512 mb",
+     .doc = "What all RocksDB state of a task manager may take of memory together: half for the rows that were used "
+            "last, half for RocksDB's block cache and write buffers.",
+     .flink = "Flink's is derived from the size of the process.",
+     .least = 4 << 20},
+
+    // --- state
+    {.section = "State",
+     .key = "state.backend.type",
+     .type = choice,
+     .fallback = "hashmap",
+     .doc = "Where keyed state is kept: in memory, or on the local disk with what was used last in memory.",
+     .choices = "hashmap|rocksdb"},
+    {.section = "State",
+     .key = "state.backend.rocksdb.localdir",
+     .type = text,
+     .fallback = "",
+     .doc = "Directory of the RocksDB databases of running tasks. Empty: io.tmp.dirs."},
+    {.section = "State",
+     .key = "state.backend.rocksdb.memory.write-buffer-ratio",
+     .type = real,
+     .fallback = "0.5",
+     .doc = "Share of RocksDB's half of taskmanager.memory.managed.size that its write buffers may take.",
+     .least = 0.05,
+     .most = 0.95},
 
     // --- recovery
     {.section = "Recovery",
@@ -328,10 +356,11 @@ const std::vector<option> table{
 };
 
 /// Names that Flink still reads, or read, for the same thing.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 8> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 9> aliases{{
     {"restart-strategy", "restart-strategy.type"},
     {"pipeline.operator-chaining", "pipeline.operator-chaining.enabled"},
     {"execution.buffer-timeout.interval", "execution.buffer-timeout"},
+    {"state.backend", "state.backend.type"},
     {"state.checkpoints.dir", "execution.checkpointing.dir"},
     {"state.savepoints.dir", "execution.checkpointing.savepoint-dir"},
     {"state.checkpoints.num-retained", "execution.checkpointing.num-retained"},

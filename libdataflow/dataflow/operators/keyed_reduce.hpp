@@ -1,7 +1,8 @@
 /// Rolling reductions on keyed streams: reduce, sum, min, max, min_by, max_by. One result per record.
 ///
 /// Per key one record is kept: the first one passes through, each later one is merged into it, and the merged record
-/// goes on in the place of the one that came, with that one's timestamp.
+/// goes on in the place of the one that came, with that one's timestamp. In memory they are kept in a fast table; where
+/// keyed state may be larger than memory, in the rows of a keyed store.
 /// Threading: the task's own. Source: Flink's StreamGroupedReduceOperator, SumAggregator, ComparableAggregator.
 #pragma once
 
@@ -9,11 +10,13 @@
 #include <dataflow/operators/record_loop.hpp>
 #include <dataflow/operators/record_size.hpp>
 #include <dataflow/state/flat_table.hpp>
+#include <dataflow/state/kept_rows.hpp>
 #include <dataflow/state/keyed_table_state.hpp>
 #include <dataflow/state/look_ahead.hpp>
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <type_traits>
 
 namespace dataflow {
@@ -37,7 +40,12 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     pool_ = context.pool(record_type_of<T>());
-    state_.open(context.states());
+    if (context.states().has_databases()) {
+      rows_ = make_rows(key_);
+      rows_->open(context.states(), context.clock());
+    } else {
+      state_.open(context.states());
+    }
     open_function(merge_, context);
   }
   void close() noexcept override { close_function(merge_); }
@@ -48,11 +56,11 @@ public:
       slice.data->type().append(*own, *slice.data, slice.cursor, slice.limit, false);
       batch_slice part{std::move(own), 0, slice.limit - slice.cursor};
       const auto size = part.limit;
-      reduce(part);
+      reduce_any(part);
       slice.cursor += part.data ? part.cursor : size;
       return;
     }
-    reduce(slice);
+    reduce_any(slice);
   }
 
 private:
@@ -70,6 +78,53 @@ private:
       return declared{"_kept", kept, key};
     else
       return declared{"_kept", kept};
+  }
+
+  using stored = kept_rows<key_type, T, key_of>;
+  static std::unique_ptr<stored> make_rows([[maybe_unused]] const Key& key) {
+    if constexpr (KeyInValue)
+      return std::make_unique<stored>("_kept", key);
+    else
+      return std::make_unique<stored>("_kept");
+  }
+
+  void reduce_any(batch_slice& slice) {
+    if (rows_) [[unlikely]]
+      reduce_stored(slice);
+    else
+      reduce(slice);
+  }
+
+  /// reduce() in the rows of a keyed store.
+  [[gnu::noinline]] void reduce_stored(batch_slice& slice) {
+    auto& b = slice.data.as<T>();
+    if (!b.has_hashes()) hash_all(b);
+    std::uint32_t candidates[stored::block];
+    auto from = slice.cursor; // of what is to be emitted
+    auto at = slice.cursor;
+    do {
+      const auto begin = at;
+      const auto end = std::min(slice.limit, begin + stored::block);
+      rows_->find_candidates(b.hashes.data() + begin, end - begin, candidates);
+      try {
+        for (; at < end; ++at)
+          merge_stored(b.records[at], b.hashes[at], candidates[at - begin]);
+      } catch (...) {
+        if (!recovered(b, at)) {
+          emit_part(slice, from, at);
+          from = at + 1;
+        }
+        ++at;
+      }
+    } while (at < slice.limit && !context().pause_requested());
+    rows_->done();
+    slice.cursor = at;
+    emit_records(context().output(), *pool_, slice, from, at);
+  }
+  void merge_stored(T& record, std::uint64_t hash, std::uint32_t likely) {
+    const auto [kept, fresh] = rows_->find_or_insert(std::invoke(key_, std::as_const(record)), hash, likely,
+                                                     [&record] { return std::as_const(record); });
+    if (!fresh) roll(merge_, *kept, record);
   }
 
   /// Results replace the records; what stands before a record that is dropped goes on as a part of its own.
@@ -111,7 +166,12 @@ private:
   }
   /// Deals with the exception of record i, which is in flight; false: the record is dropped.
   [[gnu::noinline]] bool recovered(batch<T>& b, std::size_t i) {
-    auto again = [&] { merge_one(key_, merge_, b.records[i], b.hashes[i], table::none); };
+    auto again = [&] {
+      if (rows_)
+        merge_stored(b.records[i], b.hashes[i], stored::none);
+      else
+        merge_one(key_, merge_, b.records[i], b.hashes[i], table::none);
+    };
     auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, b, i); };
     return handle_record_error(context(), again, divert) == record_outcome::recovered;
   }
@@ -146,6 +206,7 @@ private:
   Merge merge_;
   table kept_;
   declared state_;
+  std::unique_ptr<stored> rows_; // in the place of the table, where there are databases
   batch_pool::handle pool_;
 };
 

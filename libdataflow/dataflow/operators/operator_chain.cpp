@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/checkpoint/published_output.hpp>
 #include <dataflow/operators/operator_chain.hpp>
 #include <dataflow/record/record_type.hpp>
@@ -72,6 +73,7 @@ public:
       : operator_context(chain.pause_), chain_(chain), index(index), config(std::move(config)),
         registry(range_of(chain.info_.subtask, chain.info_.parallelism, chain.info_.max_parallelism),
                  chain.info_.max_parallelism, this->config.restored) {
+    registry.set_place(this->config.place);
     main.chain = &chain;
     main.producer = this;
   }
@@ -423,7 +425,9 @@ void operator_chain::pass_barrier(stage& s, element e) {
 void operator_chain::take_state(stage& s, chain_snapshot& into) {
   try {
     if (s.op) s.op->prepare_snapshot(into.barrier.value);
-    into.state.operators[s.config.uid].states = s.registry.snapshot();
+    const auto& options = into.barrier.options;
+    const bool savepoint = options && options->kind == checkpoint_kind::savepoint;
+    into.state.operators[s.config.uid].states = s.registry.freeze(savepoint);
   } catch (...) {
     if (!into.failure) into.failure = located(s.index);
   }

@@ -47,6 +47,8 @@ struct stage_config {
   std::shared_ptr<const operator_snapshot> restored = {};
   /// It had come to its end before the checkpoint that the job starts from: it is not run again.
   bool finished = false;
+  /// Where its keyed state goes that is too large for memory.
+  state_place place = {};
 };
 
 /// What a chain's operators remember at a barrier.

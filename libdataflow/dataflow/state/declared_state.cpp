@@ -1,4 +1,5 @@
 #include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/keyed_store.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/util/error.hpp>
 
@@ -16,6 +17,16 @@ std::string_view to_string(state_kind kind) noexcept {
     return "broadcast";
   }
   return "unknown";
+}
+
+void stored_state::for_each_part(const std::function<void(const state_part&)>& visit) const {
+  for (auto& part : parts)
+    visit(part);
+  if (!frozen) return;
+  stored_state scratch{info, {}};
+  state_writer out{scratch, [&](state_part&& part) { visit(part); }};
+  frozen->write(out);
+  out.finish();
 }
 
 byte_writer& state_writer::part(std::uint32_t key_group) {
@@ -56,8 +67,9 @@ void state_registry::declare(declared_state& state) {
                     stored.info.schema + " and is declared as " + std::string{to_string(info.kind)} + " state of " +
                     info.schema,
                 "give the changed state a new name, or restore with the job that wrote it"};
-  for (auto& part : stored.parts)
+  stored.for_each_part([&](const state_part& part) {
     if (info.kind != state_kind::keyed || groups_.contains(part.key_group)) state.restore(part);
+  });
 }
 
 operator_snapshot state_registry::snapshot() const {
@@ -65,6 +77,30 @@ operator_snapshot state_registry::snapshot() const {
   for (auto& [name, state] : states_) {
     auto& stored = all.states[name];
     stored.info = state->info();
+    state_writer out{stored};
+    state->snapshot(out);
+    out.finish();
+  }
+  return all;
+}
+
+operator_snapshot state_registry::freeze(bool self_contained) {
+  operator_snapshot all;
+  struct at_end {
+    std::vector<keyed_store*>& stores;
+    ~at_end() {
+      for (auto* store : stores)
+        store->end_freeze();
+    }
+  } at_end{stores_};
+  for (std::size_t i = 0; i < stores_.size(); ++i)
+    if (auto files = stores_[i]->begin_freeze(place_.incremental && !self_contained))
+      all.databases.push_back({std::to_string(i), std::move(files), {}, groups_});
+  for (auto& [name, state] : states_) {
+    auto& stored = all.states[name];
+    stored.info = state->info();
+    stored.frozen = state->freeze();
+    if (stored.frozen) continue;
     state_writer out{stored};
     state->snapshot(out);
     out.finish();
@@ -82,9 +118,22 @@ std::vector<std::string> state_registry::unclaimed() const {
 
 void state_registry::set_place(state_place place) { place_ = std::move(place); }
 
-state_registry::opened_database state_registry::open_database(const dataflow::clock& clock) {
-  if (!place_.databases) return {};
-  return {place_.databases->open(place_.directory + "/" + std::to_string(databases_++), clock), place_.memory_bytes};
+state_registry::opened_store state_registry::add_store(keyed_store& store, const dataflow::clock& clock) {
+  opened_store out;
+  out.name = std::to_string(stores_.size());
+  stores_.push_back(&store);
+  if (restored_)
+    for (auto& d : restored_->databases)
+      if (d.store == out.name) out.restored.push_back(&d);
+  if (!place_.databases) return out;
+  const bool as_it_is = out.restored.size() == 1 && out.restored[0]->go_on;
+  out.database =
+      place_.databases->open(place_.directory + "/" + out.name, clock, as_it_is ? out.restored[0]->directory : "");
+  if (as_it_is) {
+    out.database->keep_only(groups_);
+    out.restored.clear();
+  }
+  return out;
 }
 
 } // namespace dataflow

@@ -44,14 +44,31 @@ struct state_part {
   std::string bytes;
 };
 
+class frozen_state;
 struct stored_state {
   state_info info;
   std::vector<state_part> parts; ///< of keyed states in the order of their key groups, none empty
+  /// Further parts, which nobody has written yet; may be null.
+  std::shared_ptr<const frozen_state> frozen = {};
+
+  /// Calls visit(const state_part&) for every part; those that are frozen are written for it, one at a time.
+  void for_each_part(const std::function<void(const state_part&)>& visit) const;
+};
+
+class database_files;
+/// The files of one keyed store's database.
+struct stored_database {
+  std::string store;                           ///< number of the store among those of its operator
+  std::shared_ptr<const database_files> files; ///< of a snapshot: to be stored
+  std::string directory;                       ///< of a restore: where the files lie now
+  key_group_range groups = {};                 ///< of a restore: those that are to be taken from it
+  bool go_on = false; ///< of a restore: a new database begins with the files, instead of reading them
 };
 
 /// What one operator of one subtask remembers.
 struct operator_snapshot {
   std::map<std::string, stored_state, std::less<>> states;
+  std::vector<stored_database> databases = {}; ///< where the values of keyed states are that have no parts
 };
 
 /// Where a state writes itself.
@@ -77,11 +94,21 @@ private:
   bool open_ = false;
 };
 
+/// A state at one moment, while the operator goes on. May be written and destroyed on any thread, also when the state
+/// itself is gone.
+class frozen_state {
+public:
+  virtual ~frozen_state() = default;
+  virtual void write(state_writer& out) const = 0;
+};
+
 class declared_state {
 public:
   virtual ~declared_state() = default;
   virtual state_info info() const = 0;
   virtual void snapshot(state_writer& out) const = 0;
+  /// What snapshot() would write now, to be written later. Null: it has to be written at once.
+  virtual std::shared_ptr<const frozen_state> freeze() const { return nullptr; }
   /// Takes one part in, beside what is there. REQUIRES: of keyed states, the key group is one of this subtask's.
   virtual void restore(const state_part& part) = 0;
 };
@@ -94,8 +121,11 @@ class state_database_factory;
 /// Where keyed state goes that is too large for memory.
 struct state_place {
   state_database_factory* databases = nullptr; ///< null: all stays in memory
-  std::string directory;                       ///< of the subtask's databases
-  std::size_t memory_bytes = 16 << 20;         ///< for the rows of each database that are kept in memory
+  std::string directory;                       ///< of the operator's databases
+  /// For the rows of each database that are kept in memory; 0: as much as the factory gives it.
+  std::size_t memory_bytes = 0;
+  bool incremental = false;         ///< checkpoints consist of the databases' files
+  std::shared_ptr<const void> keep; ///< whatever must live as long as somebody works here
 };
 
 /// What a keyed state of a function belongs to.
@@ -115,6 +145,9 @@ public:
   /// REQUIRES: `state` lives until the last snapshot().
   void declare(declared_state& state);
   operator_snapshot snapshot() const;
+  /// The same with little done now: what takes long is left to whoever writes the snapshot. `self_contained`: no files
+  /// of databases.
+  operator_snapshot freeze(bool self_contained = false);
   /// Whether the operator starts from a snapshot (also from one that holds nothing of it).
   bool is_restored() const noexcept { return restored_ != nullptr; }
   /// Names of restored states that nobody has declared.
@@ -130,12 +163,16 @@ public:
 
   /// Before the operator opens.
   void set_place(state_place place);
-  struct opened_database {
-    std::unique_ptr<state_database> database; ///< null where all stays in memory
-    std::size_t memory_bytes = 0;
+  const state_place& place() const noexcept { return place_; }
+  /// Whether rows that are not used lately go to the disk.
+  bool has_databases() const noexcept { return place_.databases != nullptr; }
+  struct opened_store {
+    std::string name;                             ///< number among the operator's stores
+    std::unique_ptr<state_database> database;     ///< null where all stays in memory
+    std::vector<const stored_database*> restored; ///< to be read; empty when `database` was opened from it
   };
-  /// A new one, for one keyed store.
-  opened_database open_database(const dataflow::clock& clock);
+  /// Of a keyed store, which calls it once, and lives until the last freeze().
+  opened_store add_store(keyed_store& store, const dataflow::clock& clock);
 
   const key_group_range& key_groups() const noexcept { return groups_; }
   std::uint32_t max_parallelism() const noexcept { return max_parallelism_; }
@@ -148,7 +185,7 @@ private:
   std::map<std::string, declared_state*, std::less<>> states_;
   keyed_store* keyed_[2] = {}; // by scope
   state_place place_;
-  unsigned databases_ = 0; // that were opened
+  std::vector<keyed_store*> stores_; // in the order in which they were opened
 };
 
 } // namespace dataflow

@@ -85,6 +85,9 @@ public:
     static_assert(has_codec<K>, "keys of keyed state need a codec");
     codec<K>::encode(*reinterpret_cast<const K*>(key), out);
   }
+  key_writer writer_of_keys() const override {
+    return [](const std::byte* key, byte_writer& out) { codec<K>::encode(*reinterpret_cast<const K*>(key), out); };
+  }
 
 private:
   void encode_current_key(byte_writer& out) const override {

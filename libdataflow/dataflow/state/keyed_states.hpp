@@ -26,7 +26,7 @@ inline std::chrono::milliseconds background_life(const std::optional<ttl>& t) {
 
 /// One T per key.
 template <class T>
-class value_column final : public keyed_column {
+class value_column : public keyed_column {
   static_assert(has_codec<T>, "state of this type has no codec: name its fields with DATAFLOW_RECORD(type, fields...), "
                               "include <dataflow/record/codecs.hpp>, or specialise dataflow::codec<T>");
 
@@ -39,6 +39,9 @@ public:
   cell_type type() const override { return cell_type::of<T>(); }
   bool stamped() const override { return ttl_.has_value(); }
   std::string value_schema() const override { return with_ttl(to_string(codec<T>::describe()), stamped()); }
+  cell_writer writer() const override {
+    return [](const std::byte* cell, byte_writer& out) { codec<T>::encode(at(cell), out); };
+  }
   void encode(const std::byte* cell, byte_writer& out) const override { codec<T>::encode(at(cell), out); }
   void decode(std::byte* cell, byte_reader& in) override {
     T value{};
@@ -77,15 +80,10 @@ public:
   cell_type type() const override { return cell_type::of<cell_value>(); }
   bool stamped() const override { return false; } // each entry is
   std::string value_schema() const override { return with_ttl(Traits::describe(), ttl_.has_value()); }
-  void encode(const std::byte* cell, byte_writer& out) const override {
-    const Content& c = *at(cell);
-    const auto n = Traits::size(c);
-    out.varint(n);
-    for (std::size_t i = 0; i < n; ++i) {
-      if (ttl_) out.fixed(c.stamps[i]);
-      Traits::encode(c, i, out);
-    }
+  cell_writer writer() const override {
+    return [stamped = ttl_.has_value()](const std::byte* cell, byte_writer& out) { encode(cell, stamped, out); };
   }
+  void encode(const std::byte* cell, byte_writer& out) const override { encode(cell, ttl_.has_value(), out); }
   void decode(std::byte* cell, byte_reader& in) override {
     cell_value content;
     auto& c = content.write();
@@ -116,15 +114,17 @@ public:
     }
     ::new (static_cast<void*>(cell)) cell_value(content);
   }
-  void stored_to_part(std::string_view stored, byte_writer& part) const override {
-    std::uint64_t n = 0;
-    for (byte_reader in{stored}; !in.at_end(); ++n)
-      in.text();
-    part.varint(n);
-    for (byte_reader in{stored}; !in.at_end();) {
-      const auto entry = in.text();
-      part.raw(entry.data(), entry.size());
-    }
+  stored_writer stored_to_part() const override {
+    return [](std::string_view stored, byte_writer& part) {
+      std::uint64_t n = 0;
+      for (byte_reader in{stored}; !in.at_end(); ++n)
+        in.text();
+      part.varint(n);
+      for (byte_reader in{stored}; !in.at_end();) {
+        const auto entry = in.text();
+        part.raw(entry.data(), entry.size());
+      }
+    };
   }
   std::chrono::milliseconds background_time_to_live() const override { return background_life(ttl_); }
   bool expires() const override { return ttl_ && ttl_->cleans_up(); }
@@ -161,6 +161,15 @@ public:
   }
 
 private:
+  static void encode(const std::byte* cell, bool stamped, byte_writer& out) {
+    const Content& c = *at(cell);
+    const auto n = Traits::size(c);
+    out.varint(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (stamped) out.fixed(c.stamps[i]);
+      Traits::encode(c, i, out);
+    }
+  }
   const std::optional<ttl> ttl_;
 };
 

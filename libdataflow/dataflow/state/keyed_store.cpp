@@ -1,4 +1,5 @@
 #include <dataflow/state/keyed_store.hpp>
+#include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/error.hpp>
@@ -32,26 +33,83 @@ state_info keyed_column::info() const {
 
 void keyed_column::fail_no_key() const { keyed_store::fail_no_key("state \"" + name_ + "\""); }
 
+namespace {
+
+/// One column of a held segment.
+class frozen_rows final : public frozen_state {
+public:
+  frozen_rows(std::shared_ptr<const keyed_snapshot> rows, detail::row_writer how)
+      : rows_(std::move(rows)), how_(std::move(how)) {}
+  void write(state_writer& out) const override { rows_->write(how_, out); }
+
+private:
+  std::shared_ptr<const keyed_snapshot> rows_;
+  detail::row_writer how_;
+};
+
+/// What stands in the files of a database.
+class in_files final : public frozen_state {
+public:
+  void write(state_writer&) const override {}
+};
+
+} // namespace
+
 /// One segment's share of its key group's part.
-void keyed_column::write_rows(const row_segment& segment, state_writer& out) const {
+void detail::row_writer::write(const row_segment& segment, state_writer& out) const {
   const auto& layout = segment.layout();
-  if (index_ >= layout.cells.size()) return; // declared after the segment was held
-  const auto offset = layout.cells[index_].offset;
+  if (index >= layout.cells.size()) return; // declared after the segment was held
+  const auto offset = layout.cells[index].offset;
+  const auto bit = std::uint64_t{1} << index;
   for (auto used = segment.used; used != 0; used &= used - 1) {
     const auto* row = segment.row(static_cast<unsigned>(std::countr_zero(used)));
-    if (!(row_segment::mark(row) & bit_)) continue;
+    if (!(row_segment::mark(row) & bit)) continue;
     auto& part = out.part_of(segment.key_group);
-    store_->encode_key(row + layout.key_offset, part);
-    if (stamped()) part.fixed(row_segment::stamp(row + offset));
-    encode(row + offset, part);
+    if (keyed) key(row + layout.key_offset, part);
+    if (stamped) part.fixed(row_segment::stamp(row + offset));
+    cell(row + offset, part);
   }
+}
+
+detail::row_writer keyed_column::row_writer() const {
+  return {index_, stamped(), parts_have_keys(), store_->writer_of_keys(), writer()};
 }
 
 void keyed_column::snapshot(state_writer& out) const {
   if (store_->stored_) return store_->stored_->snapshot(*this, out);
+  const auto how = row_writer();
   for (auto& group : store_->groups_)
     for (auto s : group.segments)
-      write_rows(*store_->segments_[s], out);
+      how.write(*store_->segments_[s], out);
+}
+
+std::shared_ptr<const frozen_state> keyed_column::freeze() const { return store_->freeze_column(*this); }
+
+std::shared_ptr<const frozen_state> keyed_store::freeze_column(const keyed_column& column) const {
+  if (in_files_now_) return std::make_shared<in_files>();
+  if (stored_now_) return stored_->frozen(column, stored_now_);
+  if (rows_now_) return std::make_shared<frozen_rows>(rows_now_, column.row_writer());
+  return nullptr;
+}
+
+std::shared_ptr<const database_files> keyed_store::begin_freeze(bool files) {
+  leave();
+  if (!has_columns()) return nullptr;
+  if (!stored_) {
+    rows_now_ = std::make_shared<const keyed_snapshot>(freeze());
+    return nullptr;
+  }
+  stored_->flush();
+  in_files_now_ = files;
+  if (files) return stored_->database().snapshot(stored_directory_ + "-" + std::to_string(++snapshots_));
+  stored_now_ = stored_->database().freeze();
+  return nullptr;
+}
+
+void keyed_store::end_freeze() noexcept {
+  rows_now_.reset();
+  stored_now_.reset();
+  in_files_now_ = false;
 }
 
 void keyed_column::restore(const state_part& part) {
@@ -80,9 +138,11 @@ std::size_t keyed_snapshot::changed() const noexcept {
       std::count_if(segments_.begin(), segments_.end(), [](const held& s) { return s.changed; }));
 }
 
-void keyed_snapshot::write(const keyed_column& column, state_writer& out) const {
+void keyed_snapshot::write(const keyed_column& column, state_writer& out) const { write(column.row_writer(), out); }
+
+void keyed_snapshot::write(const detail::row_writer& how, state_writer& out) const {
   for (auto& s : segments_)
-    column.write_rows(*s.segment, out);
+    how.write(*s.segment, out);
 }
 
 keyed_store::keyed_store(detail::cell_type key)
@@ -100,10 +160,13 @@ void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
   states_ = &states;
   clock_ = &clock;
   groups_.resize(states.key_groups().size());
-  if (auto place = states.open_database(clock); place.database) {
-    stored_ = std::make_unique<detail::stored_rows>(*this, std::move(place.database), place.memory_bytes);
-    frozen_ = true;
-  }
+  auto opened = states.add_store(*this, clock);
+  to_read_ = std::move(opened.restored);
+  if (!opened.database) return;
+  const auto& place = states.place();
+  stored_directory_ = place.directory + "/snapshot-" + opened.name;
+  stored_ = std::make_unique<detail::stored_rows>(*this, std::move(opened.database), place.memory_bytes);
+  frozen_ = true;
 }
 
 bool keyed_column::append_unread(std::string_view entry) {
@@ -153,6 +216,32 @@ void keyed_store::add(const std::vector<keyed_column*>& columns) {
       throw error{errc::invalid_argument, "state \"" + c->name() + "\" is declared while a record is processed",
                   "declare states in open() or as members: what was stored must be known before the first record"};
     states_->declare(*c);
+    read_databases(*c);
+  }
+}
+
+/// Takes in what files of databases hold of a state.
+void keyed_store::read_databases(keyed_column& column) {
+  constexpr std::size_t enough = 64 * 1024;
+  const auto convert = column.stored_to_part();
+  for (const auto* from : to_read_) {
+    state_part part;
+    byte_writer bytes;
+    const auto take = [&] {
+      if (bytes.size() == 0) return;
+      part.bytes = bytes.take();
+      bytes.clear();
+      column.restore(part);
+    };
+    read_database_files(from->directory, column.name(), from->groups,
+                        [&](std::string_view key, std::string_view value) {
+                          const auto group = database_key_group(key);
+                          if (group != part.key_group || bytes.size() >= enough) take();
+                          part.key_group = group;
+                          if (column.parts_have_keys()) bytes.raw(key.data() + 2, key.size() - 2);
+                          convert(value, bytes);
+                        });
+    take();
   }
 }
 
@@ -279,12 +368,18 @@ keyed_snapshot keyed_store::freeze() {
   leave();
   frozen_ = true;
   keyed_snapshot snapshot;
-  snapshot.store_ = this;
+  snapshot.segments_.reserve(segments_.size());
   for (auto& group : groups_)
-    for (auto s : group.segments) {
-      segments_[s]->hold();
-      snapshot.segments_.push_back({segments_[s], std::exchange(segments_[s]->dirty, false)});
-    }
+    for (auto s : group.segments)
+      snapshot.segments_.push_back({segments_[s], false});
+  // The task waits for this: the segments' headers lie all over the memory, so they are asked for early.
+  constexpr std::size_t ahead = 16;
+  auto* const held = snapshot.segments_.data();
+  for (std::size_t i = 0, n = snapshot.segments_.size(); i < n; ++i) {
+    if (i + ahead < n) __builtin_prefetch(held[i + ahead].segment, 1);
+    held[i].segment->hold();
+    held[i].changed = std::exchange(held[i].segment->dirty, false);
+  }
   writable_ = false;
   return snapshot;
 }

@@ -25,10 +25,12 @@
 namespace dataflow {
 
 class clock;
+class database_view;
 class keyed_store;
 namespace detail {
+struct row_writer;
 class stored_rows;
-}
+} // namespace detail
 
 /// One state of a keyed store. Implemented by the typed states (keyed_states.hpp).
 class keyed_column : public declared_state {
@@ -55,12 +57,16 @@ public:
   // declared_state
   state_info info() const override;
   void snapshot(state_writer& out) const override;
+  std::shared_ptr<const frozen_state> freeze() const override;
   void restore(const state_part& part) override;
 
   // The typed part.
   virtual detail::cell_type type() const = 0;
   virtual bool stamped() const = 0; ///< keeps the time of the last access in front of each value
   virtual std::string value_schema() const = 0;
+  /// Writes a value, also when this column is gone.
+  using cell_writer = std::function<void(const std::byte* cell, byte_writer& out)>;
+  virtual cell_writer writer() const = 0;
   virtual void encode(const std::byte* cell, byte_writer& out) const = 0;
   virtual void decode(std::byte* cell, byte_reader& in) = 0; ///< constructs
   // In a database: as above, or as entries with their lengths, to which append() adds one.
@@ -68,9 +74,12 @@ public:
   virtual void encode_stored(const std::byte* cell, byte_writer& out) const { encode(cell, out); }
   virtual void decode_stored(std::byte* cell, byte_reader& in) { decode(cell, in); }
   /// What is stored, as a part of a snapshot has it behind the key.
-  virtual void stored_to_part(std::string_view stored, byte_writer& part) const {
-    part.raw(stored.data(), stored.size());
+  using stored_writer = void (*)(std::string_view stored, byte_writer& part);
+  virtual stored_writer stored_to_part() const {
+    return [](std::string_view stored, byte_writer& part) { part.raw(stored.data(), stored.size()); };
   }
+  /// Whether a part of a snapshot has the key in front of each value; else restore() finds it in the value.
+  virtual bool parts_have_keys() const { return true; }
   virtual std::chrono::milliseconds background_time_to_live() const { return std::chrono::milliseconds{0}; }
   /// Adds an entry without reading the others, where that is possible; else false.
   bool append_unread(std::string_view entry);
@@ -86,16 +95,31 @@ private:
   friend class keyed_snapshot;
   friend class detail::stored_rows;
   [[noreturn]] void fail_no_key() const;
-  void write_rows(const detail::row_segment& segment, state_writer& out) const;
+  detail::row_writer row_writer() const;
 
   const std::string name_;
+
+protected:
   keyed_store* store_ = nullptr;
+
+private:
   unsigned index_ = 0;
   std::size_t offset_ = 0;
   std::uint64_t bit_ = 0;
 };
 
-/// The rows of a store at one moment. May be written out and destroyed on any thread.
+namespace detail {
+/// How one column of a segment's rows is written; needs neither the column nor the store.
+struct row_writer {
+  unsigned index;
+  bool stamped, keyed;
+  void (*key)(const std::byte* key, byte_writer& out);
+  keyed_column::cell_writer cell;
+  void write(const row_segment& segment, state_writer& out) const;
+};
+} // namespace detail
+
+/// The rows of a store at one moment. May be written out and destroyed on any thread, also when the store is gone.
 class keyed_snapshot {
 public:
   keyed_snapshot() = default;
@@ -107,6 +131,7 @@ public:
   std::size_t changed() const noexcept;
   /// The keyed parts of one state, group by group.
   void write(const keyed_column& column, state_writer& out) const;
+  void write(const detail::row_writer& how, state_writer& out) const;
 
 private:
   friend class keyed_store;
@@ -114,8 +139,8 @@ private:
     detail::row_segment* segment;
     bool changed;
   };
-  const keyed_store* store_ = nullptr; // for its key codec
-  std::vector<held> segments_;         // by key group
+  friend class detail::stored_rows;
+  std::vector<held> segments_; // by key group
 };
 
 class keyed_store {
@@ -157,8 +182,12 @@ public:
     for (auto* c : columns_)
       c->clear();
   }
-  /// All rows as they are now, and marks them as unchanged.
+  /// All rows as they are now, and marks them as unchanged. REQUIRES: no database.
   keyed_snapshot freeze();
+  /// Until end_freeze(), the columns' freeze() gives what the store holds now. With `files`, and a database: the files
+  /// that hold all of it, and the columns give nothing; else null.
+  std::shared_ptr<const database_files> begin_freeze(bool files);
+  void end_freeze() noexcept;
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
   void clean_up(std::size_t rows);
   bool has_expiring_columns() const noexcept { return expiring_; }
@@ -182,6 +211,9 @@ public:
   const state_registry& states() const { return *states_; }
   virtual std::string key_schema() const = 0;
   virtual void encode_key(const std::byte* key, byte_writer& out) const = 0;
+  /// encode_key(), for who outlives the store.
+  using key_writer = void (*)(const std::byte* key, byte_writer& out);
+  virtual key_writer writer_of_keys() const = 0;
   /// Throws error{errc::no_current_key}; `what` names who asks.
   [[noreturn]] static void fail_no_key(const std::string& what);
 
@@ -249,6 +281,8 @@ private:
   friend class keyed_snapshot;
   friend class detail::stored_rows;
   std::byte* find_stored(keyed_column& column);
+  void read_databases(keyed_column& column);
+  std::shared_ptr<const frozen_state> freeze_column(const keyed_column& column) const;
   struct group {
     std::vector<std::uint32_t> segments;  // indices of segments_
     std::vector<std::uint32_t> with_room; // of these, those with a free row
@@ -278,6 +312,13 @@ private:
   state_registry* states_ = nullptr;
   const dataflow::clock* clock_ = nullptr;
   std::unique_ptr<detail::stored_rows> stored_;
+  std::string stored_directory_;                // beginning of the names of directories for snapshots
+  std::vector<const stored_database*> to_read_; // of a restore
+  unsigned snapshots_ = 0;                      // directories of files that were made
+  // Between begin_freeze() and end_freeze().
+  std::shared_ptr<const keyed_snapshot> rows_now_;
+  std::shared_ptr<const database_view> stored_now_;
+  bool in_files_now_ = false;
 };
 
 inline std::byte* keyed_column::find() {

@@ -15,7 +15,9 @@
 #include <rocksdb/write_buffer_manager.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <map>
 
 namespace dataflow {
 
@@ -52,8 +54,8 @@ public:
 /// Drops what has expired when files are merged.
 class drop_expired final : public rocksdb::CompactionFilter {
 public:
-  drop_expired(const state_table_options& o, const dataflow::clock& clock)
-      : life_(o.time_to_live.count()), entries_(o.entries), clock_(clock) {}
+  drop_expired(std::int64_t life, bool entries, const dataflow::clock& clock)
+      : life_(life), entries_(entries), clock_(clock) {}
   const char* Name() const override { return "dataflow.drop_expired"; }
   Decision FilterV2(int, const rocksdb::Slice&, ValueType type, const rocksdb::Slice& value, std::string* changed,
                     std::string*) const override {
@@ -91,16 +93,40 @@ private:
   const dataflow::clock& clock_;
 };
 
+/// Makes filters once the table's time to live is known: a database that is opened from files may merge them before.
+class drop_expired_factory final : public rocksdb::CompactionFilterFactory {
+public:
+  explicit drop_expired_factory(const dataflow::clock& clock) : clock_(clock) {}
+  const char* Name() const override { return "dataflow.drop_expired"; }
+  void use(const state_table_options& o) noexcept {
+    entries_.store(o.entries, std::memory_order_relaxed);
+    life_.store(o.time_to_live.count(), std::memory_order_release);
+  }
+  std::unique_ptr<rocksdb::CompactionFilter>
+  CreateCompactionFilter(const rocksdb::CompactionFilter::Context&) override {
+    const auto life = life_.load(std::memory_order_acquire);
+    if (life <= 0) return nullptr;
+    return std::make_unique<drop_expired>(life, entries_.load(std::memory_order_relaxed), clock_);
+  }
+
+private:
+  const dataflow::clock& clock_;
+  std::atomic<std::int64_t> life_{0};
+  std::atomic<bool> entries_{false};
+};
+
+void remove_quietly(const std::string& directory) noexcept {
+  try {
+    system_files().remove_all(directory);
+  } catch (const error&) { // a directory for temporary files: whoever cleans the disk removes it
+  }
+}
+
 class hard_linked_files final : public database_files {
 public:
   hard_linked_files(std::string directory, std::vector<file> files)
       : directory_(std::move(directory)), files_(std::move(files)) {}
-  ~hard_linked_files() override {
-    try {
-      system_files().remove_all(directory_);
-    } catch (const error&) { // a directory for temporary files: whoever cleans the disk removes it
-    }
-  }
+  ~hard_linked_files() override { remove_quietly(directory_); }
   const std::vector<file>& files() const noexcept override { return files_; }
 
 private:
@@ -111,17 +137,86 @@ private:
 struct shared_memory {
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<rocksdb::WriteBufferManager> write_buffers;
+  std::uint64_t row_bytes = 0;
+  std::atomic<std::uint32_t> databases{0}; // that are open
+};
+
+rocksdb::BlockBasedTableOptions table_format(const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::BlockBasedTableOptions t;
+  t.block_cache = cache;
+  t.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  t.cache_index_and_filter_blocks = true; // inside the budget
+  t.pin_l0_filter_and_index_blocks_in_cache = true;
+  // In pieces: the filter of a large file would not fit into a small cache, and be read again for every key.
+  t.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  t.partition_filters = true;
+  t.format_version = 5;
+  return t;
+}
+
+void scan_table(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* table, rocksdb::ReadOptions reads,
+                const std::string& directory, key_group_range groups,
+                const std::function<bool(std::string_view, std::string_view)>& f) {
+  const auto first = database_key(groups.first, {});
+  const std::string behind = groups.last == 0xffff ? std::string{} : database_key(groups.last + 1, {});
+  const rocksdb::Slice bound{behind};
+  if (!behind.empty()) reads.iterate_upper_bound = &bound;
+  const std::unique_ptr<rocksdb::Iterator> it{db.NewIterator(reads, table)};
+  for (it->Seek(first); it->Valid(); it->Next())
+    if (!f(view(it->key()), view(it->value()))) return;
+  if (!it->status().ok()) fail(it->status(), "read", directory);
+}
+
+/// An open database and its directory, until the last who reads it has gone.
+struct open_database {
+  open_database(std::string d, std::shared_ptr<shared_memory> m) : directory(std::move(d)), memory(std::move(m)) {
+    memory->databases.fetch_add(1, std::memory_order_relaxed);
+  }
+  open_database(const open_database&) = delete;
+  ~open_database() {
+    for (auto* t : handles)
+      db->DestroyColumnFamilyHandle(t);
+    if (db) db->Close();
+    db.reset();
+    if (memory) memory->databases.fetch_sub(1, std::memory_order_relaxed);
+    if (!directory.empty()) remove_quietly(directory);
+  }
+
+  std::string directory;
+  std::shared_ptr<shared_memory> memory;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles; // of all tables; the task's alone until the end
+};
+
+class view_of_database final : public database_view {
+public:
+  view_of_database(std::shared_ptr<open_database> in, std::vector<rocksdb::ColumnFamilyHandle*> tables)
+      : in_(std::move(in)), tables_(std::move(tables)), at_(in_->db->GetSnapshot()) {}
+  ~view_of_database() override { in_->db->ReleaseSnapshot(at_); }
+  void scan(std::uint32_t t, key_group_range groups,
+            const std::function<bool(std::string_view, std::string_view)>& f) const override {
+    rocksdb::ReadOptions o;
+    o.snapshot = at_;
+    o.fill_cache = false; // what is read once must not push out what the task needs
+    scan_table(*in_->db, tables_.at(t), o, in_->directory, groups, f);
+  }
+
+private:
+  std::shared_ptr<open_database> in_;
+  std::vector<rocksdb::ColumnFamilyHandle*> tables_;
+  const rocksdb::Snapshot* at_;
 };
 
 class rocksdb_database final : public state_database {
 public:
-  rocksdb_database(std::string directory, const shared_memory& memory, const rocksdb_options& options,
-                   const dataflow::clock& clock)
-      : directory_(std::move(directory)), clock_(clock), memory_(memory) {
-    rocksdb::Options o;
-    o.create_if_missing = true;
-    o.error_if_exists = true;
-    o.write_buffer_manager = memory.write_buffers;
+  /// Its directory holds the files that it begins with, or none.
+  rocksdb_database(const std::string& directory, const std::shared_ptr<shared_memory>& memory,
+                   const rocksdb_options& options, const dataflow::clock& clock, bool from_files)
+      : clock_(clock), memory_(*memory), opened_(std::make_shared<open_database>(directory, memory)) {
+    rocksdb::DBOptions o;
+    o.create_if_missing = !from_files;
+    o.error_if_exists = !from_files;
+    o.write_buffer_manager = memory->write_buffers;
     o.info_log_level = rocksdb::InfoLogLevel::HEADER_LEVEL;
     o.keep_log_file_num = 1;
     o.stats_dump_period_sec = 0;
@@ -129,132 +224,157 @@ public:
     o.max_open_files = 256;
     o.avoid_flush_during_shutdown = true;
     o.avoid_unnecessary_blocking_io = !options.deterministic;
-    rocksdb::BlockBasedTableOptions t;
-    t.block_cache = memory.cache;
-    t.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-    t.cache_index_and_filter_blocks = true; // inside the budget
-    t.pin_l0_filter_and_index_blocks_in_cache = true;
-    t.format_version = 5;
     table_.write_buffer_size = std::max<std::size_t>(options.memory_bytes / 8, 1 << 20);
     table_.level_compaction_dynamic_level_bytes = true;
     table_.compression = rocksdb::kLZ4Compression;
     table_.disable_auto_compactions = options.deterministic;
-    table_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(t));
-    static_cast<rocksdb::ColumnFamilyOptions&>(o) = table_;
-    rocksdb::DB* db = nullptr;
-    const auto status = rocksdb::DB::Open(o, directory_, &db);
-    if (!status.ok()) fail(status, "open", directory_);
-    db_.reset(db);
-    writes_.disableWAL = true; // checkpoints are what survives
-  }
-  ~rocksdb_database() override {
-    for (auto& t : tables_)
-      db_->DestroyColumnFamilyHandle(t.handle);
-    db_->Close();
-    db_.reset();
-    try {
-      system_files().remove_all(directory_);
-    } catch (const error&) { // as above
+    table_.merge_operator = std::make_shared<concatenate>();
+    table_.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_format(memory->cache)));
+    std::vector<std::string> names{rocksdb::kDefaultColumnFamilyName};
+    if (from_files) {
+      const auto status = rocksdb::DB::ListColumnFamilies(o, directory, &names);
+      if (!status.ok()) fail(status, "open", directory);
     }
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    std::vector<std::shared_ptr<drop_expired_factory>> filters;
+    for (auto& name : names) {
+      filters.push_back(std::make_shared<drop_expired_factory>(clock_));
+      families.emplace_back(name, table_options(filters.back()));
+    }
+    rocksdb::DB* db = nullptr;
+    const auto status = rocksdb::DB::Open(o, directory, families, &opened_->handles, &db);
+    if (!status.ok()) {
+      opened_->directory.clear(); // it may be somebody else's
+      fail(status, "open", directory);
+    }
+    opened_->db.reset(db);
+    for (std::size_t i = 0; i < names.size(); ++i)
+      if (names[i] != rocksdb::kDefaultColumnFamilyName) known_[names[i]] = {opened_->handles[i], filters[i]};
+    writes_.disableWAL = true; // checkpoints are what survives
   }
 
   table open_table(const state_table_options& options) override {
-    auto o = table_;
-    if (options.entries) o.merge_operator = std::make_shared<concatenate>();
-    std::unique_ptr<drop_expired> filter;
-    if (options.time_to_live.count() > 0) {
-      filter = std::make_unique<drop_expired>(options, clock_);
-      o.compaction_filter = filter.get();
+    auto found = known_.find(options.name);
+    if (found == known_.end()) {
+      known t{nullptr, std::make_shared<drop_expired_factory>(clock_)};
+      const auto status = db().CreateColumnFamily(table_options(t.filter), options.name, &t.handle);
+      if (!status.ok()) fail(status, "add state \"" + options.name + "\" to", directory());
+      opened_->handles.push_back(t.handle);
+      found = known_.emplace(options.name, std::move(t)).first;
     }
-    rocksdb::ColumnFamilyHandle* handle = nullptr;
-    const auto status = db_->CreateColumnFamily(o, options.name, &handle);
-    if (!status.ok()) fail(status, "add state \"" + options.name + "\" to", directory_);
-    tables_.push_back({handle, std::move(filter)});
+    if (options.time_to_live.count() > 0) found->second.filter->use(options);
+    tables_.push_back(found->second.handle);
     return static_cast<table>(tables_.size() - 1);
   }
 
   bool get(table t, std::string_view key, std::string& value) override {
     rocksdb::PinnableSlice found(&value);
-    const auto status = db_->Get(reads_, tables_[t].handle, slice(key), &found);
+    const auto status = db().Get(reads_, tables_[t], slice(key), &found);
     if (status.IsNotFound()) return false;
-    if (!status.ok()) fail(status, "read", directory_);
+    if (!status.ok()) fail(status, "read", directory());
     if (found.IsPinned()) value.assign(found.data(), found.size());
     return true;
   }
   void put(table t, std::string_view key, std::string_view value) override {
-    batch_.Put(tables_[t].handle, slice(key), slice(value));
+    batch_.Put(tables_[t], slice(key), slice(value));
   }
-  void remove(table t, std::string_view key) override { batch_.Delete(tables_[t].handle, slice(key)); }
+  void remove(table t, std::string_view key) override { batch_.Delete(tables_[t], slice(key)); }
   void append(table t, std::string_view key, std::string_view added) override {
-    batch_.Merge(tables_[t].handle, slice(key), slice(added));
+    batch_.Merge(tables_[t], slice(key), slice(added));
   }
   std::size_t unwritten() const noexcept override { return batch_.Count() == 0 ? 0 : batch_.GetDataSize(); }
   void write() override {
     if (batch_.Count() == 0) return;
-    const auto status = db_->Write(writes_, &batch_);
+    const auto status = db().Write(writes_, &batch_);
     batch_.Clear();
-    if (!status.ok()) fail(status, "write to", directory_);
+    if (!status.ok()) fail(status, "write to", directory());
   }
 
   void scan(table t, key_group_range groups,
             const std::function<bool(std::string_view, std::string_view)>& f) override {
-    const auto first = database_key(groups.first, {});
-    std::string behind = groups.last == 0xffff ? std::string{} : database_key(groups.last + 1, {});
-    const rocksdb::Slice bound{behind};
-    auto o = reads_;
-    if (!behind.empty()) o.iterate_upper_bound = &bound;
-    const std::unique_ptr<rocksdb::Iterator> it{db_->NewIterator(o, tables_[t].handle)};
-    for (it->Seek(first); it->Valid(); it->Next())
-      if (!f(view(it->key()), view(it->value()))) return;
-    if (!it->status().ok()) fail(it->status(), "read", directory_);
+    scan_table(db(), tables_[t], reads_, directory(), groups, f);
   }
 
-  std::shared_ptr<const database_files> snapshot(const std::string& directory) override {
+  std::shared_ptr<const database_files> snapshot(const std::string& to) override {
     write();
     rocksdb::Checkpoint* made = nullptr;
-    auto status = rocksdb::Checkpoint::Create(db_.get(), &made);
+    auto status = rocksdb::Checkpoint::Create(&db(), &made);
     const std::unique_ptr<rocksdb::Checkpoint> checkpoint{made};
-    if (status.ok()) status = checkpoint->CreateCheckpoint(directory, 0);
-    if (!status.ok()) fail(status, "take a snapshot (to " + directory + ") of", directory_);
+    if (status.ok()) status = checkpoint->CreateCheckpoint(to, 0);
+    if (!status.ok()) fail(status, "take a snapshot (to " + to + ") of", directory());
     std::vector<database_files::file> files;
-    for (auto& e : system_files().list(directory)) {
+    for (auto& e : system_files().list(to)) {
       const bool table_file = e.name.size() > 4 && e.name.compare(e.name.size() - 4, 4, ".sst") == 0;
-      files.push_back({join_path(directory, e.name), e.name, e.status.size, table_file});
+      files.push_back({join_path(to, e.name), e.name, e.status.size, table_file});
     }
-    return std::make_shared<hard_linked_files>(directory, std::move(files));
+    return std::make_shared<hard_linked_files>(to, std::move(files));
+  }
+
+  std::shared_ptr<const database_view> freeze() override {
+    write();
+    return std::make_shared<view_of_database>(opened_, tables_);
+  }
+
+  void keep_only(key_group_range groups) override {
+    const auto begin = database_key(groups.first, {}), end = database_key(groups.last + 1, {});
+    const std::string last(16, '\xff');
+    for (auto& [name, t] : known_) {
+      const std::unique_ptr<rocksdb::Iterator> it{db().NewIterator(reads_, t.handle)};
+      rocksdb::Status status;
+      it->SeekToFirst(); // mostly nothing is to be done, and deleting ranges makes reading slower
+      if (it->Valid() && view(it->key()) < begin) status = db().DeleteRange(writes_, t.handle, slice({}), slice(begin));
+      if (status.ok() && groups.last < 0xffff) {
+        it->Seek(slice(end));
+        if (it->Valid()) status = db().DeleteRange(writes_, t.handle, slice(end), slice(last));
+      }
+      if (status.ok()) status = it->status();
+      if (!status.ok()) fail(status, "write to", directory());
+    }
   }
 
   void compact() override {
     write();
-    for (auto& t : tables_) {
+    for (auto* t : tables_) {
       rocksdb::CompactRangeOptions o;
       o.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
-      auto status = db_->Flush({}, t.handle);
-      if (status.ok()) status = db_->CompactRange(o, t.handle, nullptr, nullptr);
-      if (!status.ok()) fail(status, "compact", directory_);
+      auto status = db().Flush({}, t);
+      if (status.ok()) status = db().CompactRange(o, t, nullptr, nullptr);
+      if (!status.ok()) fail(status, "compact", directory());
     }
   }
   usage used() const override {
     std::uint64_t disk = 0;
-    for (auto& t : tables_) {
+    for (auto* t : tables_) {
       std::uint64_t bytes = 0;
-      db_->GetIntProperty(t.handle, rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
+      opened_->db->GetIntProperty(t, rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
       disk += bytes;
     }
     return {memory_.cache->GetUsage(), disk};
   }
+  std::size_t row_memory() const noexcept override {
+    const auto sharing = std::max<std::uint32_t>(memory_.databases.load(std::memory_order_relaxed), 1);
+    return static_cast<std::size_t>(memory_.row_bytes / sharing);
+  }
 
 private:
-  struct opened {
+  struct known {
     rocksdb::ColumnFamilyHandle* handle;
-    std::unique_ptr<drop_expired> filter; // lives as long as the database may compact
+    std::shared_ptr<drop_expired_factory> filter;
   };
-  const std::string directory_;
+  rocksdb::DB& db() noexcept { return *opened_->db; }
+  const std::string& directory() const noexcept { return opened_->directory; }
+  rocksdb::ColumnFamilyOptions table_options(const std::shared_ptr<drop_expired_factory>& filter) const {
+    auto o = table_;
+    o.compaction_filter_factory = filter;
+    return o;
+  }
+
   const dataflow::clock& clock_;
-  const shared_memory memory_;
+  const shared_memory& memory_; // opened_ has it
+  std::shared_ptr<open_database> opened_;
   rocksdb::ColumnFamilyOptions table_;
-  std::vector<opened> tables_;
-  std::unique_ptr<rocksdb::DB> db_; // before what it borrows goes
+  std::map<std::string, known> known_;
+  std::vector<rocksdb::ColumnFamilyHandle*> tables_;
   rocksdb::ReadOptions reads_;
   rocksdb::WriteOptions writes_;
   rocksdb::WriteBatch batch_;
@@ -266,28 +386,72 @@ public:
     if (o.memory_bytes < (1 << 20))
       throw error{errc::invalid_argument, "state databases with " + std::to_string(o.memory_bytes) + " bytes of memory",
                   "give them at least 1 MiB"};
-    memory_.cache = rocksdb::NewLRUCache(o.memory_bytes);
-    memory_.write_buffers = std::make_shared<rocksdb::WriteBufferManager>(
-        static_cast<std::size_t>(static_cast<double>(o.memory_bytes) * o.write_buffer_ratio), memory_.cache);
+    int shard_bits = 0; // each shard must have room for the largest blocks
+    while (shard_bits < 6 && (o.memory_bytes >> (shard_bits + 1)) >= (8 << 20))
+      ++shard_bits;
+    memory_->cache = rocksdb::NewLRUCache(o.memory_bytes, shard_bits);
+    memory_->write_buffers = std::make_shared<rocksdb::WriteBufferManager>(
+        static_cast<std::size_t>(static_cast<double>(o.memory_bytes) * o.write_buffer_ratio), memory_->cache);
+    memory_->row_bytes = o.row_bytes;
   }
-  std::unique_ptr<state_database> open(const std::string& directory, const dataflow::clock& clock) override {
+  std::unique_ptr<state_database> open(const std::string& directory, const dataflow::clock& clock,
+                                       const std::string& from) override {
     auto& files = system_files();
     files.create_directories(directory);
     const auto status = rocksdb::DestroyDB(directory, {}); // asks for its lock
     if (!status.ok()) fail(status, "remove what is left of", directory);
     files.create_directories(directory);
-    return std::make_unique<rocksdb_database>(directory, memory_, options_, clock);
+    if (!from.empty())
+      for (auto& e : files.list(from))
+        if (!files.link(join_path(from, e.name), join_path(directory, e.name)))
+          throw error{errc::io_failed, "'" + join_path(directory, e.name) + "' is there already",
+                      "remove the directory, or let io.tmp.dirs name another one"};
+    return std::make_unique<rocksdb_database>(directory, memory_, options_, clock, !from.empty());
   }
 
 private:
   rocksdb_options options_;
-  shared_memory memory_;
+  std::shared_ptr<shared_memory> memory_ = std::make_shared<shared_memory>();
 };
 
 } // namespace
 
 std::shared_ptr<state_database_factory> rocksdb_databases(rocksdb_options options) {
   return std::make_shared<factory>(options);
+}
+
+void read_database_files(const std::string& directory, const std::string& table, key_group_range groups,
+                         const std::function<void(std::string_view, std::string_view)>& f) {
+  rocksdb::DBOptions o;
+  o.max_open_files = 256;
+  o.info_log_level = rocksdb::InfoLogLevel::HEADER_LEVEL;
+  std::vector<std::string> names;
+  auto status = rocksdb::DB::ListColumnFamilies(o, directory, &names);
+  if (!status.ok()) fail(status, "open", directory);
+  if (std::find(names.begin(), names.end(), table) == names.end()) return;
+  rocksdb::ColumnFamilyOptions family;
+  family.merge_operator = std::make_shared<concatenate>();
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_format(rocksdb::NewLRUCache(4 << 20))));
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* db = nullptr;
+  status = rocksdb::DB::OpenForReadOnly(o, directory, {{rocksdb::kDefaultColumnFamilyName, family}, {table, family}},
+                                        &handles, &db);
+  if (!status.ok()) fail(status, "open", directory);
+  const std::unique_ptr<rocksdb::DB> owned{db};
+  struct closing {
+    rocksdb::DB& db;
+    std::vector<rocksdb::ColumnFamilyHandle*>& handles;
+    ~closing() {
+      for (auto* h : handles)
+        db.DestroyColumnFamilyHandle(h);
+    }
+  } closing{*db, handles};
+  rocksdb::ReadOptions reads;
+  reads.fill_cache = false;
+  scan_table(*db, handles[1], reads, directory, groups, [&](std::string_view key, std::string_view value) {
+    f(key, value);
+    return true;
+  });
 }
 
 std::string database_key(std::uint32_t key_group, std::string_view key) {

@@ -9,7 +9,8 @@
 /// front (stored_rows does) calls write() before it asks for what it has given away. Values of a table with `entries`
 /// are sequences of entries, each with its length in front (a varint): append() adds one without reading. A database is
 /// a cache of what checkpoints hold: it has no log of its own and is empty when it is opened. Threading: one task at a
-/// time, but for database_files, which any thread may read. Ownership: owns its directory and removes it in the end.
+/// time, but for database_files and database_view, which any thread may read. Ownership: owns its directory and removes
+/// it in the end, when no view of it is left.
 /// Errors: errc::io_failed, errc::disk_full, ... with the directory in the cause.
 /// Source: Flink's EmbeddedRocksDBStateBackend.
 #pragma once
@@ -51,11 +52,21 @@ public:
   virtual const std::vector<file>& files() const noexcept = 0;
 };
 
+/// What a database held at one moment, while it goes on.
+class database_view {
+public:
+  virtual ~database_view() = default;
+  /// As state_database::scan().
+  virtual void scan(std::uint32_t table, key_group_range groups,
+                    const std::function<bool(std::string_view key, std::string_view value)>& f) const = 0;
+};
+
 class state_database {
 public:
   using table = std::uint32_t;
 
   virtual ~state_database() = default;
+  /// In a database that was opened from files, the table of that name, if there is one.
   virtual table open_table(const state_table_options& options) = 0;
 
   /// Whether there is a value; then `value` is it.
@@ -76,6 +87,12 @@ public:
                     const std::function<bool(std::string_view key, std::string_view value)>& f) = 0;
   /// Files that hold everything that has been written. `directory` is made by the call, on the same disk.
   virtual std::shared_ptr<const database_files> snapshot(const std::string& directory) = 0;
+  /// Everything that has been written, to be read later.
+  virtual std::shared_ptr<const database_view> freeze() = 0;
+  /// Drops the keys of all other key groups, of the tables that it was opened with.
+  virtual void keep_only(key_group_range groups) = 0;
+  /// What a cache of its contents may take.
+  virtual std::size_t row_memory() const noexcept = 0;
 
   /// Merges all files now, which drops what has expired. For tests and simulations.
   virtual void compact() = 0;
@@ -93,11 +110,19 @@ public:
   virtual ~state_database_factory() = default;
   /// Safe from any thread. The directory is made; what an earlier database left in it is
   /// removed. Throws error{errc::io_failed} when another process has it open. `clock`: what times to live go by.
-  virtual std::unique_ptr<state_database> open(const std::string& directory, const dataflow::clock& clock) = 0;
+  /// `from`: a directory on the same disk with the files of a snapshot, which it begins with; empty: with nothing.
+  virtual std::unique_ptr<state_database> open(const std::string& directory, const dataflow::clock& clock,
+                                               const std::string& from = {}) = 0;
 };
+
+/// Calls f(key, value) for the keys of these key groups in one table of the database whose files lie in `directory`,
+/// ascending; nothing when it has no such table. Nobody may have the database open for writing.
+void read_database_files(const std::string& directory, const std::string& table, key_group_range groups,
+                         const std::function<void(std::string_view key, std::string_view value)>& f);
 
 struct rocksdb_options {
   std::uint64_t memory_bytes = 64 << 20; ///< block cache and write buffers of all databases together
+  std::uint64_t row_bytes = 16 << 20;    ///< rows that are kept in front of them, all databases together
   /// Share of the memory for what is not yet on the disk.
   double write_buffer_ratio = 0.5;
   /// Nothing happens in the background: compactions and flushes only when they are asked for. For simulations.
@@ -105,7 +130,10 @@ struct rocksdb_options {
 };
 std::shared_ptr<state_database_factory> rocksdb_databases(rocksdb_options options = {});
 
-/// The key of a row in every table.
+/// The key of a row in every table, and its key group.
 std::string database_key(std::uint32_t key_group, std::string_view key);
+inline std::uint32_t database_key_group(std::string_view key) noexcept {
+  return static_cast<std::uint32_t>(static_cast<unsigned char>(key[0]) << 8 | static_cast<unsigned char>(key[1]));
+}
 
 } // namespace dataflow

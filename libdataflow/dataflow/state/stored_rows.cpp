@@ -10,6 +10,33 @@ namespace dataflow::detail {
 namespace {
 constexpr std::size_t batch_bytes = 1 << 20;
 constexpr std::size_t least_rows = 1024; // below that a cache is none
+
+/// Rows of a database as canonical parts. Source: state_database or database_view.
+template <class Source>
+void write_parts(Source& from, std::uint32_t table, key_group_range groups, keyed_column::stored_writer convert,
+                 bool keyed, state_writer& out) {
+  from.scan(table, groups, [&](std::string_view key, std::string_view value) {
+    auto& part = out.part_of(database_key_group(key));
+    if (keyed) part.raw(key.data() + 2, key.size() - 2);
+    convert(value, part);
+    return true;
+  });
+}
+
+class frozen_table final : public frozen_state {
+public:
+  frozen_table(std::shared_ptr<const database_view> view, std::uint32_t table, key_group_range groups,
+               keyed_column::stored_writer convert, bool keyed)
+      : view_(std::move(view)), table_(table), groups_(groups), convert_(convert), keyed_(keyed) {}
+  void write(state_writer& out) const override { write_parts(*view_, table_, groups_, convert_, keyed_, out); }
+
+private:
+  std::shared_ptr<const database_view> view_;
+  std::uint32_t table_;
+  key_group_range groups_;
+  keyed_column::stored_writer convert_;
+  bool keyed_;
+};
 } // namespace
 
 stored_rows::stored_rows(keyed_store& store, std::unique_ptr<state_database> database, std::size_t memory_bytes)
@@ -26,7 +53,8 @@ void stored_rows::add(const keyed_column& column) {
 std::size_t stored_rows::rows_in_memory_limit() const noexcept {
   constexpr std::size_t index_bytes = 16; // a cell of the index, which is at most half full
   const auto row = static_cast<double>(store_.layout_->stride + index_bytes) + content_bytes_;
-  return std::max(least_rows, static_cast<std::size_t>(static_cast<double>(memory_bytes_) / row));
+  const auto bytes = memory_bytes_ > 0 ? memory_bytes_ : database_->row_memory();
+  return std::max(least_rows, static_cast<std::size_t>(static_cast<double>(bytes) / row));
 }
 
 std::string_view stored_rows::key_of(const row_segment& segment, const std::byte* row) {
@@ -137,15 +165,14 @@ void stored_rows::flush() {
 
 void stored_rows::snapshot(const keyed_column& column, state_writer& out) {
   flush();
-  database_->scan(
-      tables_[column.index_], store_.states_->key_groups(), [&](std::string_view key, std::string_view value) {
-        const auto group =
-            static_cast<std::uint32_t>(static_cast<unsigned char>(key[0]) << 8 | static_cast<unsigned char>(key[1]));
-        auto& part = out.part_of(group);
-        part.raw(key.data() + 2, key.size() - 2);
-        column.stored_to_part(value, part);
-        return true;
-      });
+  write_parts(*database_, tables_[column.index_], store_.states_->key_groups(), column.stored_to_part(),
+              column.parts_have_keys(), out);
+}
+
+std::shared_ptr<const frozen_state> stored_rows::frozen(const keyed_column& column,
+                                                        std::shared_ptr<const database_view> view) const {
+  return std::make_shared<frozen_table>(std::move(view), tables_[column.index_], store_.states_->key_groups(),
+                                        column.stored_to_part(), column.parts_have_keys());
 }
 
 void stored_rows::for_each_key(const std::function<void(byte_reader& key)>& f) {

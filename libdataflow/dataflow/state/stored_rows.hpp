@@ -13,7 +13,7 @@ namespace dataflow::detail {
 
 class stored_rows {
 public:
-  /// `memory_bytes`: what the rows in memory may take, roughly.
+  /// `memory_bytes`: what the rows in memory may take, roughly; 0: what the database says.
   stored_rows(keyed_store& store, std::unique_ptr<state_database> database, std::size_t memory_bytes);
 
   void add(const keyed_column& column);
@@ -30,6 +30,9 @@ public:
   void flush();
   /// One state as canonical parts, group by group.
   void snapshot(const keyed_column& column, state_writer& out);
+  /// The same of what the database held when `view` was made; needs neither the column nor this.
+  std::shared_ptr<const frozen_state> frozen(const keyed_column& column,
+                                             std::shared_ptr<const database_view> view) const;
   /// Calls f(encoded key) for each key that has something stored, group by group. f may change and clear its states.
   void for_each_key(const std::function<void(byte_reader& key)>& f);
   std::size_t rows_in_memory_limit() const noexcept;

@@ -1,132 +1,17 @@
 // Keyed state with a database behind it does what keyed state in memory does.
-#include <dataflow/state/keyed_context.hpp>
-#include <dataflow/state/keyed_states.hpp>
 #include <dataflow/state/look_ahead.hpp>
-#include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
-#include <dataflow/util/file_system.hpp>
 
 #include <doctest/doctest.h>
 
 #include <map>
 #include <random>
 #include <tests/support/effort.hpp>
-#include <tests/support/temporary_directory.hpp>
-#include <tests/support/test_platform.hpp>
+#include <tests/support/store_on_disk.hpp>
 
 using namespace dataflow;
+using namespace dataflow::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-/// What a function keeps, one state of each kind.
-struct all_kinds {
-  value_state<std::int64_t> number{state("number")};
-  value_state<std::string> text{state("text", ttl{1h})};
-  list_state<std::int32_t> list{state("list")};
-  list_state<std::string> mortal_list{state("mortal-list", ttl{1h})};
-  map_state<std::string, std::int64_t> map{state("map")};
-  void open(state_registry& states) {
-    number.open(states);
-    text.open(states);
-    list.open(states);
-    mortal_list.open(states);
-    map.open(states);
-  }
-};
-struct expected_row {
-  std::optional<std::int64_t> number;
-  std::optional<std::string> text;
-  std::vector<std::int32_t> list;
-  std::vector<std::string> mortal_list;
-  std::map<std::string, std::int64_t> map;
-  bool empty() const { return !number && !text && list.empty() && mortal_list.empty() && map.empty(); }
-  bool operator==(const expected_row&) const = default;
-};
-
-struct store_on_disk {
-  explicit store_on_disk(const test::manual_clock& clock, std::shared_ptr<const operator_snapshot> restored = {},
-                         bool on_disk = true, key_group_range groups = {0, 127})
-      : states{groups, 128, std::move(restored)} {
-    if (on_disk) states.set_place({databases.get(), place / "state", 1}); // as few rows in memory as it allows
-    keys.open(states, clock);
-    states.set_keyed(keys);
-    function.open(states);
-  }
-  void key(const std::string& k) { keys.set_key(std::string_view{k}, key_hash(k)); }
-  std::shared_ptr<const operator_snapshot> snapshot() {
-    keys.clear_key();
-    return std::make_shared<operator_snapshot>(states.snapshot());
-  }
-  expected_row row() {
-    expected_row r;
-    if (function.number.has_value()) r.number = *function.number;
-    if (function.text.has_value()) r.text = *function.text;
-    r.list = function.list.get();
-    r.mortal_list = function.mortal_list.get();
-    function.map.for_each([&](const std::string& k, std::int64_t v) { r.map.emplace(k, v); });
-    return r;
-  }
-
-  test::temporary_directory place;
-  std::shared_ptr<state_database_factory> databases = rocksdb_databases({4 << 20});
-  state_registry states;
-  keyed_context<std::string> keys;
-  all_kinds function;
-};
-
-void change_one(std::mt19937_64& random, all_kinds& s, expected_row& r) {
-  const auto number = static_cast<std::int64_t>(random() % 1000);
-  switch (random() % 11) {
-  case 0:
-    s.number.clear();
-    r.number.reset();
-    break;
-  case 1:
-    s.text.clear();
-    r.text.reset();
-    break;
-  case 2:
-    s.list.clear();
-    r.list.clear();
-    break;
-  case 3:
-    s.map.remove("k3");
-    r.map.erase("k3");
-    break;
-  case 4:
-    s.number.edit() += 3;
-    r.number = r.number.value_or(0) + 3;
-    break;
-  case 5:
-    s.text = std::string(random() % 40, 'a');
-    r.text = s.text.value();
-    break;
-  case 6:
-  case 7:
-    s.mortal_list.add(std::to_string(number));
-    r.mortal_list.push_back(std::to_string(number));
-    break;
-  case 8:
-    s.map["k" + std::to_string(number % 5)] = number;
-    r.map["k" + std::to_string(number % 5)] = number;
-    break;
-  default:
-    s.list.add(static_cast<std::int32_t>(number));
-    r.list.push_back(static_cast<std::int32_t>(number));
-  }
-}
-
-std::string stored_key(std::uint64_t n) { return "key-" + std::to_string(n) + std::string(n % 20, '.'); }
-
-void check_rows(store_on_disk& store, const std::map<std::string, expected_row>& m) {
-  for (auto& [key, expected] : m) {
-    store.key(key);
-    REQUIRE(store.row() == expected);
-  }
-}
-
-} // namespace
 
 TEST_CASE("keyed state in a database holds what was put into it, and moves to memory and back through snapshots") {
   for (std::uint64_t seed = 0; seed < test::rounds(6); ++seed) {
@@ -277,4 +162,115 @@ TEST_CASE("keys that come in batches find their rows, also when rows leave memor
     store.keys.clear_key();
   }
   check_rows(store, m);
+}
+
+TEST_CASE("what was frozen is what was there then, whatever happens to the store") {
+  for (const bool on_disk : {false, true}) {
+    CAPTURE(on_disk);
+    test::manual_clock clock;
+    std::mt19937_64 random{7};
+    auto store = std::make_unique<store_on_disk>(clock, nullptr, on_disk);
+    std::map<std::string, expected_row> m;
+    auto change = [&] {
+      const auto key = stored_key(random() % 3000);
+      store->key(key);
+      change_one(random, store->function, m[key]);
+    };
+    std::vector<std::pair<std::shared_ptr<const operator_snapshot>, std::map<std::string, expected_row>>> taken;
+    for (int round = 0; round < 3; ++round) {
+      for (int step = 0; step < 8000; ++step)
+        change();
+      taken.emplace_back(store->freeze(), m);
+    }
+    for (int step = 0; step < 8000; ++step)
+      change();
+    check_rows(*store, m);
+    store.reset();
+    for (auto& [snapshot, then] : taken)
+      for (const bool to_disk : {false, true}) {
+        store_on_disk again{clock, snapshot, to_disk};
+        check_rows(again, then);
+      }
+  }
+}
+
+TEST_CASE("a store begins with the files of another's database, or reads them") {
+  test::manual_clock clock;
+  std::mt19937_64 random{13};
+  store_on_disk store{clock};
+  store.set_incremental();
+  std::map<std::string, expected_row> m;
+  auto change = [&](int steps, std::uint64_t keys) {
+    for (int step = 0; step < steps; ++step) {
+      const auto key = stored_key(random() % keys);
+      store.key(key);
+      change_one(random, store.function, m[key]);
+    }
+  };
+  change(10'000, 3000);
+  store.freeze();
+  change(3000, 3000); // files of several ages
+  auto frozen = std::make_shared<operator_snapshot>(*store.freeze());
+  REQUIRE(frozen->databases.size() == 1);
+  auto& files = *frozen->databases[0].files;
+  auto then = m;
+  change(3000, 3000);
+
+  // Where a restore would put them.
+  temporary_directory fetched;
+  auto copy_to = [&](const std::string& name) {
+    system_files().create_directories(fetched / name);
+    for (auto& f : files.files())
+      system_files().write_file(join_path(fetched / name, f.name), system_files().read_file(f.path));
+    auto copy = std::make_shared<operator_snapshot>(*frozen);
+    copy->databases[0].files = nullptr;
+    copy->databases[0].directory = fetched / name;
+    return copy;
+  };
+  { // begun with
+    auto from = copy_to("go-on");
+    from->databases[0].go_on = true;
+    store_on_disk again{clock, from};
+    check_rows(again, then);
+    again.key("a new key");
+    again.function.number = 5;
+    again.set_incremental();
+    const auto next = again.freeze();
+    std::size_t same = 0, tables = 0;
+    for (auto& f : next->databases[0].files->files()) {
+      if (!f.shared) continue;
+      ++tables;
+      for (auto& before : files.files())
+        same += before.name == f.name && system_files().read_file(before.path) == system_files().read_file(f.path);
+    }
+    CHECK(same > 0);
+    CHECK(tables > same);
+  }
+  { // more key groups than are ours: what is not ours does not stay
+    auto from = copy_to("half");
+    from->databases[0].go_on = true;
+    from->databases[0].groups = {0, 63};
+    store_on_disk half{clock, from, true, {0, 63}};
+    const auto taken = half.snapshot();
+    for (auto& [name, part] : taken->states)
+      for (auto& p : part.parts)
+        REQUIRE(p.key_group <= 63);
+    std::size_t foreign = 0;
+    half.keys.stored()->database().scan(0, {64, 127}, [&](auto, auto) { return ++foreign, true; });
+    CHECK(foreign == 0);
+  }
+  for (const bool to_disk : {false, true}) // read
+    for (auto groups : {key_group_range{0, 63}, key_group_range{64, 127}}) {
+      auto from = copy_to(std::string{to_disk ? "disk" : "memory"} + std::to_string(groups.first));
+      from->databases[0].groups = groups;
+      store_on_disk other{clock, from, to_disk, groups};
+      std::size_t met = 0;
+      for (auto& [key, expected] : then) {
+        if (!groups.contains(key_group_of(key_hash(key), 128))) continue;
+        other.key(key);
+        REQUIRE(other.row() == expected);
+        ++met;
+      }
+      CHECK(met > 1000);
+    }
 }

@@ -1,0 +1,59 @@
+/// Files of a state backend in checkpoints: each is stored once, and named again by every later checkpoint that has it.
+///
+/// A file may only be named again when it is certain that the storage still has it: it belongs to a checkpoint that is
+/// complete and not gone. So what counts is the last checkpoint that this subtask knows to be complete; and where a
+/// later one, not known to be complete, has stored the same file once more, neither is certain, and it is stored again.
+/// Threading: safe from any thread. Ownership: one per attempt of a subtask.
+/// Source: Flink's RocksDBStateUploader, RocksIncrementalSnapshotStrategy (PreviousSnapshot), SharedStateRegistry.
+#pragma once
+
+#include <dataflow/checkpoint/checkpoint_storage.hpp>
+#include <dataflow/checkpoint/state_assignment.hpp>
+#include <dataflow/checkpoint/subtask_state.hpp>
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+
+namespace dataflow {
+
+class shared_files {
+public:
+  using file_key = std::pair<std::string, std::string>; ///< operator's uid, name of the file there
+  using file_map = std::map<file_key, object_handle>;
+
+  /// What the subtask starts from.
+  void restored(file_map files);
+  /// The object that has a file, if it may be named again.
+  std::optional<object_handle> find(const file_key& file) const;
+  /// A checkpoint is about to be acknowledged with these.
+  void stored(std::uint64_t checkpoint, file_map files);
+  void completed(std::uint64_t checkpoint);
+  void aborted(std::uint64_t checkpoint);
+
+private:
+  mutable std::mutex mutex_;
+  file_map complete_;
+  std::map<std::uint64_t, file_map> open_; // by checkpoint
+};
+
+/// Stores what a subtask hands in: its object, and files of databases that are not in the storage yet. What was stored
+/// is removed again when it throws. `hint` begins the names of objects. `known`: of the subtask; may be null.
+subtask_summary store_subtask_state(const subtask_state& state, checkpoint_objects& objects,
+                                    const std::string& directory, std::string_view hint, compression how,
+                                    std::uint64_t checkpoint, shared_files* known);
+
+/// Files of one database in a checkpoint, and the key groups that a subtask is to take from it.
+struct stored_files {
+  key_group_range groups;
+  std::string store;                          ///< number among the operator's stores
+  std::map<std::string, object_handle> files; ///< by the names that the database knows
+};
+/// Those of all databases that hold keys of the share.
+std::vector<stored_files> files_of(const operator_restore& share, const object_opener& open);
+/// Copies them to a directory on the local disk, which is made. Errors: corrupt_state when one is not what was written.
+void fetch(const stored_files& files, const object_opener& open, const std::string& directory);
+
+} // namespace dataflow
