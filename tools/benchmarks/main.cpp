@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(0.001, 100.0));
   app.add_option(
       "--only", o.only,
-      "part of the name of the figures to run: W1 to W6, windows, join, Nexmark, latency, overheads, policies, "
+      "part of the name of the figures to run: W1 to W7, windows, join, Nexmark, latency, overheads, policies, "
       "file sink");
   app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
   std::vector<std::string> settings;
@@ -27,8 +27,9 @@ int main(int argc, char** argv) {
     for (const auto& s : settings)
       o.settings.set_from_flag(s);
     std::vector<bench::figure> all;
-    for (auto part : {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads,
-                      bench::policies, bench::state_and_timers, bench::windows, bench::file_sinks})
+    for (auto part :
+         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies,
+          bench::state_and_timers, bench::state_on_disk, bench::windows, bench::file_sinks})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

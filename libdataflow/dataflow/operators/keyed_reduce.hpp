@@ -99,16 +99,14 @@ private:
   [[gnu::noinline]] void reduce_stored(batch_slice& slice) {
     auto& b = slice.data.as<T>();
     if (!b.has_hashes()) hash_all(b);
-    std::uint32_t candidates[stored::block];
+    look_ahead<keyed_store> ahead{rows_->rows(), b.hashes.data(), slice.cursor, slice.limit};
     auto from = slice.cursor; // of what is to be emitted
     auto at = slice.cursor;
     do {
-      const auto begin = at;
-      const auto end = std::min(slice.limit, begin + stored::block);
-      rows_->find_candidates(b.hashes.data() + begin, end - begin, candidates);
+      const auto end = ahead.advance(at, [](std::size_t) {});
       try {
         for (; at < end; ++at)
-          merge_stored(b.records[at], b.hashes[at], candidates[at - begin]);
+          merge_stored(b.records[at], b.hashes[at], ahead[at]);
       } catch (...) {
         if (!recovered(b, at)) {
           emit_part(slice, from, at);

@@ -17,7 +17,6 @@ namespace dataflow {
 template <class K, class V, class KeyOf = detail::separate_keys>
 class kept_rows {
 public:
-  static constexpr std::size_t block = keyed_context<K>::block;
   static constexpr std::uint32_t none = keyed_store::none;
 
   explicit kept_rows(std::string name, KeyOf key_of = {})
@@ -28,10 +27,6 @@ public:
   void open(state_registry& states, const clock& clock) {
     rows_.open(states, clock);
     rows_.add(column_);
-  }
-  /// First pass of a look-up of up to `block` hashes.
-  void find_candidates(const std::uint64_t* hashes, std::size_t n, std::uint32_t* candidates) const noexcept {
-    rows_.find_candidates(hashes, n, candidates);
   }
   /// The value of a key, to be written to, and whether it is new (then it is what make() gives). Good until the next
   /// call; a key that is given by reference must live until then, or until done().
@@ -47,6 +42,7 @@ public:
     return {&column::at(at), !there};
   }
   void done() { rows_.clear_key(); }
+  /// For look_ahead.
   keyed_context<K>& rows() noexcept { return rows_; }
 
 private:
