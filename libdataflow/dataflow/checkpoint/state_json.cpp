@@ -14,60 +14,6 @@ namespace {
 // In the order in which the fields were declared.
 using json = nlohmann::ordered_json;
 
-constexpr int deepest_schema_text = 64;
-
-/// "struct visit{page: string, at: time[1/1000 s, int64]}"
-class schema_parser {
-public:
-  explicit schema_parser(std::string_view text) : rest_(text) {}
-  std::optional<schema> whole() {
-    schema s;
-    if (!shape(s, 0) || !rest_.empty()) return std::nullopt;
-    return s;
-  }
-
-private:
-  /// A name up to '{', '}' or ", ", or a ": " that ends the name of a field; brackets hold what they want.
-  std::string_view word() {
-    std::size_t i = 0;
-    int brackets = 0;
-    for (; i < rest_.size(); ++i) {
-      const char c = rest_[i];
-      if (c == '[' || c == '<' || c == '(') ++brackets;
-      if (c == ']' || c == '>' || c == ')') --brackets;
-      if (brackets > 0) continue;
-      if (c == '{' || c == '}' || c == ',') break;
-      if (c == ':' && i + 1 < rest_.size() && rest_[i + 1] == ' ') break;
-    }
-    const auto found = rest_.substr(0, i);
-    rest_.remove_prefix(i);
-    return found;
-  }
-  bool take(std::string_view what) {
-    if (rest_.substr(0, what.size()) != what) return false;
-    rest_.remove_prefix(what.size());
-    return true;
-  }
-  bool shape(schema& s, int depth) {
-    if (depth > deepest_schema_text) return false;
-    s.type = word();
-    if (s.type.empty()) return false;
-    if (!take("{")) return true;
-    do {
-      auto& field = s.fields.emplace_back();
-      const auto before = rest_;
-      field.name = word();
-      if (!take(": ")) { // fields of variants have no names
-        rest_ = before;
-        field.name.clear();
-      }
-      if (!shape(field.shape, depth + 1)) return false;
-    } while (take(", "));
-    return take("}");
-  }
-  std::string_view rest_;
-};
-
 template <class T>
 json number(byte_reader& in) {
   return in.fixed<T>();
@@ -198,8 +144,6 @@ bool strip_front(std::string_view& text, std::string_view what) {
 }
 
 } // namespace
-
-std::optional<schema> parse_schema(std::string_view text) { return schema_parser{text}.whole(); }
 
 std::string json_of(const schema& shape, byte_reader& in) {
   if (!known(shape)) detail::fail_decode("no reader for " + to_string(shape));

@@ -6,7 +6,7 @@
 /// Threading: a decoder is immutable. Errors: corrupt_state when bytes do not fit the schema.
 #pragma once
 
-#include <dataflow/record/codec.hpp>
+#include <dataflow/record/schema_change.hpp>
 #include <dataflow/state/declared_state.hpp>
 
 #include <functional>
@@ -16,9 +16,6 @@
 #include <string_view>
 
 namespace dataflow {
-
-/// The schema that to_string(schema) wrote. Empty when the text is none.
-std::optional<schema> parse_schema(std::string_view text);
 
 /// One value, encoded by the codec of that schema, as JSON. Throws error{errc::malformed_record}.
 std::string json_of(const schema& shape, byte_reader& in);

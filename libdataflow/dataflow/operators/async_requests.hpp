@@ -97,7 +97,7 @@ public:
 
   // declared_state: what has no results yet that went on, to be asked for again
   state_info info() const override {
-    return {"unanswered requests", state_kind::list, to_string(codec<I>::describe())};
+    return {"unanswered requests", state_kind::list, "requests of " + to_string(codec<I>::describe())};
   }
   void snapshot(state_writer& out) const override {
     for (auto& r : queue_) {

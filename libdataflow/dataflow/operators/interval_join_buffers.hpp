@@ -93,7 +93,7 @@ public:
   // declared_state
   state_info info() const override {
     return {"join buffers", state_kind::keyed,
-            to_string(codec<K>::describe()) + " -> " + to_string(codec<L>::describe()) + ", " +
+            "join buffers of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<L>::describe()) + ", " +
                 to_string(codec<R>::describe())};
   }
   void snapshot(state_writer& out) const override {

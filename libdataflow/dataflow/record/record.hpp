@@ -50,6 +50,9 @@ public:
   ~schema_guard();
 };
 
+/// What the fields of a default-constructed record of this shape look like, encoded: see schema_change.
+void note_defaults(const schema& shape, std::vector<std::string> fields);
+
 template <class... Fields>
 struct field_types {
   static constexpr std::size_t count = sizeof...(Fields);
@@ -94,6 +97,9 @@ struct codec<T, std::enable_if_t<named_record<T>>> {
     detail::schema_guard guard{record_fields<T>::type};
     schema s{std::string{"struct "} + record_fields<T>::type, {}};
     describe_fields(s, static_cast<detail::fields_of<T>*>(nullptr));
+    if constexpr (std::is_default_constructible_v<T>) {
+      [[maybe_unused]] static const bool noted = (detail::note_defaults(s, default_fields()), true);
+    }
     return s;
   }
   static std::size_t size_of(const T& value) noexcept {
@@ -121,6 +127,18 @@ struct codec<T, std::enable_if_t<named_record<T>>> {
   }
 
 private:
+  static std::vector<std::string> default_fields() {
+    std::vector<std::string> fields;
+    const T value{};
+    record_fields<T>::apply(value, [&](const auto&... field) { (fields.push_back(encoded(field)), ...); });
+    return fields;
+  }
+  template <class Field>
+  static std::string encoded(const Field& field) {
+    byte_writer out;
+    codec<Field>::encode(field, out);
+    return out.take();
+  }
   static constexpr void check() {
     static_assert(detail::fields_of<T>::have_codecs,
                   "a field of this DATAFLOW_RECORD has no codec: name the fields of its struct, include "

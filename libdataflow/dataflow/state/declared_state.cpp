@@ -1,5 +1,6 @@
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/keyed_store.hpp>
+#include <dataflow/state/state_change.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/util/error.hpp>
 
@@ -61,14 +62,15 @@ void state_registry::declare(declared_state& state) {
   auto i = restored_->states.find(info.name);
   if (i == restored_->states.end()) return;
   const auto& stored = i->second;
-  if (stored.info.kind != info.kind || stored.info.schema != info.schema)
+  const auto change = state_change::between(stored.info, info);
+  if (!change.is_none() && info.kind == state_kind::keyed && !restored_->databases.empty())
     throw error{errc::incompatible_state,
-                "state \"" + info.name + "\" was stored as " + std::string{to_string(stored.info.kind)} + " state of " +
-                    stored.info.schema + " and is declared as " + std::string{to_string(info.kind)} + " state of " +
-                    info.schema,
-                "give the changed state a new name, or restore with the job that wrote it"};
+                "state \"" + info.name + "\" was stored in the files of a database as " + stored.info.schema +
+                    " and is now " + info.schema + ": such files cannot be rewritten",
+                "take a savepoint with the job that wrote it, and start from that"};
   stored.for_each_part([&](const state_part& part) {
-    if (info.kind != state_kind::keyed || groups_.contains(part.key_group)) state.restore(part);
+    if (info.kind != state_kind::keyed || groups_.contains(part.key_group))
+      state.restore(change.is_none() ? part : change.convert(part));
   });
 }
 

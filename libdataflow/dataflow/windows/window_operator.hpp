@@ -367,7 +367,8 @@ private:
   // ---- state
 
   state_info info() const override {
-    auto schema = "windows of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe());
+    auto schema = "windows of " + to_string(codec<K>::describe()) + " in " + to_string(codec<W>::describe()) + " -> " +
+                  to_string(codec<stored>::describe());
     if constexpr (has_trigger_state) schema += ", trigger " + to_string(codec<trigger_state>::describe());
     return {"_windows", state_kind::keyed, std::move(schema)};
   }
