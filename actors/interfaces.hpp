@@ -8,6 +8,7 @@
 
 #include <dataflow/api/executor.hpp>
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
+#include <dataflow/checkpoint/restore_point.hpp>
 #include <dataflow/checkpoint/shared_files.hpp>
 #include <dataflow/checkpoint/state_assignment.hpp>
 #include <dataflow/config/configuration.hpp>
@@ -204,6 +205,8 @@ struct checkpoint_done {
   std::uint64_t id = 0;
   std::uint64_t oldest = 0; ///< of those that are kept
   std::vector<task_key> tasks;
+  std::shared_ptr<const restore_point>
+      stop; ///< a savepoint at which the job stops; if it cannot, it goes on from there
 };
 /// coordinator -> job master: it will never be; tell these tasks.
 struct checkpoint_undone {
@@ -233,9 +236,11 @@ struct restore_from {
 struct checkpoints_over {
   job_status status = job_status::finished;
 };
-/// client -> dispatcher -> job master -> coordinator (request): a checkpoint now. Answered with checkpoint_taken.
+/// client -> dispatcher -> job master -> coordinator (request): a checkpoint or savepoint now. Answered with
+/// checkpoint_taken; when the job is to stop, at its end.
 struct request_checkpoint {
   std::string job;
+  checkpoint_request what;
 };
 struct checkpoint_taken {
   std::uint64_t id = 0;
@@ -262,6 +267,7 @@ struct checkpoint_access {
   std::shared_ptr<checkpoint_objects> objects;
   compression how = compression::none;
   bool incremental = false;
+  bool expected = true; ///< else the job makes savepoints only, when somebody asks for one
 };
 /// What all tasks of a job share; immutable.
 struct job_description {
@@ -382,6 +388,7 @@ struct job_submission {
   std::string id, name;
   std::shared_ptr<const stream_graph> graph;
   configuration settings;
+  std::shared_ptr<const restore_point> restore = {}; ///< what it starts from; null: from nothing
 };
 /// client -> job manager -> dispatcher (request; answered with unit or an error). Handing in the same job once more
 /// changes nothing, so a client may ask again when the answer was lost.

@@ -2,7 +2,7 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/job_manager.hpp>
-#include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -76,16 +76,19 @@ caf::actor spawn_cluster(caf::actor_system& system, cluster_context context, con
 }
 
 std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stream_graph> graph,
-                                                      const configuration& settings, std::uint64_t id_seed) {
+                                                      const configuration& settings, std::uint64_t id_seed,
+                                                      const platform& world) {
   random_source random{id_seed};
   static constexpr char digits[] = "0123456789abcdef";
   std::string id;
   for (int i = 0; i < 32; ++i)
     id.push_back(digits[random() & 15]);
   auto name = graph->settings.name;
-  auto job = std::make_shared<const job_submission>(
-      job_submission{std::move(id), std::move(name), std::move(graph), settings});
-  plan_of(*job);
+  auto job =
+      std::make_shared<job_submission>(job_submission{std::move(id), std::move(name), std::move(graph), settings});
+  job->restore = restore_point_of(settings_of(*job), *world.files);
+  const auto plan = plan_of(*job);
+  if (job->restore) check_restore(*job->restore, *plan, world);
   return job;
 }
 
@@ -174,7 +177,7 @@ std::shared_ptr<job_client> embedded_cluster::submit(std::shared_ptr<const strea
 }
 
 client_pair embedded_cluster::start(std::shared_ptr<const stream_graph> graph) {
-  auto job = make_submission(std::move(graph), impl_->settings, random_seed());
+  auto job = make_submission(std::move(graph), impl_->settings, random_seed(), system_platform());
   auto client = make_client(*impl_->system, impl_->job_manager, *job, impl_);
   hand_in(*impl_->system, impl_->job_manager, job, client);
   return client;

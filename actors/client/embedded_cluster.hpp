@@ -76,8 +76,9 @@ client_pair make_client(caf::actor_system& system, const caf::actor& job_manager
 /// Submits; blocks until the dispatcher has the job. Throws when it has not.
 void hand_in(caf::actor_system& system, const caf::actor& job_manager, const std::shared_ptr<const job_submission>& job,
              const client_pair& client);
-/// Checks the graph under these settings and gives the job its id.
+/// Checks the graph under these settings, and what it is to start from, and gives the job its id.
 std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stream_graph> graph,
-                                                      const configuration& settings, std::uint64_t id_seed);
+                                                      const configuration& settings, std::uint64_t id_seed,
+                                                      const platform& world);
 
 } // namespace dataflow::actors

@@ -140,14 +140,16 @@ public:
     return answer;
   }
 
-  std::string trigger_checkpoint() override {
+protected:
+  std::string take(const checkpoint_request& what) override {
     std::string path;
     error failure;
     caf::scoped_actor self{system_};
-    self->request(job_manager_, caf::infinite, request_checkpoint{id_})
+    self->request(job_manager_, caf::infinite, request_checkpoint{id_, what})
         .receive([&](checkpoint_taken& c) { path = std::move(c.path); },
                  [&](caf::error& e) { failure = from_caf(e, "the job manager"); });
     if (failure) throw failure;
+    if (what.after != after_savepoint::go_on || what.cancel) wait();
     return path;
   }
 

@@ -1,5 +1,6 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/checkpoint_actor.hpp>
+#include <dataflow/record/hash.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -38,7 +39,8 @@ checkpoint_actor::checkpoint_actor(caf::actor_config& config, cluster_context co
                                    std::uint64_t first_id, checkpoint_statistics so_far)
     : event_based_actor(config), context_(std::move(context)), work_(std::move(work)),
       job_master_(std::move(job_master)), first_id_(first_id), store_(*work_->storage, work_->settings.num_retained),
-      statistics_(std::move(so_far)) {
+      statistics_(std::move(so_far)), restore_(work_->restore),
+      names_(work_->seed ^ hash_bytes(work_->plan.job_id.data(), work_->plan.job_id.size()) ^ first_id) {
   keep_exception_texts(*this);
   context_.reach("checkpoint coordinator", actor_moment::constructor);
 }
@@ -88,7 +90,7 @@ caf::behavior checkpoint_actor::make_behavior() {
           return to_caf(current_error(errc::internal));
         }
       },
-      [this](const request_checkpoint&) {
+      [this](const request_checkpoint& m) {
         auto promise = make_response_promise<checkpoint_taken>();
         if (!coordinator_) {
           promise.deliver(to_caf(error{errc::checkpoint_failed, "the storage of checkpoints cannot be used"}));
@@ -96,7 +98,7 @@ caf::behavior checkpoint_actor::make_behavior() {
         }
         const auto request = next_request_++;
         requests_.emplace(request, promise);
-        apply(coordinator_->request_checkpoint(request, now(), wall()));
+        take(m.what, request);
         return promise;
       },
       [this](const checkpoints_over& m) {
@@ -123,12 +125,33 @@ void checkpoint_actor::take_over() {
                "checkpoint " + std::to_string(skipped.id) + " cannot be used: " + skipped.why.to_string());
     first = std::max(first, found.next_id);
     published_ = work_->storage->published();
+    if (restore_) first = std::max(first, restore_->metadata.id + 1);
+    if (restore_ && restore_->claim == claim_mode::claim)
+      store_.claim({restore_->metadata.id, restore_->directory,
+                    std::make_shared<const checkpoint_metadata>(restore_->metadata)});
   } catch (...) {
     send(job_master_, checkpoints_failed{current_error(errc::internal), true});
     return;
   }
   coordinator_.emplace(work_->plan, work_->settings, work_->storage->directory(), first);
   apply(coordinator_->start(now(), wall()));
+}
+
+void checkpoint_actor::take(const checkpoint_request& what, std::uint64_t request) {
+  if (what.kind == checkpoint_kind::checkpoint) return apply(coordinator_->request_checkpoint(request, now(), wall()));
+  error failure;
+  try {
+    const auto& parent = what.directory.empty() ? work_->settings.savepoint_directory : what.directory;
+    if (parent.empty())
+      throw error{errc::invalid_option, "nobody says where the savepoint goes",
+                  "name a directory, or set execution.checkpointing.savepoint-dir"};
+    const auto directory = work_->storage->begin_savepoint(parent, work_->plan.job_id, names_());
+    return apply(coordinator_->request_savepoint(request, directory, what.after, now(), wall()));
+  } catch (...) {
+    failure = current_error(errc::internal);
+  }
+  requests_.at(request).deliver(to_caf(failure));
+  requests_.erase(request);
 }
 
 void checkpoint_actor::apply(checkpoint_actions actions) {
@@ -142,7 +165,7 @@ void checkpoint_actor::apply(checkpoint_actions actions) {
     store_.discard(d, work_->plan.leader);
   for (auto& r : actions.snapshot_enumerators) {
     try {
-      work_->storage->begin(r.id);
+      if (r.options.kind == checkpoint_kind::checkpoint) work_->storage->begin(r.id);
       send(job_master_, snapshot_enumerators{r.id});
     } catch (...) {
       apply(coordinator_->enumerators_failed(r.id, current_error(errc::internal), now(), wall()));
@@ -157,6 +180,8 @@ void checkpoint_actor::apply(checkpoint_actions actions) {
   for (auto& a : actions.answers) {
     const auto waiting = requests_.find(a.request);
     if (waiting == requests_.end()) continue;
+    if (a.failure && a.id == 0 && !a.directory.empty())
+      store_.discard({0, {.directory = a.directory}, {}, true}, work_->plan.leader);
     if (a.failure)
       waiting->second.deliver(to_caf(a.failure));
     else
@@ -178,7 +203,12 @@ void checkpoint_actor::publish(const checkpoint_actions::write& w) {
     failure = current_error(errc::internal);
   }
   if (failure) return apply(coordinator_->metadata_failed(w.id, failure, now(), wall()));
-  if (w.options.kind == checkpoint_kind::checkpoint) {
+  if (w.options.kind == checkpoint_kind::savepoint) {
+    if (w.options.after == after_savepoint::go_on)
+      ++statistics_.completed;
+    else
+      restore_ = std::make_shared<const restore_point>(restore_point{w.options.directory, w.metadata});
+  } else {
     try {
       store_.add(w.id, w.options.directory, w.metadata);
     } catch (...) { // it is complete all the same
@@ -206,7 +236,8 @@ void checkpoint_actor::complete(const checkpoint_actions::completion& c) {
     statistics_.last_duration = milliseconds{last->metadata->completed_at - last->metadata->triggered_at};
     oldest = store_.retained().front().id;
   }
-  send(job_master_, checkpoint_done{c.id, oldest, keys_of(c.tasks)});
+  send(job_master_,
+       checkpoint_done{c.id, oldest, keys_of(c.tasks), c.kind == checkpoint_kind::savepoint ? restore_ : nullptr});
 }
 
 /// Before anybody hears that it is complete.
@@ -234,10 +265,12 @@ void checkpoint_actor::acknowledged(const checkpoint_coordinator::acknowledgemen
   apply(a.actions);
 }
 
-/// The newest one that can be used; those that cannot are left behind, loudly.
+/// The newest one that can be used; those that cannot are left behind, loudly. What the job was started from, or has
+/// stopped at, is the last resort: without it the job does not start.
 restore_from checkpoint_actor::choose() {
   const log_fields here{"checkpoint coordinator", work_->plan.job_id, {}};
   for (auto c = store_.latest(); c && c->id >= work_->oldest_usable; c = store_.latest()) {
+    if (restore_ && restore_->metadata.id > c->id) break;
     try {
       retry_io([&] { verify_checkpoint(*work_->storage, c->directory, *c->metadata, verification::objects); });
     } catch (...) {
@@ -246,18 +279,36 @@ restore_from checkpoint_actor::choose() {
       store_.reject(c->id, why);
       continue;
     }
-    refuse_doubled_output(c->id);
-    retry_io([&] { note_published(*c->metadata); });
-    auto assignment =
-        std::make_shared<const restore_assignment>(assign_state(*c->metadata, c->directory, work_->targets));
-    log_info(here, "tasks start from checkpoint " + std::to_string(c->id) + " in " + c->directory);
-    ++statistics_.restored;
-    apply(coordinator_->restored(c->id, now(), wall()));
-    return {c->id, std::move(assignment)};
+    return start_from(*c, false);
+  }
+  if (restore_) {
+    const completed_checkpoint c{restore_->metadata.id, restore_->directory,
+                                 std::make_shared<const checkpoint_metadata>(restore_->metadata)};
+    try {
+      verify_checkpoint(*work_->storage, c.directory, *c.metadata, verification::objects);
+    } catch (...) {
+      throw current_error().within("'" + c.directory + "', from which the job starts, cannot be used");
+    }
+    return start_from(c, restore_->allow_non_restored);
   }
   refuse_doubled_output(0);
   apply(coordinator_->restored(0, now(), wall()));
   return {};
+}
+
+restore_from checkpoint_actor::start_from(const completed_checkpoint& c, bool allow_non_restored) {
+  const log_fields here{"checkpoint coordinator", work_->plan.job_id, {}};
+  refuse_doubled_output(c.id);
+  retry_io([&] { note_published(*c.metadata); });
+  auto assignment = std::make_shared<const restore_assignment>(
+      assign_state(*c.metadata, c.directory, work_->targets, allow_non_restored));
+  log_info(here, "tasks start from " + std::string{to_string(c.metadata->kind)} + " " + std::to_string(c.id) + " in " +
+                     c.directory);
+  for (auto& uid : assignment->dropped)
+    log_warn(here, "state of operator '" + uid + "' is dropped: the job has no such operator");
+  ++statistics_.restored;
+  apply(coordinator_->restored(c.id, now(), wall()));
+  return {c.id, std::move(assignment)};
 }
 
 void checkpoint_actor::arm() {

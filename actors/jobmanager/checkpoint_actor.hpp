@@ -14,6 +14,7 @@
 #include <dataflow/checkpoint/completed_checkpoint_store.hpp>
 #include <dataflow/checkpoint/state_assignment.hpp>
 #include <dataflow/util/memory_file_system.hpp>
+#include <dataflow/util/random.hpp>
 
 #include <caf/event_based_actor.hpp>
 #include <caf/typed_response_promise.hpp>
@@ -31,6 +32,10 @@ struct checkpoint_work {
   std::vector<restore_target> targets;
   std::shared_ptr<checkpoint_storage> storage;
   std::uint64_t oldest_usable = 0; ///< checkpoints before this one are of no use
+  /// What the job starts from while it has no later checkpoint of its own; null: nothing.
+  std::shared_ptr<const restore_point> restore;
+  bool from_the_start = true; ///< else the coordinator was started for a savepoint
+  std::uint64_t seed = 0;     ///< of names of savepoints
 };
 
 /// What of a job's checkpoints outlives its job master. Kept by whoever starts job masters; used by one at a time.
@@ -41,6 +46,7 @@ struct checkpoint_home {
   std::uint64_t next_id = 1; ///< of a checkpoint
   /// Parts of the result went to a job master and are lost with it: the next one begins anew.
   bool has_results = false;
+  std::shared_ptr<const restore_point> stopped_at; ///< a savepoint that stopped the job, or was to
 };
 
 class checkpoint_actor final : public caf::event_based_actor {
@@ -63,6 +69,8 @@ private:
   void arm();
   void report();
   restore_from choose();
+  restore_from start_from(const completed_checkpoint& c, bool allow_non_restored);
+  void take(const checkpoint_request& what, std::uint64_t request);
   void acknowledged(const checkpoint_coordinator::acknowledgement& a, task_key key, std::uint64_t id);
   void over(job_status status);
   milliseconds now() const;
@@ -79,6 +87,8 @@ private:
   std::uint64_t next_request_ = 1;
   std::optional<milliseconds> armed_;
   checkpoint_statistics statistics_;
+  std::shared_ptr<const restore_point> restore_;
+  random_source names_; // of savepoints
   std::string last_skip_;
   bool refused_logged_ = false;
 };

@@ -10,12 +10,6 @@ namespace dataflow::actors {
 
 namespace {
 
-configuration settings_of(const job_submission& job) {
-  auto settings = job.settings;
-  settings.set_all(job.graph->settings.configuration);
-  return settings;
-}
-
 task_settings task_settings_of(const configuration& c, const stream_graph& graph, std::uint64_t seed) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
@@ -38,19 +32,11 @@ task_settings task_settings_of(const configuration& c, const stream_graph& graph
   return t;
 }
 
-} // namespace
-
-std::shared_ptr<const execution_plan> plan_of(const job_submission& job) {
-  const auto c = settings_of(job);
-  graph_defaults defaults;
-  defaults.parallelism = static_cast<std::uint32_t>(c.integer("parallelism.default"));
-  if (auto m = c.integer("pipeline.max-parallelism"); m > 0) defaults.max_parallelism = static_cast<std::uint32_t>(m);
-  defaults.chaining_enabled = c.boolean("pipeline.operator-chaining.enabled");
-  auto slots = c.integer("taskmanager.numberOfTaskSlots");
-  auto graph = std::make_shared<const job_graph>(make_job_graph(job.graph, defaults));
-  checkpoints_of(c, *graph);
-  return std::make_shared<const execution_plan>(std::move(graph), slots > 0 ? static_cast<std::uint32_t>(slots) : 1u);
+bool no_restart_mends(const error& e) {
+  return e.code() == errc::incompatible_state || e.code() == errc::unmatched_state || e.code() == errc::newer_format;
 }
+
+} // namespace
 
 job_master_actor::job_master_actor(caf::actor_config& config, cluster_context context,
                                    std::shared_ptr<const job_submission> job, std::shared_ptr<checkpoint_home> home,
@@ -151,7 +137,7 @@ void job_master_actor::start() {
     return fail_unbuilt(current_error(errc::internal));
   }
   set_status(job_status::created);
-  start_coordinator();
+  if (checkpoint_work_ && checkpoint_work_->from_the_start) start_coordinator();
   if (cancel_requested_) return apply(execution_->cancel());
   apply(execution_->start());
 }
@@ -253,7 +239,7 @@ void job_master_actor::deploy_waiting() {
       waiting_regions_.push_back(r);
       continue;
     }
-    if (checkpoint_work_)
+    if (coordinated_)
       choosing_.push_back(r);
     else
       deploy_region(r, {});
@@ -402,8 +388,11 @@ void job_master_actor::task_changed(const task_update& m) {
   }
   if (m.status == task_status::failed)
     failures_.push_back({context_.world->clock->wall(), title(m.key.task), m.failure});
+  if (m.status == task_status::failed) stop_failed(m.failure);
   auto actions = execution_->task_changed(m.key.task, m.key.attempt, m.status, m.failure, now());
   if (m.status == task_status::running) tell_coordinator(m.key, checkpoint_task_changed::change::running);
+  if (m.status == task_status::failed && no_restart_mends(m.failure))
+    actions.merge(execution_->job_failed_for_good(m.failure));
   if (m.status == task_status::failed || m.status == task_status::canceled)
     tell_coordinator(m.key, checkpoint_task_changed::change::gone);
   if (m.status == task_status::finished) finished_for_coordinator(m.key.task);
@@ -500,6 +489,7 @@ void job_master_actor::finish(job_report report) {
   send(resource_manager_, slots_released{job_->id, std::move(ids)});
   result_ = std::move(result);
   send(dispatcher_, job_ended{result_});
+  answer_stop();
 }
 
 /// Asks all task managers for their metrics, then calls `then`. A task manager that does not answer is left out.
@@ -586,6 +576,7 @@ std::string job_master_actor::title(task_index t) const {
 }
 
 void job_master_actor::on_exit() {
+  answer_all();
   children_.stop_all();
   sources_.clear();
   tasks_.clear();

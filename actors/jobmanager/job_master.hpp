@@ -8,6 +8,7 @@
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/checkpoint_actor.hpp>
+#include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/jobmanager/source_coordinator.hpp>
 #include <dataflow/actors/supervision/supervised_children.hpp>
 #include <dataflow/metrics/registry.hpp>
@@ -16,6 +17,7 @@
 
 #include <caf/event_based_actor.hpp>
 #include <caf/message_handler.hpp>
+#include <caf/response_promise.hpp>
 #include <caf/typed_response_promise.hpp>
 
 #include <map>
@@ -89,6 +91,11 @@ private:
   void choose_restore_point();
   void cut_results(task_index t, std::uint64_t checkpoint);
   std::vector<operator_restore> restore_of(task_index t, const restore_from& from) const;
+  caf::response_promise take_checkpoint(const request_checkpoint& m);
+  void stopping_at(const checkpoint_done& m);
+  void stop_failed(const error& why);
+  void answer_stop();
+  void answer_all();
 
   cluster_context context_;
   const std::shared_ptr<const job_submission> job_;
@@ -118,6 +125,15 @@ private:
   const std::shared_ptr<checkpoint_home> home_;
   std::shared_ptr<const checkpoint_work> checkpoint_work_;
   std::shared_ptr<const checkpoint_access> checkpoint_access_;
+  bool coordinated_ = false;                             // a coordinator was started
+  std::map<std::uint64_t, caf::response_promise> asked_; // for savepoints that end the job
+  std::uint64_t next_asked_ = 0;
+  /// Whoever asked for a stop, and waits for its end.
+  struct {
+    std::optional<caf::response_promise> promise;
+    checkpoint_taken taken;
+    bool complete = false; // the savepoint is; tasks come to their ends
+  } stop_;
   supervised_children children_;       // the coordinator
   std::vector<region_index> choosing_; // regions that wait for the word from where they go on
   bool choosing_asked_ = false;
@@ -128,13 +144,5 @@ private:
     std::shared_ptr<counter_cell> completed, failed, in_progress, last_bytes, last_duration;
   } checkpoint_cells_;
 };
-
-/// The settings of a job's checkpoints; none when it makes none. Errors: invalid_option; invalid_graph for a job with
-/// an iteration.
-std::optional<checkpoint_settings> checkpoints_of(const configuration& settings, const job_graph& graph);
-
-/// The graph as it will run under these settings; throws invalid_graph and the like. Used by clients before they
-/// submit, so that mistakes are thrown where they were made.
-std::shared_ptr<const execution_plan> plan_of(const job_submission& job);
 
 } // namespace dataflow::actors

@@ -40,46 +40,10 @@ checkpoint_plan plan_for(const job_submission& job, const execution_plan& plan, 
   return out;
 }
 
-std::vector<restore_target> targets_of(const execution_plan& plan) {
-  std::vector<restore_target> targets;
-  for (auto& v : plan.graph().vertices)
-    for (auto& op : v.chain) {
-      const auto& node = plan.graph().node(op);
-      targets.push_back({uid_of(node, op), node.name, v.parallelism, v.max_parallelism, {}});
-    }
-  return targets;
-}
-
-/// A sink that is asked for more than the job's checkpoints can give.
-void check_delivery(const stream_graph& graph, const checkpoint_settings& settings) {
-  for (auto& node : graph.nodes()) {
-    if (node.delivery != delivery_guarantee::exactly_once) continue;
-    if (!settings.periodic())
-      throw error{errc::invalid_graph,
-                  describe_operator(node) + " is to deliver exactly once, and the job makes no checkpoints",
-                  "set execution.checkpointing.interval, or ask the sink for at_least_once"};
-    if (settings.mode == checkpointing_mode::at_least_once)
-      throw error{errc::invalid_graph,
-                  describe_operator(node) +
-                      " is to deliver exactly once, and execution.checkpointing.mode is AT_LEAST_ONCE",
-                  "set the mode to EXACTLY_ONCE, or ask the sink for at_least_once"};
-  }
-}
+/// Where checkpoints are kept in memory; no path of a disk.
+constexpr std::string_view in_memory_root = "/(in memory)";
 
 } // namespace
-
-std::optional<checkpoint_settings> checkpoints_of(const configuration& settings, const job_graph& graph) {
-  auto wanted = checkpoint_settings::from(settings);
-  check_delivery(*graph.streams, wanted);
-  if (!wanted.periodic() && wanted.directory.empty()) return {};
-  for (auto& e : graph.edges)
-    if (e.feedback)
-      throw error{errc::invalid_graph,
-                  "the job makes checkpoints and has an iteration (\"" + graph.head(graph.vertices[e.to]).name +
-                      "\"): what is on its way back would be in none of them",
-                  "leave execution.checkpointing.interval and execution.checkpointing.dir out, or the iteration"};
-  return wanted;
-}
 
 void job_master_actor::build_checkpoints(const configuration& settings, std::uint64_t seed) {
   auto wanted = checkpoints_of(settings, plan_->graph());
@@ -88,29 +52,33 @@ void job_master_actor::build_checkpoints(const configuration& settings, std::uin
   if (in_memory && !home_->memory) home_->memory = std::make_shared<memory_file_system>();
   auto& files = in_memory ? *home_->memory : *context_.world->files;
   if (!home_->storage)
-    home_->storage = std::make_shared<file_checkpoint_storage>(files, in_memory ? "/checkpoints" : wanted->directory,
-                                                               job_->id, seed, wanted->inline_threshold);
-  checkpoint_access_ = std::make_shared<const checkpoint_access>(
-      checkpoint_access{home_->storage, wanted->compress, wanted->incremental});
+    home_->storage = std::make_shared<file_checkpoint_storage>(
+        files, in_memory ? in_memory_root : std::string_view{wanted->directory}, job_->id, seed,
+        wanted->inline_threshold, context_.world->files);
   auto work = std::make_shared<checkpoint_work>();
+  work->restore = home_->stopped_at ? home_->stopped_at : job_->restore;
+  work->from_the_start = wanted->periodic() || !in_memory || work->restore;
+  checkpoint_access_ = std::make_shared<const checkpoint_access>(
+      checkpoint_access{home_->storage, wanted->compress, wanted->incremental, work->from_the_start});
   work->plan = plan_for(*job_, *plan_, ++home_->leader);
   work->settings = *wanted;
   work->targets = targets_of(*plan_);
   work->storage = home_->storage;
+  work->seed = seed;
   if (std::exchange(home_->has_results, false)) work->oldest_usable = home_->next_id;
   checkpoint_work_ = std::move(work);
+  children_.on_started([this](const std::string&, const caf::actor& coordinator) { coordinator_started(coordinator); });
+}
+
+/// Not in build(): a coordinator that cannot use its storage says so at once, and then there must be a job to fail.
+void job_master_actor::start_coordinator() {
+  coordinated_ = true;
   auto gauge = [&](std::string_view name) {
     return metrics_.cell({.job = job_->id}, name, metric_kind::gauge, context_.world->clock->now());
   };
   checkpoint_cells_ = {gauge("numberOfCompletedCheckpoints"), gauge("numberOfFailedCheckpoints"),
                        gauge("numberOfInProgressCheckpoints"), gauge("lastCheckpointSize"),
                        gauge("lastCheckpointDuration")};
-  children_.on_started([this](const std::string&, const caf::actor& coordinator) { coordinator_started(coordinator); });
-}
-
-/// Not in build(): a coordinator that cannot use its storage says so at once, and then there must be a job to fail.
-void job_master_actor::start_coordinator() {
-  if (!checkpoint_work_) return;
   children_.start({std::string{coordinator_name}, child_restart::transient}, [this](std::uint32_t) {
     auto actor = context_.own_threads
                      ? spawn<checkpoint_actor, caf::detached>(
@@ -123,7 +91,7 @@ void job_master_actor::start_coordinator() {
 }
 
 caf::actor job_master_actor::coordinator() const {
-  return checkpoint_work_ ? children_.child(coordinator_name) : caf::actor{};
+  return coordinated_ ? children_.child(coordinator_name) : caf::actor{};
 }
 
 /// The one before may have died: what was under way with it will never be complete.
@@ -208,6 +176,7 @@ caf::message_handler job_master_actor::checkpoint_behavior() {
       },
       [this](const checkpoint_done& m) {
         under_way_.erase(m.id);
+        if (m.stop) stopping_at(m);
         for (auto key : m.tasks)
           if (current(key) && tasks_[key.task].actor)
             send(tasks_[key.task].actor, notify_checkpoint_complete{key, m.id});
@@ -243,17 +212,86 @@ caf::message_handler job_master_actor::checkpoint_behavior() {
           fail_job(m.why);
       },
       [this](const respawn_child& m) { children_.respawn(m); },
-      [this](const request_checkpoint& m) {
-        auto promise = make_response_promise();
-        if (auto c = coordinator())
-          promise.delegate(c, m);
-        else
-          promise.deliver(
-              to_caf(error{errc::checkpoint_failed, "job \"" + job_->name + "\" makes no checkpoints, or has ended",
-                           "set execution.checkpointing.interval or execution.checkpointing.dir"}));
-        return promise;
-      },
+      [this](const request_checkpoint& m) { return take_checkpoint(m); },
   };
+}
+
+caf::response_promise job_master_actor::take_checkpoint(const request_checkpoint& m) {
+  auto promise = make_response_promise();
+  const auto refuse = [&](std::string why, std::string advice) {
+    promise.deliver(to_caf(error{errc::checkpoint_failed, std::move(why), std::move(advice)}));
+    return promise;
+  };
+  const auto named = "job \"" + job_->name + "\" ";
+  if (ended_ || !execution_) return refuse(named + "has ended, or has not begun", "");
+  const bool savepoint = m.what.kind == checkpoint_kind::savepoint;
+  if (!checkpoint_work_) return refuse(named + "has an iteration: it makes no checkpoints and no savepoints", "");
+  if (!checkpoint_work_->from_the_start && !savepoint)
+    return refuse(named + "makes no checkpoints",
+                  "set execution.checkpointing.interval or execution.checkpointing.dir, or ask for a savepoint");
+  if (!coordinated_) start_coordinator();
+  const auto c = coordinator();
+  if (!c) return refuse("the checkpoint coordinator is about to start again", "ask for it again");
+  const bool stops = m.what.after != after_savepoint::go_on;
+  if (!stops && !m.what.cancel) {
+    promise.delegate(c, m);
+    return promise;
+  }
+  const auto number = next_asked_++;
+  asked_.emplace(number, promise);
+  request(c, caf::infinite, m)
+      .then(
+          [this, number, stops](const checkpoint_taken& taken) {
+            auto answer = asked_.extract(number).mapped();
+            if (!stops) {
+              cancel_requested_ = true;
+              if (!ended_) apply(execution_->cancel());
+              return answer.deliver(taken);
+            }
+            stop_.promise = std::move(answer);
+            stop_.taken = taken;
+            if (!stop_.complete || result_) answer_stop();
+          },
+          [this, number](caf::error& e) { asked_.extract(number).mapped().deliver(std::move(e)); });
+  return promise;
+}
+
+/// The savepoint is complete, and tasks come to their ends. What they have published is not done again: whatever
+/// happens now, the job goes on from there.
+void job_master_actor::stopping_at(const checkpoint_done& m) {
+  home_->stopped_at = m.stop;
+  auto work = std::make_shared<checkpoint_work>(*checkpoint_work_);
+  work->restore = m.stop;
+  checkpoint_work_ = std::move(work);
+  stop_.complete = true;
+  execution_->restart_as_a_whole();
+}
+
+void job_master_actor::stop_failed(const error& why) {
+  if (!std::exchange(stop_.complete, false)) return;
+  log_warn({"job master", job_->id, {}}, "the job could not stop at its savepoint and goes on from it: " + why.cause());
+  answer_stop();
+}
+
+void job_master_actor::answer_stop() {
+  if (!stop_.promise) return;
+  auto promise = *std::exchange(stop_.promise, {});
+  if (stop_.complete && execution_->status() == job_status::finished)
+    promise.deliver(stop_.taken);
+  else
+    promise.deliver(to_caf(
+        error{errc::checkpoint_failed,
+              "the savepoint in '" + stop_.taken.path + "' is complete, but the job failed before it had stopped",
+              "see the job's failures; the savepoint is good"}));
+}
+
+/// Nobody else would: the requests of an actor that dies are forgotten.
+void job_master_actor::answer_all() {
+  for (auto& [number, promise] : asked_)
+    promise.deliver(to_caf(error{errc::component_lost, "the job master of \"" + job_->name + "\" is gone"}));
+  asked_.clear();
+  stop_.complete = false;
+  answer_stop();
 }
 
 const std::string& job_master_actor::source_uid(vertex_index v) {

@@ -198,20 +198,27 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
                     std::to_string(steps) + " steps)"};
   }
 
-  /// Asks an actor and runs until the answer is there.
+  /// Asks the job manager and runs until the answer is there. None: no answer came, and `failure`, if given, says why.
   template <class Answer, class Request>
-  std::optional<Answer> ask(Request request) {
-    std::optional<Answer> answer;
-    bool failed = !job_manager;
-    if (failed) return answer;
-    auto to = job_manager;
-    system.spawn([&answer, &failed, to, request](caf::event_based_actor* self) {
-      self->request(to, std::chrono::seconds{10}, request)
-          .then([&answer](Answer& a) { answer = std::move(a); }, [&failed](caf::error&) { failed = true; });
-    });
-    while (!answer && !failed && step()) {
+  std::optional<Answer> ask(Request request, error* failure = nullptr,
+                            caf::duration longest = caf::duration{std::chrono::seconds{10}}) {
+    struct outcome {
+      std::optional<Answer> answer;
+      error failure;
+    };
+    auto got = std::make_shared<outcome>();
+    const error silence{errc::component_lost, "the job manager does not answer"};
+    if (!job_manager) got->failure = silence;
+    if (job_manager)
+      system.spawn([got, to = job_manager, request, longest](caf::event_based_actor* self) {
+        self->request(to, longest, request)
+            .then([got](Answer& a) { got->answer = std::move(a); },
+                  [got](caf::error& e) { got->failure = actors::from_caf(e, "the job manager"); });
+      });
+    while (!got->answer && !got->failure && step()) {
     }
-    return answer;
+    if (failure && !got->answer) *failure = got->failure ? got->failure : silence;
+    return std::move(got->answer);
   }
 
   const std::uint64_t seed;
@@ -264,6 +271,16 @@ public:
     return r;
   }
 
+protected:
+  std::string take(const checkpoint_request& what) override {
+    error failure;
+    const auto taken = cluster_->ask<actors::checkpoint_taken>(actors::request_checkpoint{id(), what}, &failure,
+                                                               caf::duration{caf::infinite});
+    if (!taken) throw failure;
+    if (what.after != after_savepoint::go_on || what.cancel) wait();
+    return taken->path;
+  }
+
 private:
   bool ended() const { return is_terminal(inner_->status()); }
   std::shared_ptr<impl> cluster_;
@@ -275,7 +292,7 @@ simulated_cluster::simulated_cluster(std::uint64_t seed, simulation_settings set
 simulated_cluster::~simulated_cluster() = default;
 
 std::shared_ptr<job_client> simulated_cluster::submit(std::shared_ptr<const stream_graph> graph) {
-  auto job = actors::make_submission(std::move(graph), impl_->settings.settings, impl_->ids());
+  auto job = actors::make_submission(std::move(graph), impl_->settings.settings, impl_->ids(), impl_->world.world);
   auto client = actors::make_client(impl_->system, impl_->job_manager, *job, nullptr);
   bool accepted = false;
   error failure;

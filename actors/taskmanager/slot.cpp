@@ -76,6 +76,7 @@ caf::behavior slot_actor::make_behavior() {
         else
           spawn_task(m.task, std::move(m.operators), std::move(m.disk));
       },
+      [this](const write_snapshot& m) { send(state_keeper(), m); },
       [this](const release_slot&) {
         if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
       },
@@ -98,6 +99,12 @@ void slot_actor::deploy(const deploy_task& m) {
   send(state_keeper(), read_state{m, std::move(disk), local_});
 }
 
+/// Of a job that may never make a savepoint, the slot itself: a state keeper has a thread.
+caf::actor slot_actor::keeper_for(const job_description& job) {
+  if (!job.checkpoints) return {};
+  return job.checkpoints->expected ? state_keeper() : caf::actor_cast<caf::actor>(this);
+}
+
 const caf::actor& slot_actor::state_keeper() {
   if (!state_keeper_)
     state_keeper_ = context_.own_threads ? spawn<state_keeper_actor, caf::detached + caf::linked>(context_.alive)
@@ -109,9 +116,9 @@ void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored
   auto control = std::make_shared<task_control>();
   caf::actor task;
   try {
-    task = spawn<task_actor, caf::monitored>(
-        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive, context_.sent,
-                       std::move(restored), m.job->checkpoints ? state_keeper() : caf::actor{}, std::move(disk)});
+    task = spawn<task_actor, caf::monitored>(task_arguments{m.job, m.key, m.job_master, context_.world, control,
+                                                            context_.alive, context_.sent, std::move(restored),
+                                                            keeper_for(*m.job), std::move(disk)});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;

@@ -62,6 +62,7 @@ private:
   void deploy(const deploy_task& m);
   void spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored, task_disk disk);
   const caf::actor& state_keeper();
+  caf::actor keeper_for(const job_description& job);
   void task_down(const caf::down_msg& m);
   void kill_tasks(const caf::actor_addr& job_master);
 

@@ -7,10 +7,6 @@ std::string task_title(const execution_plan& plan, task_index task) {
   return v.name + " (" + std::to_string(plan.tasks()[task].subtask + 1) + "/" + std::to_string(v.parallelism) + ")";
 }
 
-std::string uid_of(const stream_node& node, const chained_operator& op) {
-  return node.uid.empty() ? op.id.to_string() : node.uid;
-}
-
 bool has_keyed_operator(const execution_plan& plan, task_index task) {
   for (auto& op : plan.vertex_of(task).chain)
     if (plan.graph().node(op).keyed) return true;

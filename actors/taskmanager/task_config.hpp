@@ -19,7 +19,7 @@ key_group_range key_groups_of(const execution_plan& plan, task_index task);
 state_place make_place(local_state& local, const deploy_task& task, state_backend backend);
 
 /// Under which its state is kept: the uid that the user has given, or the id generated from the graph.
-std::string uid_of(const stream_node& node, const chained_operator& op);
+inline std::string uid_of(const stream_node& node, const chained_operator& op) { return uid_of(node, op.id); }
 
 /// Where the metrics of a task belong.
 metric_scope task_scope(const std::string& job, const execution_plan& plan, task_index task);

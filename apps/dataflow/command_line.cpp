@@ -1,3 +1,4 @@
+#include <dataflow/config/units.hpp>
 #include <dataflow/util/error.hpp>
 #include <dataflow/util/suggest.hpp>
 #include <dataflow/util/version.hpp>
@@ -11,10 +12,11 @@ namespace dataflow::cli {
 
 namespace {
 
-const std::vector<std::string> verbs{"run", "info", "examples", "options", "new", "state"};
+const std::vector<std::string> verbs{"run", "info", "examples", "options", "new", "state", "savepoint"};
 
 struct raw_options {
-  std::string config_file, parallelism, format = "text";
+  std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after;
+  bool allow_non_restored = false;
   std::vector<std::string> defines;
 };
 
@@ -27,6 +29,31 @@ void add_job_options(CLI::App& app, command_line& out, raw_options& raw) {
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
   app.add_option("--config", raw.config_file, "A YAML file of configuration keys")->type_name("FILE");
+}
+
+void add_start_options(CLI::App& run, command_line& out, raw_options& raw) {
+  run.add_option("-s,--fromSavepoint,--from-savepoint", raw.from_savepoint,
+                 "Start from this savepoint or checkpoint: its directory, or its _metadata")
+      ->type_name("PATH");
+  run.add_flag("-n,--allowNonRestoredState,--allow-non-restored-state", raw.allow_non_restored,
+               "Drop state of operators that the job does not have");
+  run.add_option("--claimMode,--claim-mode,--restoreMode", raw.claim_mode,
+                 "Of what -s names: NO_CLAIM leaves it alone, CLAIM gives it to the job")
+      ->type_name("MODE");
+  run.add_option("--stop-with-savepoint", out.stop_with_savepoint,
+                 "Ctrl-C, SIGTERM and --stop-after stop the job with a savepoint in this directory")
+      ->type_name("DIR");
+  run.add_option("--stop-after", raw.stop_after, "Stop the job after this time")->type_name("TIME");
+  run.add_flag("--drain", out.drain, "Stop as at the end of the input: windows and timers fire before the savepoint");
+}
+
+/// Flink's long flags with one dash.
+std::vector<std::string> with_two_dashes(std::vector<std::string> arguments) {
+  for (auto& a : arguments) {
+    if (a == "--") break;
+    if (a == "-claimMode" || a == "-rm") a = "--claimMode";
+  }
+  return arguments;
 }
 
 [[noreturn]] void unknown_flag(const std::string& flag, const CLI::App& app) {
@@ -96,12 +123,34 @@ void apply(const raw_options& raw, command_line& out) {
     out.config.set_from_flag(define);
   if (!raw.parallelism.empty())
     out.config.set("parallelism.default", raw.parallelism, config_layer::command_line, "-p");
+  const auto set = [&](const char* key, const std::string& value, const char* flag) {
+    if (!value.empty()) out.config.set(key, value, config_layer::command_line, flag);
+  };
+  set("execution.state-recovery.path", raw.from_savepoint, "-s");
+  set("execution.state-recovery.claim-mode", raw.claim_mode, "--claim-mode");
+  set("execution.state-recovery.ignore-unclaimed-state", raw.allow_non_restored ? "true" : "", "-n");
+  if (!raw.stop_after.empty()) {
+    const auto time = parse_duration(raw.stop_after);
+    if (!time || time->count() < 0)
+      throw error{errc::invalid_option, "--stop-after: \"" + raw.stop_after + "\" is no time", "write 30s, 5 min"};
+    out.stop_after = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
+  }
+  if (out.drain && !out.stop_with_savepoint)
+    throw error{errc::invalid_option, "--drain is for jobs that stop with a savepoint",
+                "name its directory: --stop-with-savepoint DIR"};
 }
 
 } // namespace
 
 std::vector<std::string> run_flags() {
-  return {"parallelism", "job", "config", "detached", "quiet", "json", "metrics", "explain", "format"};
+  return {"parallelism",    "job",
+          "config",         "detached",
+          "quiet",          "json",
+          "metrics",        "explain",
+          "format",         "fromSavepoint",
+          "from-savepoint", "allow-non-restored-state",
+          "claim-mode",     "stop-with-savepoint",
+          "stop-after",     "drain"};
 }
 
 command_line parse_command_line(const std::vector<std::string>& arguments) {
@@ -119,6 +168,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   run.add_flag("--json", out.json, "Progress and result as one JSON object per line on standard output");
   run.add_flag("--metrics", out.metrics, "At the end, what the job, its tasks and operators have counted");
   run.add_flag("--explain", out.explain, "At the interval of the progress, what holds event time back");
+  add_start_options(run, out, raw);
   run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
              "After a lone -- everything is. Exit codes: docs/command-line.md.");
 
@@ -139,6 +189,11 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   create.add_option("directory", out.directory, "Where; the default is ./<name>");
 
   auto& state = add_state_commands(app, out);
+  auto& savepoint = *app.add_subcommand("savepoint", "Remove a savepoint");
+  savepoint.require_subcommand(1);
+  savepoint.add_subcommand("dispose", "Remove a savepoint, or a checkpoint of a job that does not run")
+      ->add_option("path", out.savepoint, "Its directory, or its _metadata")
+      ->required();
 
   // A mistyped verb is told from a missing one before CLI11 calls it an unexpected argument.
   if (!arguments.empty() && !arguments[0].starts_with("-") &&
@@ -146,7 +201,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     throw error{errc::unknown_option, "there is no command `dataflow " + arguments[0] + "`",
                 did_you_mean(arguments[0], verbs, "see `dataflow --help`")};
   }
-  auto reversed = arguments;
+  const auto given = with_two_dashes(arguments);
+  auto reversed = given;
   std::reverse(reversed.begin(), reversed.end());
   try {
     app.parse(std::move(reversed));
@@ -163,7 +219,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     out.verb = cli::verb::version;
   } else if (run.parsed() || info.parsed()) {
     out.verb = run.parsed() ? cli::verb::run : cli::verb::info;
-    out.job_arguments = job_arguments(run.parsed() ? run : info, arguments, out.job);
+    out.job_arguments = job_arguments(run.parsed() ? run : info, given, out.job);
     apply(raw, out);
     if (info.parsed()) {
       if (out.json) raw.format = "json";
@@ -189,6 +245,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     out.verb = cli::verb::create;
   } else if (state.parsed()) {
     out.verb = cli::verb::state;
+  } else if (savepoint.parsed()) {
+    out.verb = cli::verb::savepoint;
   } else {
     out.help = app.help();
   }

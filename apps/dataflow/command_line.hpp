@@ -5,13 +5,14 @@
 
 #include <dataflow/config/configuration.hpp>
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace dataflow::cli {
 
-enum class verb { run, info, examples, options, create, state, help, version };
+enum class verb { run, info, examples, options, create, state, savepoint, help, version };
 enum class info_format { text, json, dot };
 
 struct command_line {
@@ -25,6 +26,14 @@ struct command_line {
   configuration config; ///< --config, -D, -p
   bool detached = false, quiet = false, json = false, metrics = false, explain = false;
   info_format format = info_format::text;
+
+  // run
+  std::optional<std::string> stop_with_savepoint;      ///< where it goes; empty text: as configured
+  std::optional<std::chrono::milliseconds> stop_after; ///< from the submission on
+  bool drain = false;
+
+  // savepoint dispose
+  std::string savepoint;
 
   // options
   bool markdown = false, yaml = false;

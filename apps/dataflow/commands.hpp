@@ -17,6 +17,12 @@ int info(const command_line& line);
 /// `dataflow state`
 int show_state(const command_line& line);
 
+/// `dataflow savepoint dispose`
+int dispose(const command_line& line);
+
+/// "file:/..." with the whole path, as savepoints are named in messages.
+std::string uri_of(const std::string& path);
+
 /// "error: ..." with the advice on a line of its own; as JSON when asked for.
 void report_error(const error& e, bool json);
 

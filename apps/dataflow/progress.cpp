@@ -164,4 +164,8 @@ std::string result_json(const job_result& result) {
   return dump(j) + "\n";
 }
 
+std::string savepoint_json(const std::string& path) {
+  return dump(nlohmann::ordered_json{{"type", "savepoint"}, {"path", path}}) + "\n";
+}
+
 } // namespace dataflow::cli

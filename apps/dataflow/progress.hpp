@@ -43,5 +43,7 @@ std::string silence_lines(const job_report& report);
 /// "Late records dropped by Window: 12", a line each.
 std::string late_lines(const job_report& report);
 std::string result_json(const job_result& result);
+/// {"type": "savepoint", "path"}
+std::string savepoint_json(const std::string& path);
 
 } // namespace dataflow::cli

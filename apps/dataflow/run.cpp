@@ -12,6 +12,7 @@
 #include <csignal>
 #include <functional>
 #include <unistd.h>
+#include <utility>
 
 namespace dataflow::cli {
 
@@ -35,12 +36,16 @@ public:
       how_ = kind.err_is_terminal ? progress_kind::block : progress_kind::lines;
   }
 
+  /// When the job was to stop with a savepoint and could not: what the process ends with.
+  int failure() const noexcept { return failure_; }
+
   job_result wait() {
     const auto interval = line_.config.duration("metrics.fetcher.update-interval");
     auto& time = *system_platform().clock;
+    const auto end = line_.stop_after ? time.now() + *line_.stop_after : steady_time::max();
     auto next = time.now() + std::min<std::chrono::nanoseconds>(interval, milliseconds{200}); // the first one soon
     while (!client_->wait_for(milliseconds{25})) {
-      pass_on_signal();
+      if (interrupts::received() != 0 || time.now() >= end) stop();
       if ((how_ == progress_kind::none && !line_.explain) || time.now() < next) continue;
       const auto report = client_->report();
       show(report);
@@ -56,12 +61,35 @@ public:
   }
 
 private:
-  void pass_on_signal() {
-    if (cancelled_ || interrupts::received() == 0) return;
-    cancelled_ = true;
-    client_->cancel();
+  void stop() {
+    // A savepoint needs tasks that run.
+    if (stopping_ || (line_.stop_with_savepoint && !can_stop())) return;
+    stopping_ = true;
     display_.clear();
-    if (!line_.quiet) err_.write("Cancelling the job; once more aborts.\n");
+    const std::string more = interrupts::received() != 0 ? "; once more aborts." : ".";
+    if (line_.stop_with_savepoint) {
+      say((line_.drain ? "Draining job \"" : "Suspending job \"") + client_->id() + "\" with a savepoint" + more);
+      try {
+        const auto path = uri_of(client_->stop_with_savepoint(*line_.stop_with_savepoint, line_.drain));
+        if (line_.json)
+          out_.write(savepoint_json(path));
+        else
+          err_.write("Savepoint completed. Path: " + path + "\n");
+        return;
+      } catch (const error& e) {
+        report_error(e, line_.json);
+        failure_ = exit_job_failed;
+      }
+    }
+    say("Cancelling the job" + more);
+    client_->cancel();
+  }
+  bool can_stop() const {
+    const auto status = client_->status();
+    return status == job_status::running || status == job_status::failing || status == job_status::cancelling;
+  }
+  void say(const std::string& text) {
+    if (!line_.quiet && !line_.json) err_.write(text + "\n");
   }
 
   void show(const job_report& report) {
@@ -93,7 +121,8 @@ private:
   const screen::streams kind_;
   progress_kind how_ = progress_kind::none;
   progress_tracker tracker_;
-  bool cancelled_ = false;
+  bool stopping_ = false;
+  int failure_ = exit_success;
 };
 
 int exit_code_of(const job_result& result) {
@@ -101,7 +130,8 @@ int exit_code_of(const job_result& result) {
   case job_status::finished:
     return exit_success;
   case job_status::canceled:
-    return 128 + interrupts::received(); // nobody else cancels it
+    // Nobody else cancels it.
+    return interrupts::received() != 0 ? 128 + interrupts::received() : exit_success;
   default:
     return exit_job_failed;
   }
@@ -150,9 +180,10 @@ int run_here(const command_line& line, const std::function<void(int, const std::
     tell(exit_success, submitted);
   else if (!line.quiet && !line.json)
     err.write(submitted);
-  const auto result = watcher{line, client, out, err, display, kind}.wait();
+  watcher job_at_work{line, client, out, err, display, kind};
+  const auto result = job_at_work.wait();
   report_result(line, result, out, err);
-  return exit_code_of(result);
+  return job_at_work.failure() != exit_success ? job_at_work.failure() : exit_code_of(result);
 }
 
 } // namespace

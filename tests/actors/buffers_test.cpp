@@ -18,7 +18,7 @@ TEST_CASE("a receiver with a full mailbox is killed 1,000 times and every buffer
   caf::actor_system system{config};
   auto& scheduler = dynamic_cast<caf::scheduler::test_coordinator&>(system.scheduler());
   auto control = std::make_shared<job_control>();
-  auto submission = actors::make_submission(paced_job(control), {}, 1);
+  auto submission = actors::make_submission(paced_job(control), {}, 1, system_platform());
   auto job = std::make_shared<const actors::job_description>(
       actors::job_description{"1", "job", actors::plan_of(*submission), {}});
   const auto sink = static_cast<task_index>(job->plan->tasks().size() - 1);

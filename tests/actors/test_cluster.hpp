@@ -61,7 +61,7 @@ public:
   }
 
   actors::client_pair start(std::shared_ptr<const stream_graph> graph) {
-    auto job = actors::make_submission(std::move(graph), settings, ++seed_);
+    auto job = actors::make_submission(std::move(graph), settings, ++seed_, system_platform());
     auto client = actors::make_client(system, root, *job, nullptr);
     actors::hand_in(system, root, job, client);
     return client;

@@ -155,6 +155,11 @@ environment& environment::enable_checkpointing(std::chrono::milliseconds interva
 environment& environment::set_state_backend(state_backend backend) {
   return configure("state.backend.type", backend == state_backend::rocksdb ? "rocksdb" : "hashmap");
 }
+environment& environment::start_from(const std::string& path, claim_mode claim, bool allow_non_restored) {
+  configure("execution.state-recovery.path", path);
+  configure("execution.state-recovery.claim-mode", claim == claim_mode::claim ? "CLAIM" : "NO_CLAIM");
+  return configure("execution.state-recovery.ignore-unclaimed-state", allow_non_restored ? "true" : "false");
+}
 environment& environment::supervise(const job_supervision& how) {
   for (auto& [key, value] : detail::configuration_of(how))
     configure(key, value);

@@ -12,6 +12,7 @@
 #include <dataflow/api/executor.hpp>
 #include <dataflow/api/supervision.hpp>
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
+#include <dataflow/checkpoint/restore_point.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/connectors/collection.hpp>
 #include <dataflow/connectors/generator.hpp>
@@ -99,6 +100,10 @@ public:
   /// Where keyed state is kept (state.backend.type): in memory, or on the local disk where it may be larger than
   /// memory.
   environment& set_state_backend(state_backend backend);
+  /// The job starts from this savepoint or checkpoint (execution.state-recovery.*): its directory, or its _metadata.
+  /// Errors, at submission: what is wrong with it, or what does not fit this job.
+  environment& start_from(const std::string& path, claim_mode claim = claim_mode::no_claim,
+                          bool allow_non_restored = false);
   /// Who is restarted with a failed task, how often and after how long.
   environment& supervise(const job_supervision& how);
 

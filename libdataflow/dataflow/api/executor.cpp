@@ -22,8 +22,9 @@ std::shared_ptr<executor> default_executor(const configuration& settings) {
   return factory(settings);
 }
 
-std::string job_client::trigger_checkpoint() {
-  throw error{errc::checkpoint_failed, "whatever runs job " + id() + " makes no checkpoints"};
+std::string job_client::take(const checkpoint_request& what) {
+  throw error{errc::checkpoint_failed,
+              "whatever runs job " + id() + " makes no " + std::string{to_string(what.kind)} + "s"};
 }
 
 } // namespace dataflow

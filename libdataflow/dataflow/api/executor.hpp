@@ -4,6 +4,7 @@
 /// Ownership: a job client does not own its job: dropping it leaves the job running (detached).
 #pragma once
 
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/graph/job_status.hpp>
 #include <dataflow/graph/stream_graph.hpp>
 #include <dataflow/metrics/event_time.hpp>
@@ -75,6 +76,15 @@ struct job_result {
   void raise() const;
 };
 
+/// What somebody asks of a running job.
+struct checkpoint_request {
+  checkpoint_kind kind = checkpoint_kind::checkpoint;
+  /// Of a savepoint: where it gets a directory of its own; empty: execution.checkpointing.savepoint-dir.
+  std::string directory = {};
+  after_savepoint after = after_savepoint::go_on;
+  bool cancel = false; ///< the job, once the savepoint is complete
+};
+
 class job_client {
 public:
   virtual ~job_client() = default;
@@ -88,12 +98,37 @@ public:
   virtual bool wait_for(std::chrono::milliseconds timeout) = 0;
   /// A picture of the job now; also after its end.
   virtual job_report report() = 0;
-  /// Takes a checkpoint now, whatever the interval, and waits for it. Returns where it is. Errors: checkpoint_failed,
-  /// with what was in the way; job_not_found when the job has ended.
-  virtual std::string trigger_checkpoint();
+
+  // Checkpoints and savepoints. Each waits until it is complete and returns its directory: what
+  // environment::start_from() and `dataflow run -s` take. Errors: checkpoint_failed, with what was in the way;
+  // invalid_option when nobody says where savepoints go; job_not_found when the job has ended.
+
+  /// A checkpoint now, whatever the interval.
+  std::string trigger_checkpoint() { return take({}); }
+  /// The job runs on. `directory`: where the savepoint gets a directory of its own; empty:
+  /// execution.checkpointing.savepoint-dir.
+  std::string trigger_savepoint(const std::string& directory = {}) {
+    return take({.kind = checkpoint_kind::savepoint, .directory = directory});
+  }
+  /// The job stops at the savepoint, and is FINISHED when this returns. Without `drain` time stands still: no window
+  /// and no timer fires, and whatever is started from the savepoint goes on as if nothing had happened. With it the
+  /// job ends as if its input had ended: watermarks go to the maximum, everything fires, then the savepoint is taken.
+  std::string stop_with_savepoint(const std::string& directory = {}, bool drain = false) {
+    return take({.kind = checkpoint_kind::savepoint,
+                 .directory = directory,
+                 .after = drain ? after_savepoint::drain : after_savepoint::suspend});
+  }
+  /// The job is cancelled once the savepoint is complete; what it does in between is not in the savepoint. Use
+  /// stop_with_savepoint() where results must count once.
+  std::string cancel_with_savepoint(const std::string& directory = {}) {
+    return take({.kind = checkpoint_kind::savepoint, .directory = directory, .cancel = true});
+  }
   /// What the job has counted so far, under Flink's names and those that its functions chose
   /// (runtime_context::counter); rates come from two of them, see with_rates().
   metrics_snapshot metrics() { return report().metrics; }
+
+protected:
+  virtual std::string take(const checkpoint_request& what);
 };
 
 class executor {

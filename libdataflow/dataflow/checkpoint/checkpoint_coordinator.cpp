@@ -247,7 +247,7 @@ struct checkpoint_coordinator::body {
     if (enumerators.empty())
       trigger(p, out);
     else
-      out.snapshot_enumerators.push_back({id, enumerators});
+      out.snapshot_enumerators.push_back({id, enumerators, p.options});
   }
 
   void trigger(pending_checkpoint& p, checkpoint_actions& out) {
@@ -369,6 +369,9 @@ checkpoint_actions checkpoint_coordinator::restored(std::uint64_t id, millisecon
   body_->abort_if([](auto&) { return true; }, checkpoint_failure::task_failed, "the job starts again", now, out);
   body_->next_id = std::max(body_->next_id, id + 1);
   body_->failures = 0;
+  // One that stopped the job is complete, and yet the job goes on.
+  body_->stopping = std::any_of(body_->savepoints.begin(), body_->savepoints.end(),
+                                [](auto& r) { return r.after != after_savepoint::go_on; });
   body_->decide(now, wall, out);
   return out;
 }

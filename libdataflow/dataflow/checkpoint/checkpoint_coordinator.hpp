@@ -75,6 +75,7 @@ struct checkpoint_actions {
   struct enumerator_request {
     std::uint64_t id;
     std::vector<std::string> uids;
+    checkpoint_options options;
   };
   /// Let these tasks put barriers into their outputs.
   struct trigger {

@@ -164,7 +164,8 @@ bool operator_metadata::finished() const noexcept {
 
 bool operator_metadata::has_state() const noexcept {
   if (enumerator) return true;
-  return std::any_of(parts.begin(), parts.end(), [](auto& p) { return p.subtask || !p.splits.empty(); });
+  return std::any_of(parts.begin(), parts.end(),
+                     [](auto& p) { return !p.states.empty() || !p.splits.empty() || !p.in_flight.empty(); });
 }
 
 const operator_metadata* checkpoint_metadata::find(std::string_view uid) const noexcept {

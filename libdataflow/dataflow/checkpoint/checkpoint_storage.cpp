@@ -10,7 +10,6 @@ namespace dataflow {
 
 namespace {
 
-constexpr std::string_view lock_file_name = "_lock";
 constexpr std::string_view leader_note_prefix = "_leader-";
 constexpr std::string_view published_note_prefix = "_published-";
 
@@ -191,10 +190,19 @@ checkpoint_metadata read_checkpoint_metadata(file_system& files, std::string_vie
 }
 
 file_checkpoint_storage::file_checkpoint_storage(file_system& files, std::string_view root, std::string_view job_id,
-                                                 std::uint64_t seed, std::uint64_t inline_threshold)
-    : files_(files), directory_(join_path(checkpoint_directory_of(root), job_id)), seed_(seed),
-      inline_threshold_(inline_threshold) {}
+                                                 std::uint64_t seed, std::uint64_t inline_threshold,
+                                                 file_system* outside)
+    : files_(files), outside_(outside ? *outside : files), directory_(join_path(checkpoint_directory_of(root), job_id)),
+      seed_(seed), inline_threshold_(inline_threshold) {}
 file_checkpoint_storage::~file_checkpoint_storage() = default;
+
+file_system& file_checkpoint_storage::files_of(const std::string& directory) const {
+  return parent_directory(directory) == directory_ ? files_ : outside_;
+}
+
+checkpoint_metadata file_checkpoint_storage::read(const std::string& path) {
+  return read_checkpoint_metadata(files_of(checkpoint_directory_of(path)), path);
+}
 
 std::unique_ptr<object_writer> file_checkpoint_storage::create(const std::string& directory, object_scope scope,
                                                                std::string_view hint) {
@@ -204,7 +212,7 @@ std::unique_ptr<object_writer> file_checkpoint_storage::create(const std::string
   handle.scope = scope;
   const auto number = mixed(seed_ + 0x9E3779B97F4A7C15ull * ++next_name_);
   handle.name = tame(hint) + "-" + hex(mixed(seed_), 16) + hex(number, 16);
-  return std::make_unique<file_object>(files_, path_of(directory, handle), scope,
+  return std::make_unique<file_object>(files_of(directory), path_of(directory, handle), scope,
                                        scope == object_scope::exclusive ? inline_threshold_ : 0);
 }
 
@@ -214,7 +222,7 @@ std::unique_ptr<readable_file> file_checkpoint_storage::open(const std::string& 
   const auto path = path_of(directory, object);
   std::unique_ptr<readable_file> file;
   try {
-    file = files_.open_read(path);
+    file = files_of(directory).open_read(path);
   } catch (const error& e) {
     if (e.code() != errc::file_not_found) throw;
     throw error{errc::corrupt_state, "the object '" + path + "' of the checkpoint is not there",
@@ -230,7 +238,7 @@ std::unique_ptr<readable_file> file_checkpoint_storage::open(const std::string& 
 
 void file_checkpoint_storage::remove(const std::string& directory, const object_handle& object) {
   if (object.scope == object_scope::exclusive || object.scope == object_scope::shared)
-    files_.remove(path_of(directory, object));
+    files_of(directory).remove(path_of(directory, object));
 }
 
 std::vector<file_checkpoint_storage::leader_note> file_checkpoint_storage::leaders() {
@@ -262,7 +270,7 @@ std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t 
   explained("cannot use the checkpoint directory '" + directory_ + "'", [&] {
     for (auto name : {shared_directory_name, task_owned_directory_name})
       files_.create_directories(join_path(directory_, name));
-    if (!lock_) lock_ = files_.lock(join_path(directory_, lock_file_name));
+    if (!lock_) lock_ = files_.lock(join_path(directory_, storage_lock_name));
   });
   if (!lock_)
     throw error{errc::storage_locked, "another job works in the checkpoint directory '" + directory_ + "'",
@@ -300,8 +308,8 @@ std::string file_checkpoint_storage::begin_savepoint(const std::string& parent, 
                                                      std::uint64_t random) {
   const auto path = join_path(checkpoint_directory_of(parent), std::string{savepoint_directory_prefix} +
                                                                    tame(job_id.substr(0, 6)) + "-" + hex(random, 12));
-  files_.create_directories(path);
-  if (!files_.list(path).empty())
+  outside_.create_directories(path);
+  if (!outside_.list(path).empty())
     throw error{errc::invalid_argument, "the savepoint directory '" + path + "' is not empty", "try again"};
   return path;
 }
@@ -312,20 +320,23 @@ void file_checkpoint_storage::publish(const std::string& directory, const checkp
       if (note.token > metadata.leader)
         throw error{errc::stale_message, "a later leader has taken over the checkpoint directory '" + directory_ + "'",
                     "what this one still publishes does not count"};
-  if (!files_.put_if_absent(join_path(directory, metadata_file_name), encode(metadata))) fail_taken(directory);
-  files_.sync_directory(parent_directory(directory));
+  auto& files = files_of(directory);
+  if (!files.put_if_absent(join_path(directory, metadata_file_name), encode(metadata))) fail_taken(directory);
+  files.sync_directory(parent_directory(directory));
 }
 
 void file_checkpoint_storage::remove_checkpoint(const std::string& directory) {
-  files_.remove(join_path(directory, metadata_file_name));
-  files_.remove_all(directory);
+  auto& files = files_of(directory);
+  files.remove(join_path(directory, metadata_file_name));
+  files.remove_all(directory);
 }
 
 void file_checkpoint_storage::discard(const std::string& directory, std::uint64_t leader) {
   const auto metadata = join_path(directory, metadata_file_name);
-  if (files_.exists(metadata)) {
+  auto& files = files_of(directory);
+  if (files.exists(metadata)) {
     try {
-      if (decode_checkpoint_metadata(files_.read_file(metadata)).leader != leader) return;
+      if (decode_checkpoint_metadata(files.read_file(metadata)).leader != leader) return;
     } catch (const error& e) {
       if (e.code() != errc::corrupt_state && e.code() != errc::newer_format) throw;
       return; // not ours: what we publish is whole

@@ -36,6 +36,7 @@ inline constexpr std::string_view checkpoint_directory_prefix = "chk-";
 inline constexpr std::string_view shared_directory_name = "shared";
 inline constexpr std::string_view task_owned_directory_name = "taskowned";
 inline constexpr std::string_view savepoint_directory_prefix = "savepoint-";
+inline constexpr std::string_view storage_lock_name = "_lock";
 
 /// One entry of a job's directory.
 struct stored_checkpoint {
@@ -113,9 +114,10 @@ checkpoint_metadata read_checkpoint_metadata(file_system& files, std::string_vie
 
 class file_checkpoint_storage final : public checkpoint_storage {
 public:
-  /// `root`: execution.checkpointing.dir. `seed`: makes names unique among all processes that write there.
+  /// `root`: execution.checkpointing.dir. `seed`: makes names unique among all processes that write there. `outside`:
+  /// where savepoints are, when the job's checkpoints are kept somewhere else, as in memory; null: in `files`, too.
   file_checkpoint_storage(file_system& files, std::string_view root, std::string_view job_id, std::uint64_t seed,
-                          std::uint64_t inline_threshold = 20 * 1024);
+                          std::uint64_t inline_threshold = 20 * 1024, file_system* outside = nullptr);
   ~file_checkpoint_storage() override;
 
   std::unique_ptr<object_writer> create(const std::string& directory, object_scope scope,
@@ -126,7 +128,7 @@ public:
   std::string begin(std::uint64_t id) override;
   std::string begin_savepoint(const std::string& parent, std::string_view job_id, std::uint64_t random) override;
   void publish(const std::string& directory, const checkpoint_metadata& metadata) override;
-  checkpoint_metadata read(const std::string& path) override { return read_checkpoint_metadata(files_, path); }
+  checkpoint_metadata read(const std::string& path) override;
   void remove_checkpoint(const std::string& directory) override;
   void discard(const std::string& directory, std::uint64_t leader) override;
   void release() override;
@@ -144,8 +146,11 @@ private:
   };
   std::vector<leader_note> leaders();
   bool is_stale(const stored_checkpoint& c, const std::vector<leader_note>& notes);
+  /// Of a checkpoint's directory.
+  file_system& files_of(const std::string& directory) const;
 
   file_system& files_;
+  file_system& outside_;
   const std::string directory_;
   const std::uint64_t seed_;
   const std::uint64_t inline_threshold_;

@@ -132,6 +132,20 @@ void completed_checkpoint_store::remove(const completed_checkpoint& c) {
   }
 }
 
+void completed_checkpoint_store::claim(completed_checkpoint c) {
+  claimed_ = std::move(c);
+  if (retained_.size() >= num_retained_) remove_claimed();
+}
+
+void completed_checkpoint_store::remove_claimed() {
+  const auto c = std::move(*claimed_);
+  claimed_.reset();
+  if (!try_to([&] { storage_.remove_checkpoint(c.directory); })) left_over_.push_back({c.directory, {}});
+  for (auto& s : c.metadata->subtasks)
+    for (auto& o : s.shared)
+      if (o.scope == object_scope::shared) try_to([&] { storage_.remove(c.directory, o); });
+}
+
 void completed_checkpoint_store::add(std::uint64_t id, const std::string& directory, checkpoint_metadata metadata) {
   retry();
   hold(metadata);
@@ -143,6 +157,7 @@ void completed_checkpoint_store::add(std::uint64_t id, const std::string& direct
     retained_.erase(retained_.begin());
     remove(oldest);
   }
+  if (claimed_ && retained_.size() >= num_retained_) remove_claimed();
   // A damaged one is kept for people to look at until there are enough newer ones.
   if (retained_.size() < num_retained_) return;
   std::erase_if(rejected_, [&](auto& r) {
@@ -179,6 +194,7 @@ void completed_checkpoint_store::shut_down(job_end end, externalized_retention r
       remove(c);
     for (auto& r : std::exchange(rejected_, {}))
       try_to([&] { storage_.remove_checkpoint(r.directory); });
+    if (claimed_) remove_claimed();
   }
   storage_.release();
 }

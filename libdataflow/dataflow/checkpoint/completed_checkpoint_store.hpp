@@ -58,6 +58,9 @@ public:
   /// A restore found this one damaged; latest() is the one before from now on.
   void reject(std::uint64_t id, const error& why);
   std::optional<completed_checkpoint> latest() const;
+  /// A checkpoint or savepoint of another directory that the job was started from and has claimed: it counts as the
+  /// oldest of the kept ones and is removed with them. latest() is never this one.
+  void claim(completed_checkpoint c);
   /// The oldest first.
   const std::vector<completed_checkpoint>& retained() const noexcept { return retained_; }
   const std::vector<skipped_checkpoint>& rejected() const noexcept { return rejected_; }
@@ -74,6 +77,7 @@ public:
 private:
   void hold(const checkpoint_metadata& metadata);
   void remove(const completed_checkpoint& c);
+  void remove_claimed();
   template <class F>
   bool try_to(F&& f);
   void retry();
@@ -81,6 +85,7 @@ private:
   checkpoint_storage& storage_;
   const std::uint32_t num_retained_;
   std::vector<completed_checkpoint> retained_; // by id
+  std::optional<completed_checkpoint> claimed_;
   std::vector<skipped_checkpoint> rejected_;
   std::map<std::string, std::uint32_t> references_; // of shared objects
   struct leftover {

@@ -298,9 +298,14 @@ restore_assignment assign_state(const checkpoint_metadata& metadata, const std::
     out.dropped.push_back(op.uid);
     lost += (lost.empty() ? "" : ", ") + named(op.name, op.uid);
   }
+  const bool any = std::any_of(job.begin(), job.end(), [&](auto& t) { return metadata.find(t.uid) != nullptr; });
+  if (!lost.empty() && !allow_non_restored && !any)
+    throw error{errc::unmatched_state,
+                "it is of job '" + metadata.job_name + "', and this job has none of the operators with state: " + lost,
+                "start the job that it is of, or give the operators the uids that they had there"};
   if (!lost.empty() && !allow_non_restored)
     throw error{errc::unmatched_state, "the checkpoint has state that no operator of the job takes: " + lost,
-                "give the operators the uids that they had, or restore with --allowNonRestoredState to drop it"};
+                "give the operators the uids that they had, or drop it: --allow-non-restored-state"};
 
   std::set<stored_edge> placed;
   for (auto& target : job) {

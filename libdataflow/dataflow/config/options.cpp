@@ -338,6 +338,28 @@ const std::vector<option> table{
      .doc = "State of a subtask up to this size stands in the checkpoint's metadata and needs no file of its own.",
      .most = 1 << 20},
 
+    // --- starting from a savepoint
+    {.section = "Starting from a savepoint",
+     .key = "execution.state-recovery.path",
+     .type = text,
+     .fallback = "",
+     .doc = "Directory (or _metadata) of the savepoint or checkpoint that the job starts from. Empty: it begins with "
+            "nothing. -s sets this key."},
+    {.section = "Starting from a savepoint",
+     .key = "execution.state-recovery.ignore-unclaimed-state",
+     .type = boolean,
+     .fallback = "false",
+     .doc = "Drop state of operators that the job does not have, instead of refusing to start. -n sets this key."},
+    {.section = "Starting from a savepoint",
+     .key = "execution.state-recovery.claim-mode",
+     .type = choice,
+     .fallback = "NO_CLAIM",
+     .doc =
+         "NO_CLAIM: what the job starts from is left alone, and not needed once the job has a checkpoint of its own. "
+         "CLAIM: it belongs to the job, which removes it like a checkpoint of its own.",
+     .flink = "LEGACY is gone.",
+     .choices = "NO_CLAIM|CLAIM"},
+
     // --- observation
     {.section = "Metrics and log",
      .key = "metrics.fetcher.update-interval",
@@ -356,7 +378,7 @@ const std::vector<option> table{
 };
 
 /// Names that Flink still reads, or read, for the same thing.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 9> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{{
     {"restart-strategy", "restart-strategy.type"},
     {"pipeline.operator-chaining", "pipeline.operator-chaining.enabled"},
     {"execution.buffer-timeout.interval", "execution.buffer-timeout"},
@@ -366,6 +388,9 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 9> aliases{{
     {"state.checkpoints.num-retained", "execution.checkpointing.num-retained"},
     {"state.backend.incremental", "execution.checkpointing.incremental"},
     {"state.storage.fs.memory-threshold", "execution.checkpointing.data-inline-threshold"},
+    {"execution.savepoint.path", "execution.state-recovery.path"},
+    {"execution.savepoint.ignore-unclaimed-state", "execution.state-recovery.ignore-unclaimed-state"},
+    {"execution.savepoint-restore-mode", "execution.state-recovery.claim-mode"},
 }};
 
 std::string shown_default(const option& o) {

@@ -134,6 +134,10 @@ std::string describe_operator(const stream_node& node) {
   return "operator '" + node.name + "'" + (node.uid.empty() ? "" : " (uid '" + node.uid + "')");
 }
 
+std::string uid_of(const stream_node& node, const operator_id& id) {
+  return node.uid.empty() ? id.to_string() : node.uid;
+}
+
 resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_defaults& defaults) {
   validate_structure(*streams);
   const auto& settings = streams->settings;
@@ -148,6 +152,7 @@ resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_
   g.nodes.resize(g.streams->nodes().size());
   index_edges(g);
   sort_topologically(g);
+  assign_ids(g);
   const auto parallelism = settings.parallelism.value_or(defaults.parallelism.value_or(1));
   const auto max_parallelism = settings.max_parallelism ? settings.max_parallelism : defaults.max_parallelism;
   for (auto id : g.order) {
@@ -156,7 +161,10 @@ resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_
     r.parallelism = n.parallelism.value_or(n.parallelism_fixed ? 1 : parallelism);
     const auto given = n.max_parallelism ? n.max_parallelism : max_parallelism;
     r.max_parallelism_set = given.has_value();
-    r.max_parallelism = given.value_or(default_max_parallelism(r.parallelism));
+    const auto stored = defaults.stored_max_parallelism.find(uid_of(n, r.id));
+    r.max_parallelism = given                                             ? *given
+                        : stored != defaults.stored_max_parallelism.end() ? stored->second
+                                                                          : default_max_parallelism(r.parallelism);
     r.slot_sharing_group = n.slot_sharing_group.empty() ? inherited_group(g, id) : n.slot_sharing_group;
   }
   for (auto& [e, given] : g.edges)
@@ -166,7 +174,6 @@ resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_
                                                                                 : partitioning_kind::rebalance,
                        nullptr};
   validate_resolved(g);
-  assign_ids(g);
   return g;
 }
 

@@ -10,6 +10,8 @@
 #include <dataflow/graph/stream_graph.hpp>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +26,8 @@ struct graph_defaults {
   std::optional<std::uint32_t> parallelism;     ///< parallelism.default or -p
   std::optional<std::uint32_t> max_parallelism; ///< pipeline.max-parallelism
   bool chaining_enabled = true;                 ///< pipeline.operator-chaining.enabled
+  /// By uid: what operators have that start from stored keyed state, where nobody says otherwise.
+  std::map<std::string, std::uint32_t, std::less<>> stored_max_parallelism = {};
 };
 
 struct resolved_node {
@@ -54,9 +58,13 @@ struct resolved_graph {
 
 /// Checks the graph and fills in what was left open.
 /// Parallelism: operator, else environment, else configuration, else 1. Maximum parallelism: operator, else
-/// environment, else configuration, else from the parallelism. Slot sharing group: as set, else the inputs' one when
-/// they agree, else "default". Partitioning: as set, else forward between equal parallelisms, else rebalance.
+/// environment, else configuration, else as stored, else from the parallelism. Slot sharing group: as set, else the
+/// inputs' one when they agree, else "default". Partitioning: as set, else forward between equal parallelisms, else
+/// rebalance.
 resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_defaults& defaults);
+
+/// What state is stored under: the uid that the operator was given, else its id.
+std::string uid_of(const stream_node& node, const operator_id& id);
 
 /// "operator 'count' (uid 'c1')": how messages name an operator.
 std::string describe_operator(const stream_node& node);

@@ -136,9 +136,11 @@ public:
   state_registry& states() override { return registry; }
   void wake_at(std::chrono::milliseconds wall) override {
     wake = std::min(wake, wall);
-    chain_.next_wake_ = std::min(chain_.next_wake_, wall);
+    chain_.next_wake_ = std::min(chain_.next_wake_, due());
   }
 
+  /// When it has to be called.
+  std::chrono::milliseconds due() const noexcept { return stopped ? never : wake; }
   operator_metrics* metrics() noexcept { return index < chain_.metrics_.size() ? chain_.metrics_[index] : nullptr; }
   /// More or fewer records per call, so that a call takes about slice_time at most.
   void adapt(std::size_t records, steady_time took) noexcept {
@@ -162,8 +164,10 @@ public:
   std::map<std::uint64_t, consumers> sides;
   null_output nothing;
   std::size_t chunk = 64;
-  unsigned ended_inputs = 0;
+  unsigned ended_inputs = 0, told_ended = 0; // told_ended: a bit for each input
   bool opened = false;
+  bool drained = false;                     // finish() has done its work in front of a barrier
+  std::optional<std::int64_t> stopped;      // at the barrier of this savepoint: time stands still
   std::shared_ptr<std::atomic<bool>> woken; // set from outside, before the task is told
   bool waiting = false;                     // not to be called before `woken`
 };
@@ -273,7 +277,7 @@ std::optional<std::chrono::milliseconds> operator_chain::next_wake() const noexc
   if (held_by_) {
     next = never;
     for (auto i = held_by_->index; i < stages_.size(); ++i)
-      next = std::min(next, stages_[i]->wake);
+      next = std::min(next, stages_[i]->due());
   }
   if (next == never || finished_) return {};
   return next;
@@ -284,7 +288,7 @@ operator_snapshot operator_chain::snapshot(std::size_t stage) const { return sta
 /// The deepest stage that has something to do, so that what lies between two stages stays small.
 operator_chain::stage* operator_chain::next_stage(std::chrono::milliseconds now) noexcept {
   for (auto i = stages_.size(); i-- > 0;)
-    if (!stages_[i]->queue.empty() || stages_[i]->wake <= now) return stages_[i].get();
+    if (!stages_[i]->queue.empty() || stages_[i]->due() <= now) return stages_[i].get();
   return nullptr;
 }
 
@@ -302,12 +306,12 @@ chain_state operator_chain::run(steady_time deadline) {
       refresh_next_wake();
       continue;
     }
-    if (s->waiting && s->wake > now) {
+    if (s->waiting && s->due() > now) {
       held_by_ = s;
       return chain_state::blocked;
     }
     try {
-      if (s->wake <= now)
+      if (s->due() <= now)
         wake_stage(*s, now);
       else
         run_stage(*s);
@@ -329,13 +333,13 @@ void operator_chain::wake_stage(stage& s, std::chrono::milliseconds now) {
 void operator_chain::refresh_next_wake() noexcept {
   next_wake_ = never;
   for (auto& s : stages_)
-    next_wake_ = std::min(next_wake_, s->wake);
+    next_wake_ = std::min(next_wake_, s->due());
 }
 
 bool operator_chain::tell_woken() {
   bool any = false;
   for (auto* s : wakeable_) {
-    if (!s->woken->exchange(false, std::memory_order_acquire)) continue;
+    if (s->stopped || !s->woken->exchange(false, std::memory_order_acquire)) continue;
     any = true;
     s->waiting = false;
     try {
@@ -385,7 +389,10 @@ void operator_chain::run_stage(stage& s) {
   }
   case element_kind::end: {
     if (s.ended_inputs < (s.index == 0 ? inputs_ : 1)) { // count an end once, also when finish() yields
-      if (s.index == 0 && inputs_ > 1) s.op->end_input(front.input);
+      if (s.index == 0 && inputs_ > 1) {
+        s.op->end_input(front.input);
+        s.told_ended |= 1u << front.input;
+      }
       ++s.ended_inputs;
       if (s.index == 0 && s.ended_inputs < inputs_) return pop();
     }
@@ -399,6 +406,7 @@ void operator_chain::run_stage(stage& s) {
     return;
   }
   case element_kind::barrier: {
+    if (!drained(s, front.what)) return;
     auto e = std::move(front.what);
     pop();
     return pass_barrier(s, std::move(e));
@@ -411,6 +419,25 @@ void operator_chain::run_stage(stage& s) {
   }
 }
 
+/// In front of a savepoint that drains the job, operators finish as at the end of their input. False: not yet.
+bool operator_chain::drained(stage& s, const element& barrier) {
+  if (!barrier.options || barrier.options->after != after_savepoint::drain || s.drained) return true;
+  if (s.index == 0 && inputs_ > 1)
+    for (unsigned i = 0; i < inputs_; ++i) {
+      if ((s.told_ended >> i & 1u) == 0) s.op->end_input(i);
+      s.told_ended |= 1u << i;
+    }
+  s.drained = s.op->finish() == progress::done;
+  return s.drained;
+}
+
+/// Behind the barrier of a savepoint that stops the job nothing happens any more.
+void operator_chain::stopped_at(stage& s, const element& barrier) {
+  if (!barrier.options || barrier.options->after == after_savepoint::go_on) return;
+  s.stopped = barrier.value;
+  refresh_next_wake();
+}
+
 /// A state that cannot be written fails the checkpoint, not the task; the barrier goes on, for others wait for it.
 void operator_chain::pass_barrier(stage& s, element e) {
   if (to_take_ == 0 || taking_.barrier.value != e.value) {
@@ -418,6 +445,7 @@ void operator_chain::pass_barrier(stage& s, element e) {
     to_take_ = stages_.size();
   }
   take_state(s, taking_);
+  stopped_at(s, e);
   s.emit_control(std::move(e));
   if (--to_take_ == 0) host_.snapshot_taken(std::exchange(taking_, {}));
 }
@@ -461,6 +489,9 @@ void operator_chain::checkpoint_completed(std::int64_t checkpoint) {
 }
 
 void operator_chain::checkpoint_aborted(std::int64_t checkpoint) {
+  for (auto& s : stages_)
+    if (s->stopped == checkpoint) s->stopped.reset();
+  refresh_next_wake();
   tell_all([&](stream_operator& op) { op.checkpoint_aborted(checkpoint); });
 }
 

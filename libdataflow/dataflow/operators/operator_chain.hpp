@@ -113,7 +113,7 @@ public:
   std::optional<std::chrono::milliseconds> next_wake() const noexcept;
   /// What the operator of a stage remembers now. REQUIRES: opened; not while run() is on the stack.
   operator_snapshot snapshot(std::size_t stage) const;
-  /// Tells the operators; see stream_operator.
+  /// Tells the operators; see stream_operator. After an abort, operators that had stopped at that barrier go on.
   void checkpoint_completed(std::int64_t checkpoint);
   void checkpoint_aborted(std::int64_t checkpoint);
   /// The end has passed through all stages.
@@ -145,6 +145,8 @@ private:
   void wake_stage(stage& s, std::chrono::milliseconds now);
   void refresh_next_wake() noexcept;
   stage* next_stage(std::chrono::milliseconds now) noexcept;
+  bool drained(stage& s, const element& barrier);
+  void stopped_at(stage& s, const element& barrier);
   bool tell_woken();
   void pass_barrier(stage& s, element e);
   void take_state(stage& s, chain_snapshot& into);

@@ -4,6 +4,13 @@
 
 namespace dataflow {
 
+void job_actions::merge(job_actions later) {
+  cancel.insert(cancel.end(), later.cancel.begin(), later.cancel.end());
+  restarts.insert(restarts.end(), later.restarts.begin(), later.restarts.end());
+  deploy.insert(deploy.end(), later.deploy.begin(), later.deploy.end());
+  ended = ended || later.ended;
+}
+
 job_execution::job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy,
                              failover_strategy failover)
     : plan_(std::move(plan)), strategy_(std::move(strategy)), failover_(failover), tasks_(plan_->tasks().size()),

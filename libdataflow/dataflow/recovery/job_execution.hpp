@@ -35,6 +35,8 @@ struct job_actions {
   std::vector<restart> restarts;
   std::vector<region_index> deploy; ///< all tasks of these regions, at their present attempt
   bool ended = false;               ///< status() is terminal, all tasks are
+  /// What is to be done behind this.
+  void merge(job_actions later);
 };
 
 class job_execution {
@@ -53,6 +55,8 @@ public:
   /// A failure that no restart can mend.
   job_actions job_failed_for_good(const error& failure);
   job_actions cancel();
+  /// From now on a failure restarts the whole job.
+  void restart_as_a_whole() noexcept { failover_ = failover_strategy::full; }
   job_actions restart_due(region_index region);
 
   job_status status() const noexcept { return status_; }
@@ -81,7 +85,7 @@ private:
 
   std::shared_ptr<const execution_plan> plan_;
   std::unique_ptr<restart_strategy> strategy_;
-  const failover_strategy failover_;
+  failover_strategy failover_;
   std::vector<task> tasks_;
   std::vector<region> regions_;
   job_status status_ = job_status::created;

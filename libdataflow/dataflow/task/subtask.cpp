@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/task/blocking_source.hpp>
 #include <dataflow/task/subtask.hpp>
 #include <dataflow/util/clock.hpp>
@@ -7,6 +8,10 @@
 #include <utility>
 
 namespace dataflow {
+
+namespace {
+bool stops(const element& barrier) { return barrier.options && barrier.options->after != after_savepoint::go_on; }
+} // namespace
 
 subtask::subtask(subtask_config config, dataflow::platform& world, subtask_host& host, task_metrics& metrics,
                  std::shared_ptr<std::atomic<bool>> pause)
@@ -120,12 +125,14 @@ void subtask::trigger_checkpoint(element barrier) {
 void subtask::abort_checkpoint(std::int64_t checkpoint) {
   std::erase_if(triggered_, [&](const element& e) { return e.value == checkpoint; });
   if (input_) input_->abort_checkpoint(checkpoint);
+  if (stop_ == checkpoint && !stopped_) stop_.reset();
   chain_->checkpoint_aborted(checkpoint);
 }
 
 void subtask::checkpoint_completed(std::int64_t checkpoint) {
   chain_->checkpoint_completed(checkpoint);
   if (source_) source_->reader().checkpoint_completed(static_cast<std::uint64_t>(checkpoint));
+  stopped_ = stop_ == checkpoint;
 }
 
 /// Between two polls, and while nothing is in the chain: what the reader has delivered is in front of the barrier.
@@ -139,10 +146,18 @@ void subtask::inject_barrier() {
     host_.snapshot_taken({std::move(barrier), {}, std::move(why), false, false});
     return;
   }
+  if (stops(barrier)) stop_ = barrier.value;
+  if (stops(barrier) && barrier.options->after == after_savepoint::drain) {
+    if (event_time_)
+      event_time_->finish();
+    else
+      chain_->feed_source(element::watermark(max_timestamp));
+  }
   chain_->feed_source(std::move(barrier));
 }
 
 void subtask::snapshot_taken(chain_snapshot taken) {
+  if (stops(taken.barrier)) stop_ = taken.barrier.value;
   if (is_source()) taken.state.operators[config_.stages[0].uid].splits = std::exchange(taken_splits_, {});
   host_.snapshot_taken({std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false, false});
 }
@@ -161,7 +176,8 @@ step_result subtask::step() {
       return finish_step(step_result::kind::wait_input);
     }
     if (pause_->load(std::memory_order_relaxed)) return finish_step(step_result::kind::again);
-    if (event_time_ && !source_ended_)
+    if (stopped_) return finish_step(step_result::kind::finished);
+    if (event_time_ && !source_ended_ && !stop_)
       if (const auto wall = world_.clock->wall(); wall >= event_time_->next() && event_time_->advance(wall)) continue;
     const auto got = is_source() ? feed_from_source() : feed_from_gate();
     if (got == fed::nothing) return finish_step(step_result::kind::wait_input);
@@ -172,7 +188,7 @@ step_result subtask::step() {
 }
 
 subtask::fed subtask::feed_from_source() {
-  if (source_ended_) return fed::nothing;
+  if (source_ended_ || stop_) return fed::nothing;
   if (!source_) {
     source_ended_ = true;
     chain_->feed_source(element::watermark(max_timestamp));
@@ -318,7 +334,7 @@ step_result subtask::finish_step(step_result::kind what) {
     flush_at_ = now + config_.buffer_timeout;
   // Nothing is queued for sure: what was consumed may be granted, so that no sender waits for half a window.
   if (what != step_result::kind::again && !owing_.empty()) send_grants();
-  if (what == step_result::kind::finished && !gates_writable()) what = step_result::kind::wait_credit;
+  if (what == step_result::kind::finished && !stopped_ && !gates_writable()) what = step_result::kind::wait_credit;
   std::uint64_t records = 0, bytes = 0, waiting = 0;
   for (auto& g : gates_) {
     waiting += g->queued();
@@ -344,7 +360,7 @@ step_result subtask::finish_step(step_result::kind what) {
 steady_time subtask::next_wake(steady_time now, bool with_source) const {
   constexpr auto never = std::chrono::milliseconds::max();
   auto at = chain_->next_wake().value_or(never);
-  if (with_source && event_time_ && !source_ended_) at = std::min(at, event_time_->next());
+  if (with_source && event_time_ && !source_ended_ && !stop_) at = std::min(at, event_time_->next());
   if (at == never) return step_result::never;
   const auto wall = world_.clock->wall();
   if (at <= wall) return now;

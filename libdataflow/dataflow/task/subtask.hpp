@@ -100,6 +100,9 @@ public:
 
   /// Of a source: the barrier goes out between two records. Of any other task: all its producers have finished, so none
   /// will come to it, and it begins behind the end of its channels. Of one that waits for its last checkpoint: now.
+  ///
+  /// At the barrier of a savepoint that stops the job the subtask stands still: it finishes when the savepoint is
+  /// complete, and goes on when it is aborted.
   void trigger_checkpoint(element barrier);
   void abort_checkpoint(std::int64_t checkpoint);
   void checkpoint_completed(std::int64_t checkpoint);
@@ -187,6 +190,9 @@ private:
   steady_time flush_at_ = step_result::never;
   steady_time last_ = steady_time{-1};
   step_result::kind last_state_ = step_result::kind::wait_input;
+
+  std::optional<std::int64_t> stop_; // stands still at the barrier of this savepoint
+  bool stopped_ = false;             // which is complete
 };
 
 } // namespace dataflow

@@ -178,13 +178,33 @@ TEST_CASE("state of operators that the job does not have is refused, naming them
   const auto e = error_of([&] { assign_state(job.metadata, "/c", target); });
   CHECK(e.to_string() ==
         "unmatched_state: the checkpoint has state that no operator of the job takes: operator 'Name of "
-        "gone' (uid 'gone') (give the operators the uids that they had, or restore with "
-        "--allowNonRestoredState to drop it)");
+        "gone' (uid 'gone') (give the operators the uids that they had, or drop it: --allow-non-restored-state)");
   const auto a = assign_state(job.metadata, "/c", target, true);
   CHECK(a.dropped == std::vector<std::string>{"gone"});
   CHECK(a.operators.size() == 1);
   // A new operator starts from nothing.
   CHECK(assign_state(job.metadata, "/c", {target[0], {"new", "New", 3, 128, {}}}, true).find("new", 0) == nullptr);
+}
+
+TEST_CASE("a checkpoint of another job is told from one with a few operators too many") {
+  stored_job job;
+  operator_subtask_state some;
+  some.states.states["s"] = of_kind("s", state_kind::keyed);
+  some.states.states["s"].parts = {{0, "x"}};
+  job.add("theirs", 128, {some});
+  job.metadata.job_name = "their job";
+  const auto e = error_of([&] { assign_state(job.metadata, "/c", {{"ours", "Ours", 1, 128, {}}}); });
+  CHECK(e.code() == errc::unmatched_state);
+  CHECK(e.cause().find("it is of job 'their job'") == 0);
+}
+
+TEST_CASE("an operator without state may go, also one whose chain has some") {
+  operator_metadata op;
+  op.parts.resize(2);
+  op.parts[0].subtask = 0; // the object of its subtask, in which others have something
+  CHECK_FALSE(op.has_state());
+  op.parts[1].splits.push_back({"split", "position"});
+  CHECK(op.has_state());
 }
 
 TEST_CASE("another max parallelism is refused for keyed state only") {

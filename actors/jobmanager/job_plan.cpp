@@ -1,0 +1,125 @@
+#include <dataflow/actors/jobmanager/job_plan.hpp>
+#include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/task/state_trial.hpp>
+#include <dataflow/util/error.hpp>
+
+#include <map>
+
+namespace dataflow::actors {
+
+configuration settings_of(const job_submission& job) {
+  auto settings = job.settings;
+  settings.set_all(job.graph->settings.configuration);
+  return settings;
+}
+
+namespace {
+
+/// A sink that is asked for more than the job's checkpoints can give.
+void check_delivery(const stream_graph& graph, const checkpoint_settings& settings) {
+  for (auto& node : graph.nodes()) {
+    if (node.delivery != delivery_guarantee::exactly_once) continue;
+    if (!settings.periodic())
+      throw error{errc::invalid_graph,
+                  describe_operator(node) + " is to deliver exactly once, and the job makes no checkpoints",
+                  "set execution.checkpointing.interval, or ask the sink for at_least_once"};
+    if (settings.mode == checkpointing_mode::at_least_once)
+      throw error{errc::invalid_graph,
+                  describe_operator(node) +
+                      " is to deliver exactly once, and execution.checkpointing.mode is AT_LEAST_ONCE",
+                  "set the mode to EXACTLY_ONCE, or ask the sink for at_least_once"};
+  }
+}
+
+} // namespace
+
+std::optional<checkpoint_settings> checkpoints_of(const configuration& settings, const job_graph& graph) {
+  auto wanted = checkpoint_settings::from(settings);
+  check_delivery(*graph.streams, wanted);
+  const bool some = wanted.periodic() || !wanted.directory.empty() || !restore_settings::from(settings).path.empty();
+  for (auto& e : graph.edges) {
+    if (!e.feedback) continue;
+    if (!some) return {};
+    throw error{errc::invalid_graph,
+                "the job makes checkpoints and has an iteration (\"" + graph.head(graph.vertices[e.to]).name +
+                    "\"): what is on its way back would be in none of them",
+                "leave execution.checkpointing.interval and execution.checkpointing.dir out, or the iteration"};
+  }
+  return wanted;
+}
+
+std::shared_ptr<const execution_plan> plan_of(const job_submission& job) {
+  const auto c = settings_of(job);
+  graph_defaults defaults;
+  defaults.parallelism = static_cast<std::uint32_t>(c.integer("parallelism.default"));
+  if (auto m = c.integer("pipeline.max-parallelism"); m > 0) defaults.max_parallelism = static_cast<std::uint32_t>(m);
+  defaults.chaining_enabled = c.boolean("pipeline.operator-chaining.enabled");
+  if (job.restore)
+    for (auto& op : job.restore->metadata.operators)
+      if (auto stored = stored_max_parallelism(job.restore->metadata, op.uid))
+        defaults.stored_max_parallelism[op.uid] = *stored;
+  auto slots = c.integer("taskmanager.numberOfTaskSlots");
+  auto graph = std::make_shared<const job_graph>(make_job_graph(job.graph, defaults));
+  checkpoints_of(c, *graph);
+  return std::make_shared<const execution_plan>(std::move(graph), slots > 0 ? static_cast<std::uint32_t>(slots) : 1u);
+}
+
+std::vector<restore_target> targets_of(const execution_plan& plan) {
+  std::vector<restore_target> targets;
+  for (auto& v : plan.graph().vertices)
+    for (auto& op : v.chain) {
+      const auto& node = plan.graph().node(op);
+      targets.push_back({uid_of(node, op), node.name, v.parallelism, v.max_parallelism, {}});
+    }
+  return targets;
+}
+
+std::shared_ptr<const restore_point> restore_point_of(const configuration& settings, file_system& files) {
+  const auto wanted = restore_settings::from(settings);
+  if (wanted.path.empty()) return nullptr;
+  return std::make_shared<const restore_point>(open_restore_point(files, wanted));
+}
+
+namespace {
+
+std::vector<state_info> states_of(const operator_metadata& op) {
+  std::map<std::string, state_info> all;
+  for (auto& p : op.parts)
+    for (auto& s : p.states)
+      all.emplace(s.info.name, s.info);
+  std::vector<state_info> states;
+  for (auto& [name, info] : all)
+    states.push_back(info);
+  return states;
+}
+
+void check_types(const restore_point& from, const execution_plan& plan, const platform& world) {
+  for (auto& v : plan.graph().vertices)
+    for (auto& op : v.chain) {
+      const auto& node = plan.graph().node(op);
+      const auto* stored = from.metadata.find(uid_of(node, op));
+      if (!stored || (node.kind != node_kind::one_input && node.kind != node_kind::two_input)) continue;
+      const auto states = states_of(*stored);
+      if (states.empty()) continue;
+      subtask_info info{plan.graph().name, {}, v.name, 0, v.parallelism, v.max_parallelism, 0};
+      stage_config stage;
+      stage.name = node.name;
+      stage.uid = stored->uid;
+      stage.make = node.make_operator;
+      stage.on_record_error = node.on_record_error;
+      try_states(info, std::move(stage), node.kind == node_kind::two_input ? 2 : 1, states, world);
+    }
+}
+
+} // namespace
+
+void check_restore(const restore_point& from, const execution_plan& plan, const platform& world) {
+  try {
+    assign_state(from.metadata, from.directory, targets_of(plan), from.allow_non_restored);
+    check_types(from, plan, world);
+  } catch (const error& e) {
+    throw e.within("the job cannot start from '" + from.directory + "'");
+  }
+}
+
+} // namespace dataflow::actors
