@@ -1,13 +1,16 @@
 /// Plays the lines of a golden case as the source of a pipeline: events with their timestamps, watermarks in between.
 ///
 /// Lines with a time to play are played then; time is the simulation's, so that one line is dealt with everywhere
-/// before the next one comes. Threading: an operator's.
+/// before the next one comes. A script_source plays them itself and knows how far it has come, so that a job can stop
+/// between two lines. Threading: an operator's.
 #pragma once
 
+#include <dataflow/connectors/source.hpp>
 #include <dataflow/operators/operator.hpp>
 
 #include <deque>
 #include <functional>
+#include <optional>
 
 #include "operator_table.hpp"
 
@@ -71,6 +74,76 @@ private:
   std::deque<script_line> lines_;
   std::int64_t watermark_ = ms(min_timestamp);
   std::function<void()> wake_;
+};
+
+/// Hands out each line when its time has come; one split, whose position is the next line.
+class script_source final : public source<script_line> {
+public:
+  explicit script_source(std::vector<script_line> lines)
+      : lines_(std::make_shared<const std::vector<script_line>>(std::move(lines))) {}
+  boundedness bounds() const noexcept override { return boundedness::bounded; }
+  std::unique_ptr<source_reader<script_line>> make_reader() const override { return std::make_unique<reader>(lines_); }
+  std::unique_ptr<split_enumerator> make_enumerator() const override { return std::make_unique<enumerator>(); }
+  std::unique_ptr<split_enumerator> restore_enumerator(const std::string& assigned) const override {
+    auto e = std::make_unique<enumerator>();
+    e->assigned = assigned == "yes";
+    return e;
+  }
+
+private:
+  using script = std::shared_ptr<const std::vector<script_line>>;
+  struct enumerator final : split_enumerator {
+    void start(enumerator_context&) override {}
+    void split_requested(enumerator_context& context, std::uint32_t subtask) override {
+      if (!std::exchange(assigned, true)) context.assign(subtask, {"all", "0"});
+    }
+    void splits_returned(enumerator_context&, std::uint32_t, std::vector<source_split> splits) override {
+      if (!splits.empty()) assigned = false;
+    }
+    std::string snapshot(std::uint64_t) override { return assigned ? "yes" : "no"; }
+    bool assigned = false;
+  };
+  struct reader final : source_reader<script_line> {
+    explicit reader(script all) : lines(std::move(all)) {}
+    void open(reader_context& context) override {
+      time = context.platform().clock;
+      if (!begun) context.request_split();
+    }
+    void add_splits(std::vector<source_split> splits) override {
+      begun = true;
+      next = std::stoul(splits.at(0).payload);
+      for (std::size_t i = 0; i < next; ++i) // what a watermark generator remembers
+        if ((*lines)[i].what.id.empty()) again = i;
+    }
+    void no_more_splits() override {}
+    std::vector<source_split> snapshot(std::uint64_t) override {
+      if (!begun) return {};
+      return {{"all", std::to_string(next)}};
+    }
+    poll_result poll(source_output<script_line>& out) override {
+      if (!begun) return poll_result::wait();
+      if (again) {
+        auto line = (*lines)[*std::exchange(again, {})];
+        line.play_at = 0;
+        out.collect(line);
+        return poll_result::more();
+      }
+      if (next == lines->size()) return poll_result::end();
+      auto line = (*lines)[next];
+      const auto left = std::chrono::milliseconds{line.play_at} - time->wall();
+      if (left.count() > 0) return poll_result::wait_until(time->now() + left);
+      line.play_at = 0; // now
+      out.collect(line);
+      ++next;
+      return poll_result::more();
+    }
+    const script lines;
+    const dataflow::clock* time = nullptr;
+    bool begun = false;
+    std::size_t next = 0;
+    std::optional<std::size_t> again;
+  };
+  const script lines_;
 };
 
 } // namespace dataflow::test::golden

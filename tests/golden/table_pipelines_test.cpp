@@ -1,6 +1,8 @@
 // The operator table as whole pipelines: at several parallelisms, chained and not, with small and large batches, on the
 // real scheduler and under 20 schedules of the simulation.
 #include <dataflow/actors/simulation/simulated_cluster.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/log.hpp>
 
 #include <doctest/doctest.h>
 
@@ -59,23 +61,30 @@ std::vector<std::vector<script_line>> scripts_of(const row& r, const expectation
   return scripts;
 }
 
-std::string run_pipeline(environment& env, const row& r, const expectation& e, const layout& l, std::int64_t from) {
+void lay_out(environment& env, const layout& l, bool at_once) {
   env.set_parallelism(l.parallelism);
-  env.set_buffer_timeout(std::chrono::milliseconds{from > 0 ? 0 : 100});
+  env.set_buffer_timeout(std::chrono::milliseconds{at_once ? 100 : 0});
   if (!l.chaining) env.disable_operator_chaining();
   if (l.single_records) env.configure("taskmanager.batch.records", "1");
   env.set_state_backend(l.backend);
-  std::vector<events> streams;
-  for (auto& script : scripts_of(r, e, from))
-    streams.push_back(env.from_collection(std::move(script))
-                          .transform<event>("script", [] { return std::make_unique<script_operator>(); })
-                          .set_parallelism(1));
-  auto lines = r.pipeline(streams).collect();
+}
+
+std::string in_lines(std::vector<std::string> lines) {
   std::sort(lines.begin(), lines.end());
   std::string all;
   for (auto& line : lines)
     all += line + "\n";
   return all;
+}
+
+std::string run_pipeline(environment& env, const row& r, const expectation& e, const layout& l, std::int64_t from) {
+  lay_out(env, l, from == 0);
+  std::vector<events> streams;
+  for (auto& script : scripts_of(r, e, from))
+    streams.push_back(env.from_collection(std::move(script))
+                          .transform<event>("script", [] { return std::make_unique<script_operator>(); })
+                          .set_parallelism(1));
+  return in_lines(r.pipeline(streams).collect());
 }
 std::string records_of(const expectation& e) {
   std::vector<std::string> lines;
@@ -84,11 +93,63 @@ std::string records_of(const expectation& e) {
     line.erase("at");
     lines.push_back(line.dump());
   }
-  std::sort(lines.begin(), lines.end());
-  std::string all;
-  for (auto& line : lines)
-    all += line + "\n";
-  return all;
+  return in_lines(std::move(lines));
+}
+
+constexpr std::int64_t a_minute_later = 1'704'067'260'000; // than the simulation's first moment
+
+/// The pipeline printing its lines, every stream played a line a second.
+void print_pipeline(environment& env, const row& r, const expectation& e, const layout& l) {
+  lay_out(env, l, false);
+  std::vector<events> streams;
+  for (auto& script : scripts_of(r, e, a_minute_later))
+    streams.push_back(env.from(script_source{std::move(script)}, "script")
+                          .set_parallelism(1)
+                          .transform<event>("script", [] { return std::make_unique<script_operator>(); })
+                          .set_parallelism(1));
+  r.pipeline(streams).print();
+}
+std::string printed_by(simulated_cluster& cluster) {
+  std::vector<std::string> lines;
+  std::string_view rest = cluster.printed();
+  while (!rest.empty()) {
+    auto line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(line.size() + 1);
+    if (const auto prefix = line.find("> "); prefix < line.find('{')) line.remove_prefix(prefix + 2);
+    lines.emplace_back(line);
+  }
+  return in_lines(std::move(lines));
+}
+
+/// Runs to the middle between two lines, stops with a savepoint or with a checkpoint, and goes on in another layout.
+std::string stopped_and_resumed(std::uint64_t seed, const row& r, const expectation& e, const layout& before,
+                                const layout& after, bool savepoint) {
+  auto cluster = std::make_shared<simulated_cluster>(seed);
+  environment_options o;
+  o.runner = cluster;
+  std::string path;
+  {
+    environment env{o};
+    print_pipeline(env, r, e, before);
+    env.configure("execution.checkpointing.dir", "/checkpoints");
+    env.configure("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+    auto job = env.execute_async();
+    const auto line = static_cast<std::int64_t>(e.input.size() * (seed % 3 + 1) / 4);
+    const std::chrono::milliseconds stop{a_minute_later + line * 1000 - 500};
+    cluster->run_for(stop - cluster->platform().clock->wall());
+    if (savepoint) {
+      path = job->stop_with_savepoint("/savepoints");
+    } else {
+      path = job->trigger_checkpoint();
+      job->cancel();
+      job->wait();
+    }
+  }
+  environment env{o};
+  print_pipeline(env, r, e, after);
+  env.start_from(path);
+  env.execute();
+  return printed_by(*cluster);
 }
 
 } // namespace
@@ -110,7 +171,6 @@ TEST_CASE("operators of the table reproduce the golden cases in pipelines") {
 
 TEST_CASE("operators of the table reproduce the golden cases on simulated clusters") {
   const auto layouts = all_layouts();
-  constexpr std::int64_t a_minute_later = 1'704'067'260'000; // than the simulation's first moment
   std::size_t number = 0;
   for (auto& r : operator_table()) {
     if (r.pipelines == played::never) continue;
@@ -125,6 +185,26 @@ TEST_CASE("operators of the table reproduce the golden cases on simulated cluste
       o.runner = std::shared_ptr<executor>{std::shared_ptr<void>{}, &cluster};
       environment env{o};
       CHECK(run_pipeline(env, r, e, l, r.pipelines == played::line_by_line ? a_minute_later : 0) == expected);
+    }
+  }
+}
+
+TEST_CASE("operators of the table, stopped half-way and resumed, reproduce the golden cases, at any parallelism") {
+  log_capture quiet;
+  const auto layouts = all_layouts();
+  std::size_t number = 0;
+  for (auto& r : operator_table()) {
+    if (r.pipelines == played::never) continue;
+    const expectation e{r};
+    const auto expected = records_of(e);
+    ++number;
+    for (std::uint64_t seed = 1; seed <= rounds(6); ++seed) {
+      const auto& before = layouts[(seed * 5 + number) % layouts.size()];
+      const auto& after = seed % 2 == 0 ? before : layouts[(seed * 7 + number + 4) % layouts.size()];
+      const bool savepoint = seed % 4 < 2;
+      INFO(text_of(r, before) << ", then " << text_of(r, after) << (savepoint ? ", savepoint" : ", checkpoint")
+                              << ", seed " << seed);
+      CHECK(stopped_and_resumed(seed, r, e, before, after, savepoint) == expected);
     }
   }
 }
