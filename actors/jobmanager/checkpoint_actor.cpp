@@ -177,6 +177,12 @@ void checkpoint_actor::apply(checkpoint_actions actions) {
     publish(w);
   for (auto& c : actions.completions)
     complete(c);
+  for (auto& s : actions.skips)
+    if (std::exchange(last_skip_, s.text) != s.text) log_info(here, "no checkpoint is begun: " + s.text);
+  if (actions.fail_job) send(job_master_, checkpoints_failed{*actions.fail_job, false});
+  arm();
+  report();
+  // Last: whoever has the answer finds it in the job's report.
   for (auto& a : actions.answers) {
     const auto waiting = requests_.find(a.request);
     if (waiting == requests_.end()) continue;
@@ -188,11 +194,6 @@ void checkpoint_actor::apply(checkpoint_actions actions) {
       waiting->second.deliver(checkpoint_taken{a.id, a.directory});
     requests_.erase(waiting);
   }
-  for (auto& s : actions.skips)
-    if (std::exchange(last_skip_, s.text) != s.text) log_info(here, "no checkpoint is begun: " + s.text);
-  if (actions.fail_job) send(job_master_, checkpoints_failed{*actions.fail_job, false});
-  arm();
-  report();
 }
 
 void checkpoint_actor::publish(const checkpoint_actions::write& w) {
