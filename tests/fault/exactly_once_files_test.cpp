@@ -2,6 +2,7 @@
 // finished files once.
 #include <dataflow/actors/simulation/simulated_cluster.hpp>
 #include <dataflow/connectors/file_sink.hpp>
+#include <dataflow/state/operator_list_state.hpp>
 #include <dataflow/util/log.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -205,6 +206,77 @@ TEST_CASE("exactly-once files: the k-th access to the disk fails, for every k, o
     CHECK(k > 100);
     CHECK(failures > 30 / (stride / 3));
   }
+}
+
+namespace exactly_once_files_test {
+
+/// Says the sum of all when the input ends.
+class total_at_end final : public stream_operator {
+public:
+  void open(operator_context& context) override {
+    stream_operator::open(context);
+    sum_.open(context.states());
+    if (sum_.empty()) sum_.add(0);
+  }
+  void process(unsigned, batch_slice& slice) override {
+    auto sum = sum_.get().front();
+    for (; slice.cursor < slice.limit; ++slice.cursor)
+      sum += slice.data.as<std::int64_t>().records[slice.cursor];
+    sum_.update({sum});
+  }
+  progress finish() override {
+    batch_ptr b = context().pool(record_type_of<std::int64_t>())->get();
+    b.as<std::int64_t>().records.push_back(sum_.get().front());
+    emit(std::move(b));
+    return progress::done;
+  }
+
+private:
+  operator_list_state<std::int64_t> sum_{operator_state("sum")};
+};
+
+std::shared_ptr<stream_graph> total_job() {
+  auto g = std::make_shared<stream_graph>();
+  g->settings.parallelism = 1;
+  auto& numbers = g->add(node_kind::source, "Source: numbers");
+  numbers.source = factories_of(sequence_source{1, 100, 2000.0});
+  numbers.output_type = &record_type_of<std::int64_t>();
+  auto& total = g->add(node_kind::one_input, "Total");
+  total.make_operator = [] { return std::make_unique<total_at_end>(); };
+  total.output_type = &record_type_of<std::int64_t>();
+  auto& sink = g->add(node_kind::sink, "Sink: File: Writer");
+  sink.make_operator = sink_operators(
+      file_sink<std::int64_t>::lines("/out").without_buckets().deliver(delivery_guarantee::exactly_once));
+  g->connect(0, 1);
+  g->connect(1, 2);
+  return g;
+}
+
+} // namespace exactly_once_files_test
+
+TEST_CASE("what an operator says at its end is published once, whoever dies around the last checkpoint") {
+  log_capture quiet;
+  std::uint64_t steps = 0, restored = 0;
+  {
+    simulated_cluster sim{1, publishing_cluster("20 ms")};
+    sim.submit(total_job())->wait();
+    steps = sim.steps();
+  }
+  for (auto kind : {actor_kind::task, actor_kind::task_manager})
+    for (std::uint64_t before_end = 1; before_end < 60; before_end += rounds(10) == 1 ? 9 : 1) {
+      CAPTURE(to_string(kind));
+      CAPTURE(before_end);
+      simulated_cluster sim{1, publishing_cluster("20 ms")};
+      sim.kill_after(steps - before_end, kind);
+      const auto result = sim.submit(total_job())->wait();
+      REQUIRE(result.status == job_status::finished);
+      restored += result.final_report.checkpoints.restored;
+      std::string all;
+      for (auto& path : sim.files().paths())
+        if (path.substr(0, 5) == "/out/") all += sim.files().read_file(path);
+      REQUIRE(all == "5050\n");
+    }
+  CHECK(restored > 10);
 }
 
 TEST_CASE("exactly once without checkpoints is refused, and so is a mode in which barriers do not wait") {
