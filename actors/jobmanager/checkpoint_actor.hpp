@@ -47,6 +47,8 @@ struct checkpoint_home {
   /// Parts of the result went to a job master and are lost with it: the next one begins anew.
   bool has_results = false;
   std::shared_ptr<const restore_point> stopped_at; ///< a savepoint that stopped the job, or was to
+  /// Of a job that has ended: the dispatcher may not have it yet, and its checkpoints may be gone already.
+  std::shared_ptr<const job_result> result;
 };
 
 class checkpoint_actor final : public caf::event_based_actor {

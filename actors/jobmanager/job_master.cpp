@@ -114,7 +114,7 @@ caf::behavior job_master_actor::make_behavior() {
       [this](const use_dispatcher& m) {
         dispatcher_ = m.dispatcher;
         send(dispatcher_, job_update{job_->id, reported_});
-        if (result_) send(dispatcher_, job_ended{result_});
+        if (told_) send(dispatcher_, job_ended{result_});
       },
       [this](const cancel_job&) {
         cancel_requested_ = true;
@@ -136,6 +136,11 @@ void job_master_actor::start() {
   } catch (...) {
     return fail_unbuilt(current_error(errc::internal));
   }
+  if ((result_ = home_->result)) { // the job master before has died when all was done
+    ended_ = true;
+    if (checkpoint_work_ && checkpoint_work_->from_the_start) start_coordinator();
+    return end_checkpoints();
+  }
   set_status(job_status::created);
   if (checkpoint_work_ && checkpoint_work_->from_the_start) start_coordinator();
   if (cancel_requested_) return apply(execution_->cancel());
@@ -153,6 +158,7 @@ void job_master_actor::fail_unbuilt(error why) {
   result->final_report = basic_report();
   result->final_report.status = job_status::failed;
   result_ = std::move(result);
+  told_ = true;
   send(dispatcher_, job_ended{result_});
 }
 
@@ -447,12 +453,7 @@ void job_master_actor::set_status(job_status s) {
 void job_master_actor::end() {
   if (ended_) return;
   ended_ = true;
-  auto picture = [this] { gather([this](job_report r) { finish(std::move(r)); }); };
-  const auto c = coordinator();
-  if (!c) return picture();
-  // Its checkpoints are removed, or left in order, before anybody hears that the job has ended.
-  request(c, std::chrono::minutes{1}, checkpoints_over{execution_->status()})
-      .then([picture] { picture(); }, [picture](caf::error&) { picture(); });
+  gather([this](job_report r) { finish(std::move(r)); });
 }
 
 void job_master_actor::finish(job_report report) {
@@ -487,9 +488,8 @@ void job_master_actor::finish(job_report report) {
     ids.push_back(s->id);
   }
   send(resource_manager_, slots_released{job_->id, std::move(ids)});
-  result_ = std::move(result);
-  send(dispatcher_, job_ended{result_});
-  answer_stop();
+  result_ = home_->result = std::move(result);
+  end_checkpoints();
 }
 
 /// Asks all task managers for their metrics, then calls `then`. A task manager that does not answer is left out.

@@ -79,6 +79,7 @@ private:
   // job_master_checkpoints.cpp
   void build_checkpoints(const configuration& settings, std::uint64_t seed);
   void start_coordinator();
+  void end_checkpoints();
   caf::actor coordinator() const;
   void coordinator_started(const caf::actor& who);
   void tell_coordinator(task_key key, checkpoint_task_changed::change what);
@@ -119,6 +120,7 @@ private:
   bool cancel_requested_ = false; // before there was something to cancel
   bool ended_ = false;
   std::shared_ptr<const job_result> result_; // kept until the dispatcher has it
+  bool told_ = false;                        // it was sent to a dispatcher
   std::uint32_t stale_ = 0;
 
   // Checkpoints; without work there are none.

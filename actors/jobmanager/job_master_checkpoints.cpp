@@ -90,6 +90,20 @@ void job_master_actor::start_coordinator() {
   });
 }
 
+/// The checkpoints are removed, or left in order, before anybody hears that the job has ended, and when its result is
+/// kept where the next job master finds it: with neither of them that one would run the job once more.
+void job_master_actor::end_checkpoints() {
+  auto tell = [this] {
+    told_ = true;
+    send(dispatcher_, job_ended{result_});
+    answer_stop();
+  };
+  const auto c = coordinator();
+  if (!c) return tell();
+  request(c, std::chrono::minutes{1}, checkpoints_over{result_->status})
+      .then([tell] { tell(); }, [tell](caf::error&) { tell(); });
+}
+
 caf::actor job_master_actor::coordinator() const {
   return coordinated_ ? children_.child(coordinator_name) : caf::actor{};
 }

@@ -262,7 +262,7 @@ TEST_CASE("what an operator says at its end is published once, whoever dies arou
     sim.submit(total_job())->wait();
     steps = sim.steps();
   }
-  for (auto kind : {actor_kind::task, actor_kind::task_manager})
+  for (auto kind : {actor_kind::task, actor_kind::task_manager, actor_kind::job_master})
     for (std::uint64_t before_end = 1; before_end < 60; before_end += rounds(10) == 1 ? 9 : 1) {
       CAPTURE(to_string(kind));
       CAPTURE(before_end);
