@@ -59,7 +59,7 @@ figure frozen_in_memory(const options& o) {
     put(static_cast<std::int64_t>(i), g());
   keys.clear_key();
   std::vector<double> frozen, changing;
-  for (int round = 0; round < 100; ++round) {
+  for (int round = 0; round < 30; ++round) {
     const auto start = clock.now();
     auto snapshot = states.freeze();
     frozen.push_back(std::chrono::duration<double, std::milli>(clock.now() - start).count());

@@ -226,6 +226,8 @@ public:
     o.avoid_unnecessary_blocking_io = !options.deterministic;
     table_.write_buffer_size = std::max<std::size_t>(options.memory_bytes / 8, 1 << 20);
     table_.level_compaction_dynamic_level_bytes = true;
+    table_.memtable_prefix_bloom_size_ratio = 0.1; // most of what is asked for has not been written lately
+    table_.memtable_whole_key_filtering = true;
     table_.compression = rocksdb::kLZ4Compression;
     table_.disable_auto_compactions = options.deterministic;
     table_.merge_operator = std::make_shared<concatenate>();
