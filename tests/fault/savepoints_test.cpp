@@ -233,7 +233,8 @@ TEST_CASE("deaths while a job stops: it has stopped, or goes on; no record is lo
   log_capture quiet;
   std::uint32_t stops = 0, failures = 0;
   const auto seeds = test::rounds(100);
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+  for (std::uint64_t i = 1; i <= seeds; ++i) {
+    const auto seed = i * (100 / seeds); // few of them meet the same moments as many
     CAPTURE(seed);
     lab l{seed, "15 ms"};
     auto env = l.env();
