@@ -41,6 +41,16 @@ struct expected_row {
   bool operator==(const expected_row&) const = default;
 };
 
+inline expected_row row_of(all_kinds& s) {
+  expected_row r;
+  if (s.number.has_value()) r.number = *s.number;
+  if (s.text.has_value()) r.text = *s.text;
+  r.list = s.list.get();
+  r.mortal_list = s.mortal_list.get();
+  s.map.for_each([&](const std::string& k, std::int64_t v) { r.map.emplace(k, v); });
+  return r;
+}
+
 struct store_on_disk {
   explicit store_on_disk(const manual_clock& clock, std::shared_ptr<const operator_snapshot> restored = {},
                          bool on_disk = true, key_group_range groups = {0, 127})
@@ -64,15 +74,7 @@ struct store_on_disk {
     keys.clear_key();
     return std::make_shared<operator_snapshot>(states.freeze());
   }
-  expected_row row() {
-    expected_row r;
-    if (function.number.has_value()) r.number = *function.number;
-    if (function.text.has_value()) r.text = *function.text;
-    r.list = function.list.get();
-    r.mortal_list = function.mortal_list.get();
-    function.map.for_each([&](const std::string& k, std::int64_t v) { r.map.emplace(k, v); });
-    return r;
-  }
+  expected_row row() { return row_of(function); }
 
   temporary_directory place;
   std::shared_ptr<state_database_factory> databases = rocksdb_databases({4 << 20});

@@ -1,15 +1,17 @@
 #include <dataflow/checkpoint/state_json.hpp>
+#include <dataflow/record/type_names.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <nlohmann/json.hpp>
 
-#include <charconv>
 #include <cmath>
 #include <utility>
 
 namespace dataflow {
 
 namespace {
+
+using namespace type_names;
 
 // In the order in which the fields were declared.
 using json = nlohmann::ordered_json;
@@ -59,25 +61,6 @@ plain_reader plain(std::string_view type) {
   return nullptr;
 }
 
-/// "array[3]" and "bytes[16]": the number.
-std::optional<std::size_t> count_in(std::string_view type, std::string_view name) {
-  if (type.substr(0, name.size()) != name || type.size() < name.size() + 3 || type[name.size()] != '[' ||
-      type.back() != ']')
-    return std::nullopt;
-  std::size_t n = 0;
-  const auto* end = type.data() + type.size() - 1;
-  const auto [at, failure] = std::from_chars(type.data() + name.size() + 1, end, n);
-  if (failure != std::errc{} || at != end) return std::nullopt;
-  return n;
-}
-
-/// "duration[1/1000 s, int64]": what it is counted in.
-std::string_view representation(std::string_view type) {
-  const auto comma = type.rfind(", ");
-  return comma == std::string_view::npos ? "" : type.substr(comma + 2, type.size() - comma - 3);
-}
-bool is_time(std::string_view type) { return type.substr(0, 9) == "duration[" || type.substr(0, 5) == "time["; }
-
 bool known(const schema& s) {
   const auto& t = s.type;
   const auto fields = [&](std::size_t n) {
@@ -87,7 +70,7 @@ bool known(const schema& s) {
     return !s.fields.empty();
   };
   if (plain(t) || t == "string" || count_in(t, "bytes")) return s.fields.empty();
-  if (is_time(t)) return s.fields.empty() && plain(representation(t));
+  if (is_time(t)) return s.fields.empty() && plain(unit_and_representation(t).second);
   if (t == "optional" || t == "list" || t == "set" || count_in(t, "array")) return fields(1);
   if (t == "map" || t == "pair") return fields(2);
   if (t == "variant" || t == "tuple" || t.substr(0, 7) == "struct ") return fields(0);
@@ -99,7 +82,7 @@ json read(const schema& s, byte_reader& in) {
   if (auto reader = plain(t)) return reader(in);
   if (t == "string") return std::string{in.text()};
   if (auto n = count_in(t, "bytes")) return hex_text(in.raw(*n));
-  if (is_time(t)) return plain(representation(t))(in);
+  if (is_time(t)) return plain(unit_and_representation(t).second)(in);
   if (t == "optional") {
     const auto set = flag(in);
     return set.get<bool>() ? read(s.fields[0].shape, in) : json{};

@@ -1,8 +1,8 @@
 #include <dataflow/record/schema_change.hpp>
+#include <dataflow/record/type_names.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <mutex>
 #include <string>
@@ -12,6 +12,8 @@
 namespace dataflow {
 
 namespace {
+
+using namespace type_names;
 
 constexpr int deepest_schema_text = 64;
 
@@ -127,24 +129,6 @@ struct known_form {
   form what = form::plain;
   std::size_t size = 0; // of plain and bytes: how many; of arrays: how many values
 };
-
-std::optional<std::size_t> count_in(std::string_view type, std::string_view name) {
-  if (!type.starts_with(name) || type.size() < name.size() + 3 || type[name.size()] != '[' || !type.ends_with(']'))
-    return std::nullopt;
-  std::size_t n = 0;
-  const auto* end = type.data() + type.size() - 1;
-  const auto [at, failure] = std::from_chars(type.data() + name.size() + 1, end, n);
-  if (failure != std::errc{} || at != end) return std::nullopt;
-  return n;
-}
-
-bool is_time(std::string_view type) { return type.starts_with("duration[") || type.starts_with("time["); }
-/// "duration[1/1000 s, int64]": what it is counted in, and the rest.
-std::pair<std::string_view, std::string_view> unit_and_representation(std::string_view type) {
-  const auto comma = type.rfind(", ");
-  if (comma == std::string_view::npos) return {};
-  return {type.substr(0, comma), type.substr(comma + 2, type.size() - comma - 3)};
-}
 
 /// Empty: a type with a codec of its own.
 std::optional<known_form> form_of(const schema& s) {

@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 #include <tests/support/effort.hpp>
+#include <tests/support/store_on_disk.hpp>
 #include <tests/support/test_platform.hpp>
 
 using namespace dataflow;
@@ -37,72 +38,12 @@ struct store_under_test {
   keyed_context<K> keys;
 };
 
-/// Three states of one function, and what they should hold.
-struct three_states {
-  value_state<std::int64_t> number{state("number")};
-  value_state<std::string> text{state("text")};
-  list_state<std::int32_t> list{state("list")};
-  void open(state_registry& states) {
-    number.open(states);
-    text.open(states);
-    list.open(states);
-  }
-};
-struct row {
-  std::optional<std::int64_t> number;
-  std::optional<std::string> text;
-  std::vector<std::int32_t> list;
-  bool empty() const { return !number && !text && list.empty(); }
-  bool operator==(const row&) const = default;
-};
-row row_of(three_states& s) {
-  row r;
-  if (s.number.has_value()) r.number = *s.number;
-  if (s.text.has_value()) r.text = *s.text;
-  r.list = s.list.get();
-  return r;
-}
+using model = std::map<std::string, test::expected_row>;
 
-using model = std::map<std::string, row>;
-
-void change(std::mt19937_64& random, three_states& s, row& r) {
-  switch (random() % 8) {
-  case 0:
-    s.number.clear();
-    r.number.reset();
-    break;
-  case 1:
-    s.text.clear();
-    r.text.reset();
-    break;
-  case 2:
-    s.list.clear();
-    r.list.clear();
-    break;
-  case 3:
-    s.number.edit() += 3;
-    r.number = r.number.value_or(0) + 3;
-    break;
-  case 4:
-    s.number = static_cast<std::int64_t>(random());
-    r.number = *s.number;
-    break;
-  case 5:
-    s.text = std::string(random() % 40, 'a');
-    r.text = s.text.value();
-    break;
-  default:
-    s.list.add(static_cast<std::int32_t>(random()));
-    r.list = s.list.get();
-  }
-}
-
-std::string key_of(std::uint64_t n) { return "key-" + std::to_string(n) + std::string(n % 20, '.'); }
-
-void check_equal(store_under_test<std::string>& store, three_states& s, const model& m) {
+void check_equal(store_under_test<std::string>& store, test::all_kinds& s, const model& m) {
   for (auto& [key, expected] : m) {
     store.key(key);
-    REQUIRE(row_of(s) == expected);
+    REQUIRE(test::row_of(s) == expected);
   }
   store.keys.clear_key();
   REQUIRE(store.keys.size() ==
@@ -116,19 +57,19 @@ TEST_CASE("a keyed store holds what was put into it, whatever is cleared, snapsh
     std::mt19937_64 random{seed};
     const auto key_count = 1 + random() % 3000;
     auto store = std::make_unique<store_under_test<std::string>>();
-    auto states = std::make_unique<three_states>();
+    auto states = std::make_unique<test::all_kinds>();
     states->open(store->states);
     model m;
     for (int step = 0; step < 4000; ++step) {
-      const auto key = key_of(random() % key_count);
+      const auto key = test::stored_key(random() % key_count);
       store->key(key);
       auto& expected = m[key];
-      REQUIRE(row_of(*states) == expected);
+      REQUIRE(test::row_of(*states) == expected);
       for (auto n = random() % 3; n > 0; --n)
-        change(random, *states, expected);
+        test::change_one(random, *states, expected);
       if (random() % 1500 == 0) {
         auto next = std::make_unique<store_under_test<std::string>>(store->snapshot());
-        auto next_states = std::make_unique<three_states>();
+        auto next_states = std::make_unique<test::all_kinds>();
         next_states->open(next->states);
         store = std::move(next);
         states = std::move(next_states);
@@ -141,7 +82,7 @@ TEST_CASE("a keyed store holds what was put into it, whatever is cleared, snapsh
 
 TEST_CASE("keys are found through the candidates of a batched look-up, also when rows go in between") {
   store_under_test<std::string> store;
-  three_states s;
+  test::all_kinds s;
   s.open(store.states);
   std::mt19937_64 random{5};
   model m;
@@ -149,7 +90,7 @@ TEST_CASE("keys are found through the candidates of a batched look-up, also when
     std::vector<std::string> batch;
     std::vector<std::uint64_t> hashes;
     for (int i = 0; i < 300; ++i) {
-      batch.push_back(key_of(random() % 150));
+      batch.push_back(test::stored_key(random() % 150));
       hashes.push_back(key_hash(batch.back()));
     }
     look_ahead<keyed_store> ahead{store.keys, hashes.data(), 0, hashes.size()};
@@ -158,8 +99,8 @@ TEST_CASE("keys are found through the candidates of a batched look-up, also when
       if (i == looked_up) looked_up = ahead.advance(i, [](std::size_t) {});
       store.keys.set_key(batch[i], hashes[i], ahead[i]);
       auto& expected = m[batch[i]];
-      REQUIRE(row_of(s) == expected);
-      change(random, s, expected);
+      REQUIRE(test::row_of(s) == expected);
+      test::change_one(random, s, expected);
     }
     store.keys.clear_key();
   }
@@ -168,15 +109,15 @@ TEST_CASE("keys are found through the candidates of a batched look-up, also when
 
 TEST_CASE("a held snapshot stays as it was while the store goes on, and knows what has changed") {
   store_under_test<std::string> store;
-  three_states s;
+  test::all_kinds s;
   s.open(store.states);
   std::mt19937_64 random{7};
   model m;
   auto run = [&](int steps, std::uint64_t key_count) {
     for (int i = 0; i < steps; ++i) {
-      const auto key = key_of(random() % key_count);
+      const auto key = test::stored_key(random() % key_count);
       store.key(key);
-      change(random, s, m[key]);
+      test::change_one(random, s, m[key]);
     }
     store.keys.clear_key();
   };
@@ -209,7 +150,7 @@ TEST_CASE("a held snapshot stays as it was while the store goes on, and knows wh
   CHECK(second.changed() > 0);
   auto third = store.keys.freeze();
   CHECK(third.changed() == 0);
-  store.key(key_of(1));
+  store.key(test::stored_key(1));
   s.number = 5;
   store.keys.clear_key();
   CHECK(store.keys.freeze().changed() == 1);
