@@ -1,7 +1,8 @@
 """Every header compiles alone: it includes what it needs. Usage: headers.py BINARY_DIR
 
-A header that its own .cpp file includes first is proven by the build. The others are compiled here, syntax only, and a
-header that passed is not compiled again before it, or a header of the tree that it reaches, changes.
+A header that a .cpp file of the build includes first is proven by the build, and so is the one that such a header
+includes first. The others are compiled here, syntax only, and a header that passed is not compiled again before it, or
+a header of the tree that it reaches, changes.
 """
 import concurrent.futures
 import hashlib
@@ -32,12 +33,14 @@ def include_of(path):
     return path
 
 
-def proven_by_the_build(path):
-    source = path[:-4] + ".cpp"
-    if not os.path.isfile(os.path.join(ROOT, source)):
-        return False
-    first = next(iter(includes_of(read(source))), (0, ""))[1]
-    return path_of(first) == path
+def first_includes(path):
+    """The header that a file of the tree includes first, the one that this one includes first, and so on: the compiler
+    sees nothing before any of them."""
+    found = []
+    while path and path not in found:
+        found.append(path)
+        path = path_of(next(iter(includes_of(read(path))), (0, ""))[1])
+    return found[1:]
 
 
 def digest(path, seen):
@@ -65,16 +68,19 @@ def main():
     os.makedirs(cache, exist_ok=True)
 
     headers = files(".hpp", under=PLACES)
+    once = [f"{p}: begins without #pragma once" for p in headers if "#pragma once\n" not in read(p)]
+    proven = {h for source in files(".cpp", under=PLACES) for h in first_includes(source)}
+    rest = [p for p in headers if p not in proven]
+    proven.update(h for p in rest for h in first_includes(p))
     seen, to_do = {}, []
-    for path in headers:
+    for path in rest:
         mark = os.path.join(cache, digest(path, seen))
-        if not proven_by_the_build(path) and not os.path.exists(mark):
+        if path not in proven and not os.path.exists(mark):
             to_do.append((path, mark))
 
     def compile_alone(item):
         path, mark = item
-        # Twice, so that a missing #pragma once shows, too.
-        unit = f"#include <{include_of(path)}>\n" * 2
+        unit = f"#include <{include_of(path)}>\n"
         result = subprocess.run([*command, "-x", "c++", "-"], input=unit.encode(), stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
         if result.returncode == 0:
@@ -83,7 +89,7 @@ def main():
         return f"{path}: does not compile alone:\n{result.stdout.decode(errors='replace')[:2000]}"
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        problems = [p for p in pool.map(compile_alone, to_do) if p]
+        problems = once + [p for p in pool.map(compile_alone, to_do) if p]
     print("\n".join(problems + [f"{len(headers)} headers, {len(to_do)} compiled now, {len(problems)} do not compile"]))
     return 1 if problems or not headers else 0
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 
+from precompiled import Precompiled
 from tree_files import ROOT, files, read
 
 BLOCK = re.compile(r"^```cpp (program|job)[ \t]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,11 +30,12 @@ def main():
 
     def compile_block(block):
         path, line, code = block
-        result = subprocess.run([*command, "-x", "c++", "-"], input=f'#line {line} "{path}"\n{code}'.encode(),
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        result = subprocess.run([*command, *flags_for(code), "-x", "c++", "-"],
+                                input=f'#line {line} "{path}"\n{code}'.encode(), stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT)
         return "" if result.returncode == 0 else result.stdout.decode(errors="replace")[:4000]
 
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    with Precompiled(command) as flags_for, concurrent.futures.ThreadPoolExecutor(2) as pool:
         problems = [p for p in pool.map(compile_block, blocks) if p]
     print("\n".join(problems + [f"{len(blocks)} blocks, {len(problems)} do not compile"]))
     return 1 if problems else 0
