@@ -58,6 +58,7 @@ std::shared_ptr<const restored_operators> state_keeper_actor::read(const deploy_
         if (to.go_on && object.scope == object_scope::shared) known[{share.uid, d.store + "/" + name}] = object;
       loaded.states.databases.push_back(std::move(to));
     }
+    keep_once(loaded.states); // the task reads it in open()
     auto& op = (*operators)[share.uid];
     op.states = std::make_shared<const operator_snapshot>(std::move(loaded.states));
     op.splits = share.splits;

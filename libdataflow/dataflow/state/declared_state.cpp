@@ -3,6 +3,9 @@
 #include <dataflow/state/state_change.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/util/error.hpp>
+#include <dataflow/util/memory.hpp>
+
+#include <utility>
 
 namespace dataflow {
 
@@ -23,11 +26,30 @@ std::string_view to_string(state_kind kind) noexcept {
 void stored_state::for_each_part(const std::function<void(const state_part&)>& visit) const {
   for (auto& part : parts)
     visit(part);
+  if (once) {
+    if (std::exchange(once->visited, true))
+      throw error{errc::internal, "state \"" + info.name + "\" is restored a second time"};
+    std::size_t bytes = 0;
+    for (auto& part : once->parts) {
+      visit(part);
+      bytes += part.bytes.size();
+      part = {};
+    }
+    once->parts = {};
+    if (bytes > std::size_t{16} << 20) give_back_free_memory();
+  }
   if (!frozen) return;
   stored_state scratch{info, {}};
   state_writer out{scratch, [&](state_part&& part) { visit(part); }};
   frozen->write(out);
   out.finish();
+}
+
+void keep_once(operator_snapshot& restored) {
+  for (auto& [name, state] : restored.states) {
+    state.once = std::make_shared<stored_state::read_once>();
+    state.once->parts = std::exchange(state.parts, {});
+  }
 }
 
 byte_writer& state_writer::part(std::uint32_t key_group) {

@@ -50,6 +50,12 @@ struct stored_state {
   std::vector<state_part> parts; ///< of keyed states in the order of their key groups, none empty
   /// Further parts, which nobody has written yet; may be null.
   std::shared_ptr<const frozen_state> frozen = {};
+  /// Further parts that can be visited once, and are given up on the way; may be null. See keep_once().
+  struct read_once {
+    std::vector<state_part> parts;
+    bool visited = false;
+  };
+  std::shared_ptr<read_once> once = {};
 
   /// Calls visit(const state_part&) for every part; those that are frozen are written for it, one at a time.
   void for_each_part(const std::function<void(const state_part&)>& visit) const;
@@ -70,6 +76,10 @@ struct operator_snapshot {
   std::map<std::string, stored_state, std::less<>> states;
   std::vector<stored_database> databases = {}; ///< where the values of keyed states are that have no parts
 };
+
+/// From now on parts can be visited once, and each is given up when it has been: what a state is restored from and the
+/// state itself are not in memory side by side, and not at all later on.
+void keep_once(operator_snapshot& restored);
 
 /// Where a state writes itself.
 class state_writer {

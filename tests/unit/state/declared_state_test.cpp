@@ -60,6 +60,22 @@ TEST_CASE("declared state comes back when it is declared again, only for the sub
   CHECK_FALSE(before.is_restored());
 }
 
+TEST_CASE("what is kept once goes while it is restored, and is not there a second time") {
+  state_registry before{{0, 127}, 128};
+  numbers written{"counts"};
+  before.declare(written);
+  written.by_group = {{3, {1, 2}}, {64, {5}}};
+  auto snapshot = std::make_shared<operator_snapshot>(before.snapshot());
+  keep_once(*snapshot);
+  state_registry first{{0, 127}, 128, snapshot}, second{{0, 127}, 128, snapshot};
+  numbers a{"counts"}, b{"counts"};
+  first.declare(a);
+  CHECK(a.by_group == written.by_group);
+  CHECK(snapshot->states.at("counts").parts.empty());
+  CHECK(snapshot->states.at("counts").once->parts.empty());
+  CHECK(code_of([&] { second.declare(b); }) == errc::internal);
+}
+
 TEST_CASE("list items and broadcast copies are restored whatever the key groups are") {
   state_registry before{{0, 127}, 128};
   numbers written{"positions", state_kind::list};
