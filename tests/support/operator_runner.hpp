@@ -111,6 +111,11 @@ public:
     start();
     return chain_->snapshot(0);
   }
+  /// The same to be written later, as a checkpoint takes it.
+  operator_snapshot freeze() {
+    start();
+    return chain_->freeze(0);
+  }
   void watermark(std::int64_t t) { push(element::watermark(timestamp{std::chrono::milliseconds{t}})); }
   void end() {
     for (unsigned i = 0; i < options_.inputs; ++i)

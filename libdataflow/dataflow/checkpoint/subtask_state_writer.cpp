@@ -171,7 +171,7 @@ void subtask_state_writer::add(std::string_view uid, const operator_subtask_stat
   begin_operator(uid);
   for (auto& [name, stored] : state.states.states) {
     begin_state(stored.info);
-    stored.for_each_part([&](const state_part& p) { part(p.key_group, p.bytes); });
+    stored.give_up_parts([&](const state_part& p) { part(p.key_group, p.bytes); });
   }
   splits(state.splits);
   inputs(state.inputs);

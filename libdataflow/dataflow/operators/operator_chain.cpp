@@ -284,6 +284,7 @@ std::optional<std::chrono::milliseconds> operator_chain::next_wake() const noexc
 }
 
 operator_snapshot operator_chain::snapshot(std::size_t stage) const { return stages_[stage]->registry.snapshot(); }
+operator_snapshot operator_chain::freeze(std::size_t stage) { return stages_[stage]->registry.freeze(); }
 
 /// The deepest stage that has something to do, so that what lies between two stages stays small.
 operator_chain::stage* operator_chain::next_stage(std::chrono::milliseconds now) noexcept {

@@ -113,6 +113,8 @@ public:
   std::optional<std::chrono::milliseconds> next_wake() const noexcept;
   /// What the operator of a stage remembers now. REQUIRES: opened; not while run() is on the stack.
   operator_snapshot snapshot(std::size_t stage) const;
+  /// The same as a checkpoint takes it: to be written while the operator goes on.
+  operator_snapshot freeze(std::size_t stage);
   /// Tells the operators; see stream_operator. After an abort, operators that had stopped at that barrier go on.
   void checkpoint_completed(std::int64_t checkpoint);
   void checkpoint_aborted(std::int64_t checkpoint);

@@ -60,6 +60,7 @@ public:
   using context = Context;
   void open(operator_context& context) {
     keys_.open(context.states(), context.clock());
+    keys_.set_wake_up(context.wake_up());
     context.states().set_keyed(keys_);
     timers_.open(context.states(), keys_, context.clock());
     ctx_.emplace(context, keys_, timers_);
@@ -83,6 +84,7 @@ public:
     keys_.clear_key();
     if (keys_.has_expiring_columns()) keys_.clean_up(records * 2 + 2);
     ask_to_be_woken(context);
+    if (keys_.must_wait()) context.wait_for_wake_up();
   }
   /// Makes the key of record i the current one.
   template <class T, class Key>
@@ -140,10 +142,12 @@ private:
   bool should_stop(operator_context& context, const collector<O>& out, steady_time start) {
     if (out.has_full_batch() || ctx_->sides().has_full_batch() || context.pause_requested()) return true;
     if (++fired_ % 16 != 0) return false;
+    if (keys_.must_wait()) return true;
     return fired_ % most_timers == 0 || context.clock().now() - start > longest_pass;
   }
   progress after_timers(operator_context& context, bool done) {
     ask_to_be_woken(context);
+    if (keys_.must_wait()) context.wait_for_wake_up();
     return done ? progress::done : progress::yielded;
   }
   template <class F>

@@ -23,26 +23,39 @@ std::string_view to_string(state_kind kind) noexcept {
   return "unknown";
 }
 
-void stored_state::for_each_part(const std::function<void(const state_part&)>& visit) const {
-  for (auto& part : parts)
+namespace {
+void visit_once(const stored_state& s, const std::function<void(const state_part&)>& visit) {
+  if (std::exchange(s.once->visited, true))
+    throw error{errc::internal, "state \"" + s.info.name + "\" is restored a second time"};
+  std::size_t bytes = 0;
+  for (auto& part : s.once->parts) {
     visit(part);
-  if (once) {
-    if (std::exchange(once->visited, true))
-      throw error{errc::internal, "state \"" + info.name + "\" is restored a second time"};
-    std::size_t bytes = 0;
-    for (auto& part : once->parts) {
-      visit(part);
-      bytes += part.bytes.size();
-      part = {};
-    }
-    once->parts = {};
-    if (bytes > std::size_t{16} << 20) give_back_free_memory();
+    bytes += part.bytes.size();
+    part = {};
   }
-  if (!frozen) return;
-  stored_state scratch{info, {}};
+  s.once->parts = {};
+  if (bytes > std::size_t{16} << 20) give_back_free_memory();
+}
+
+void visit_parts(const stored_state& s, const std::function<void(const state_part&)>& visit,
+                 void (frozen_state::*write)(state_writer&) const) {
+  for (auto& part : s.parts)
+    visit(part);
+  if (s.once) visit_once(s, visit);
+  if (!s.frozen) return;
+  stored_state scratch{s.info, {}};
   state_writer out{scratch, [&](state_part&& part) { visit(part); }};
-  frozen->write(out);
+  ((*s.frozen).*write)(out);
   out.finish();
+}
+} // namespace
+
+void stored_state::for_each_part(const std::function<void(const state_part&)>& visit) const {
+  visit_parts(*this, visit, &frozen_state::write);
+}
+
+void stored_state::give_up_parts(const std::function<void(const state_part&)>& visit) const {
+  visit_parts(*this, visit, &frozen_state::write_last);
 }
 
 void keep_once(operator_snapshot& restored) {

@@ -59,6 +59,8 @@ struct stored_state {
 
   /// Calls visit(const state_part&) for every part; those that are frozen are written for it, one at a time.
   void for_each_part(const std::function<void(const state_part&)>& visit) const;
+  /// The same for the last time: what is frozen is given up as it is written.
+  void give_up_parts(const std::function<void(const state_part&)>& visit) const;
 };
 
 class database_files;
@@ -110,6 +112,8 @@ class frozen_state {
 public:
   virtual ~frozen_state() = default;
   virtual void write(state_writer& out) const = 0;
+  /// The same for the last time, which may give up what has been written as it goes.
+  virtual void write_last(state_writer& out) const { write(out); }
 };
 
 class declared_state {
@@ -136,6 +140,9 @@ struct state_place {
   std::size_t memory_bytes = 0;
   bool incremental = false;         ///< checkpoints consist of the databases' files
   std::shared_ptr<const void> keep; ///< whatever must live as long as somebody works here
+  /// What a snapshot in progress may hold in memory of keyed state that has changed since it was taken, for each store;
+  /// the task waits for who writes it before it changes more.
+  std::size_t snapshot_bytes = std::size_t{128} << 20;
 };
 
 /// What a keyed state of a function belongs to.

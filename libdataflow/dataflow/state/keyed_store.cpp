@@ -35,15 +35,24 @@ void keyed_column::fail_no_key() const { keyed_store::fail_no_key("state \"" + n
 
 namespace {
 
-/// One column of a held segment.
+/// One column of a snapshot.
 class frozen_rows final : public frozen_state {
 public:
-  frozen_rows(std::shared_ptr<const keyed_snapshot> rows, detail::row_writer how)
-      : rows_(std::move(rows)), how_(std::move(how)) {}
-  void write(state_writer& out) const override { rows_->write(how_, out); }
+  frozen_rows(std::shared_ptr<const keyed_snapshot> snapshot, std::shared_ptr<detail::held_rows> rows,
+              detail::row_writer how)
+      : snapshot_(std::move(snapshot)), rows_(std::move(rows)), how_(std::move(how)) {
+    rows_->add_reader();
+  }
+  void write(state_writer& out) const override {
+    rows_->read(false, [&](const detail::rows_then& r) { how_.write(r, out); });
+  }
+  void write_last(state_writer& out) const override {
+    rows_->read_for_the_last_time([&](const detail::rows_then& r) { how_.write(r, out); });
+  }
 
 private:
-  std::shared_ptr<const keyed_snapshot> rows_;
+  std::shared_ptr<const keyed_snapshot> snapshot_; // gives the rows up with the last column
+  std::shared_ptr<detail::held_rows> rows_;
   detail::row_writer how_;
 };
 
@@ -56,15 +65,15 @@ public:
 } // namespace
 
 /// One segment's share of its key group's part.
-void detail::row_writer::write(const row_segment& segment, state_writer& out) const {
-  const auto& layout = segment.layout();
+void detail::row_writer::write(const rows_then& rows, state_writer& out) const {
+  const auto& layout = rows.segment->layout();
   if (index >= layout.cells.size()) return; // declared after the segment was held
   const auto offset = layout.cells[index].offset;
   const auto bit = std::uint64_t{1} << index;
-  for (auto used = segment.used; used != 0; used &= used - 1) {
-    const auto* row = segment.row(static_cast<unsigned>(std::countr_zero(used)));
+  for (auto used = rows.used; used != 0; used &= used - 1) {
+    const auto* row = rows.row(static_cast<unsigned>(std::countr_zero(used)));
     if (!(row_segment::mark(row) & bit)) continue;
-    auto& part = out.part_of(segment.key_group);
+    auto& part = out.part_of(rows.segment->key_group);
     if (keyed) key(row + layout.key_offset, part);
     if (stamped) part.fixed(row_segment::stamp(row + offset));
     cell(row + offset, part);
@@ -79,8 +88,12 @@ void keyed_column::snapshot(state_writer& out) const {
   if (store_->stored_) return store_->stored_->snapshot(*this, out);
   const auto how = row_writer();
   for (auto& group : store_->groups_)
-    for (auto s : group.segments)
-      how.write(*store_->segments_[s], out);
+    for (auto s : group.segments) {
+      detail::rows_then now;
+      now.segment = store_->segments_[s];
+      now.used = now.segment->used;
+      how.write(now, out);
+    }
 }
 
 std::shared_ptr<const frozen_state> keyed_column::freeze() const { return store_->freeze_column(*this); }
@@ -88,7 +101,7 @@ std::shared_ptr<const frozen_state> keyed_column::freeze() const { return store_
 std::shared_ptr<const frozen_state> keyed_store::freeze_column(const keyed_column& column) const {
   if (in_files_now_) return std::make_shared<in_files>();
   if (stored_now_) return stored_->frozen(column, stored_now_);
-  if (rows_now_) return std::make_shared<frozen_rows>(rows_now_, column.row_writer());
+  if (rows_now_) return std::make_shared<frozen_rows>(rows_now_, rows_now_->rows_, column.row_writer());
   return nullptr;
 }
 
@@ -128,33 +141,18 @@ void keyed_column::restore(const state_part& part) {
   store_->clear_key();
 }
 
-keyed_snapshot::~keyed_snapshot() {
-  for (auto& s : segments_)
-    s.segment->release();
-}
-
-std::size_t keyed_snapshot::changed() const noexcept {
-  return static_cast<std::size_t>(
-      std::count_if(segments_.begin(), segments_.end(), [](const held& s) { return s.changed; }));
-}
-
-void keyed_snapshot::write(const keyed_column& column, state_writer& out) const { write(column.row_writer(), out); }
-
-void keyed_snapshot::write(const detail::row_writer& how, state_writer& out) const {
-  for (auto& s : segments_)
-    how.write(*s.segment, out);
+void keyed_snapshot::write(const keyed_column& column, state_writer& out) const {
+  if (rows_) rows_->read(false, [&, how = column.row_writer()](const detail::rows_then& r) { how.write(r, out); });
 }
 
 keyed_store::keyed_store(detail::cell_type key)
-    : index_(64), mask_(63), layout_(std::make_shared<const detail::row_layout>(key)) {
+    : index_(64), mask_(63), directory_(std::make_shared<detail::segment_directory>()),
+      layout_(std::make_shared<const detail::row_layout>(key)) {
   key_offset_ = layout_->key_offset;
   stride_ = layout_->stride;
 }
 
-keyed_store::~keyed_store() {
-  for (auto* s : segments_)
-    s->release();
-}
+keyed_store::~keyed_store() = default;
 
 void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
   states_ = &states;
@@ -200,11 +198,8 @@ void keyed_store::add(const std::vector<keyed_column*>& columns) {
   layout_ = std::make_shared<const detail::row_layout>(std::move(layout));
   for (std::size_t i = 0; i < columns_.size(); ++i)
     columns_[i]->offset_ = layout_->cells[i].offset;
-  for (auto*& s : segments_) {
-    auto* copy = s->clone(s->capacity(), layout_);
-    s->release();
-    s = copy;
-  }
+  for (std::uint32_t s = 0; s < segments_.size(); ++s)
+    replace(s, segments_[s]->capacity());
   stride_ = layout_->stride;
   if (has_key_) { // declared while a record is processed
     row_ = position_ == none ? nullptr : row_at(position_);
@@ -251,14 +246,16 @@ std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
     group.segments.push_back(static_cast<std::uint32_t>(segments_.size()));
     group.with_room.push_back(group.segments.back());
     segments_.push_back(row_segment::make(layout_, key_group, least_capacity));
+    directory_->add(segments_.back());
+    if (changed_.size() * 64 < segments_.size()) changed_.push_back(0);
   }
   const auto s = group.with_room.back();
   auto* segment = segments_[s];
   const auto free = static_cast<unsigned>(std::countr_one(segment->used));
   if (free >= segment->capacity())
     replace(s, std::min(row_segment::rows, segment->capacity() * 2));
-  else if (segment->shared())
-    replace(s, segment->capacity());
+  else
+    protect(s, free);
   row_segment::mark(segments_[s]->row(free)) = 0;
   return s * row_segment::rows + free;
 }
@@ -266,15 +263,45 @@ std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
 void keyed_store::occupy(std::uint32_t position) {
   auto& segment = *segment_of(position);
   segment.used |= std::uint64_t{1} << (position % row_segment::rows);
-  segment.dirty = true;
+  mark_changed(position / row_segment::rows);
   if (segment.used == ~std::uint64_t{0}) groups_[segment.key_group - states_->key_groups().first].with_room.pop_back();
 }
 
 void keyed_store::replace(std::uint32_t segment, unsigned capacity) {
   auto*& s = segments_[segment];
-  auto* copy = s->clone(capacity, layout_);
+  for (auto& snapshot : live_)
+    snapshot->prepare_to_leave();
+  auto* const copy = s->clone(capacity, layout_);
+  for (auto& snapshot : live_)
+    snapshot->leave(segment, *s);
+  directory_->replace(segment, copy);
   s->release();
   s = copy;
+}
+
+void keyed_store::save(std::uint32_t segment, unsigned row) {
+  for (std::size_t i = 0; i < live_.size();) {
+    if (live_[i]->over()) {
+      live_.erase(live_.begin() + static_cast<std::ptrdiff_t>(i));
+    } else if (live_[i]->save(segment, row, *segments_[segment])) {
+      ++i;
+    } else {
+      return replace(segment, segments_[segment]->capacity()); // for all of them
+    }
+  }
+}
+
+bool keyed_store::holds_too_much() {
+  const auto most = states_->place().snapshot_bytes;
+  return wake_ && std::any_of(live_.begin(), live_.end(),
+                              [&](auto& snapshot) { return snapshot->holds_more_than(most, wake_); });
+}
+
+std::size_t keyed_store::held_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (auto& snapshot : live_)
+    bytes += snapshot->bytes();
+  return bytes;
 }
 
 void keyed_store::make_row() {
@@ -283,12 +310,12 @@ void keyed_store::make_row() {
 }
 
 void keyed_store::make_writable() {
-  auto*& segment = segment_of(position_);
-  if (segment->shared()) {
-    replace(position_ / row_segment::rows, segment->capacity());
+  const auto segment = position_ / row_segment::rows;
+  if (!live_.empty()) {
+    save(segment, position_ % row_segment::rows);
     row_ = row_at(position_);
   }
-  segment->dirty = true;
+  mark_changed(segment);
   writable_ = true;
   if (stored_) stored_->change(position_);
 }
@@ -366,20 +393,13 @@ void keyed_store::for_each_stored_key(detail::stored_rows& rows, const std::func
 
 keyed_snapshot keyed_store::freeze() {
   leave();
-  frozen_ = true;
+  std::erase_if(live_, [](auto& other) { return other->over(); });
   keyed_snapshot snapshot;
-  snapshot.segments_.reserve(segments_.size());
-  for (auto& group : groups_)
-    for (auto s : group.segments)
-      snapshot.segments_.push_back({segments_[s], false});
-  // The task waits for this: the segments' headers lie all over the memory, so they are asked for early.
-  constexpr std::size_t ahead = 16;
-  auto* const held = snapshot.segments_.data();
-  for (std::size_t i = 0, n = snapshot.segments_.size(); i < n; ++i) {
-    if (i + ahead < n) __builtin_prefetch(held[i + ahead].segment, 1);
-    held[i].segment->hold();
-    held[i].changed = std::exchange(held[i].segment->dirty, false);
-  }
+  snapshot.rows_ = std::make_shared<detail::held_rows>(directory_, layout_, states_->key_groups());
+  live_.push_back(snapshot.rows_);
+  for (auto& word : changed_)
+    snapshot.changed_ += static_cast<std::size_t>(std::popcount(std::exchange(word, 0)));
+  if (!std::exchange(frozen_, true)) snapshot.changed_ = segments_.size();
   writable_ = false;
   return snapshot;
 }

@@ -1,8 +1,8 @@
 /// A keyed store: all keyed states of one operator in one subtask, a row per key.
 ///
 /// An index finds the row of a key once per record; every state of the operator is a column of that row. Rows lie in
-/// segments of one key group each (row_segment.hpp), so that a snapshot can hold the segments while the task goes on,
-/// and knows which of them have changed. A row goes when its last value is cleared. Walking visits key groups in
+/// segments of one key group each (row_segment.hpp); a snapshot reads them while the task goes on (held_rows.hpp), and
+/// knows how many of them have changed. A row goes when its last value is cleared. Walking visits key groups in
 /// ascending order and rows by their positions: no hash decides an order that anybody sees.
 /// Threading: the task's own, but for keyed_snapshot. Ownership: owns keys and values; borrows its columns.
 /// Errors: errc::no_current_key when a state is used while no key is set.
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/held_rows.hpp>
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
@@ -115,7 +116,7 @@ struct row_writer {
   bool stamped, keyed;
   void (*key)(const std::byte* key, byte_writer& out);
   keyed_column::cell_writer cell;
-  void write(const row_segment& segment, state_writer& out) const;
+  void write(const rows_then& rows, state_writer& out) const;
 };
 } // namespace detail
 
@@ -124,23 +125,20 @@ class keyed_snapshot {
 public:
   keyed_snapshot() = default;
   keyed_snapshot(keyed_snapshot&&) = default;
-  keyed_snapshot& operator=(keyed_snapshot&&) = default;
-  ~keyed_snapshot();
-  std::size_t segments() const noexcept { return segments_.size(); }
+  keyed_snapshot& operator=(keyed_snapshot&&) = delete;
+  ~keyed_snapshot() {
+    if (rows_) rows_->give_up();
+  }
+  std::size_t segments() const noexcept { return rows_ ? rows_->segments() : 0; }
   /// Segments that had changed since the snapshot before.
-  std::size_t changed() const noexcept;
+  std::size_t changed() const noexcept { return changed_; }
   /// The keyed parts of one state, group by group.
   void write(const keyed_column& column, state_writer& out) const;
-  void write(const detail::row_writer& how, state_writer& out) const;
 
 private:
   friend class keyed_store;
-  struct held {
-    detail::row_segment* segment;
-    bool changed;
-  };
-  friend class detail::stored_rows;
-  std::vector<held> segments_; // by key group
+  std::shared_ptr<detail::held_rows> rows_; // the store's, too
+  std::size_t changed_ = 0;
 };
 
 class keyed_store {
@@ -184,6 +182,13 @@ public:
   }
   /// All rows as they are now, and marks them as unchanged. REQUIRES: no database.
   keyed_snapshot freeze();
+  /// Snapshots in progress may then hold no more than state_place::snapshot_bytes each. `wake` may be called by any
+  /// thread.
+  void set_wake_up(std::function<void()> wake) { wake_ = std::move(wake); }
+  /// Whether they do hold more: then the task should change nothing until it is woken.
+  bool must_wait() { return !live_.empty() && holds_too_much(); }
+  /// Bytes that snapshots in progress hold.
+  std::size_t held_bytes() const noexcept;
   /// Until end_freeze(), the columns' freeze() gives what the store holds now. With `files`, and a database: the files
   /// that hold all of it, and the columns give nothing; else null.
   std::shared_ptr<const database_files> begin_freeze(bool files);
@@ -248,7 +253,7 @@ protected:
     position_ = position;
     row_ = row;
     has_key_ = true;
-    writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments are ours and marked
+    writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments count as changed
     if (frozen_ && stored_ && row_) touch_stored();
   }
   void touch_stored() noexcept;
@@ -288,6 +293,13 @@ private:
     std::vector<std::uint32_t> with_room; // of these, those with a free row
   };
   void make_writable();
+  /// Before a row comes, goes or changes. The segment may be another one then.
+  void protect(std::uint32_t segment, unsigned row) {
+    if (!live_.empty()) save(segment, row);
+  }
+  void save(std::uint32_t segment, unsigned row);
+  void mark_changed(std::size_t segment) noexcept { changed_[segment / 64] |= std::uint64_t{1} << segment % 64; }
+  bool holds_too_much();
   void make_row();
   void drop_empty_row();
   void index_erase(std::uint64_t hash, std::uint32_t position) noexcept;
@@ -300,11 +312,15 @@ private:
   std::byte* row_ = nullptr; // of the current key
   std::uint32_t position_ = none;
   bool has_key_ = false;
-  bool writable_ = false; // the current row's segment is ours alone and marked as changed
+  bool writable_ = false; // snapshots do not need the current row any more, and its segment is marked as changed
   bool emptied_ = false;  // the current row may have lost its last value
   bool expiring_ = false;
   bool frozen_ = false; // a snapshot has been taken, or rows are stored: each has to be marked when it changes
   std::vector<detail::row_segment*> segments_;
+  std::shared_ptr<detail::segment_directory> directory_; // the same, for snapshots
+  std::vector<std::shared_ptr<detail::held_rows>> live_; // snapshots in progress
+  std::vector<std::uint64_t> changed_;                   // a bit per segment: since the last snapshot
+  std::function<void()> wake_;
   std::vector<group> groups_; // of the subtask's key groups
   std::shared_ptr<const detail::row_layout> layout_;
   std::vector<keyed_column*> columns_;

@@ -1,5 +1,6 @@
 #include <dataflow/state/row_segment.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -20,7 +21,7 @@ void for_each_bit(std::uint64_t bits, F&& f) {
 
 row_layout::row_layout(cell_type k)
     : key(k), key_offset(aligned(sizeof(std::uint64_t), k.alignment)), stride(aligned(key_offset + k.size, 8)),
-      trivial(k.trivial) {}
+      alignment(std::max(alignof(std::uint64_t), k.alignment)), trivial(k.trivial) {}
 
 row_layout row_layout::with(const cell_type& type, bool stamped) const {
   auto next = *this;
@@ -32,8 +33,39 @@ row_layout row_layout::with(const cell_type& type, bool stamped) const {
   for (auto& c : next.cells)
     widest = std::max(widest, c.type.alignment);
   next.stride = aligned(offset + type.size, widest);
+  next.alignment = widest;
   next.trivial = trivial && type.trivial;
   return next;
+}
+
+void copy_row(const row_layout& from, const std::byte* source, const row_layout& to, std::byte* target) {
+  using segment = row_segment;
+  if (from.trivial && from.stride == to.stride) {
+    std::memcpy(target, source, from.stride);
+    return;
+  }
+  from.key.copy(target + to.key_offset, source + from.key_offset);
+  segment::mark(target) = 0;
+  try {
+    for_each_bit(segment::mark(source), [&](unsigned c) {
+      auto& cell = from.cells[c];
+      cell.type.copy(target + to.cells[c].offset, source + cell.offset);
+      if (cell.stamped) segment::stamp(target + to.cells[c].offset) = segment::stamp(source + cell.offset);
+      segment::mark(target) |= std::uint64_t{1} << c;
+    });
+  } catch (...) {
+    destroy_row(to, target);
+    throw;
+  }
+}
+
+void destroy_row(const row_layout& layout, std::byte* row) noexcept {
+  auto& mark = row_segment::mark(row);
+  if (!layout.trivial) {
+    for_each_bit(mark, [&](unsigned c) { layout.cells[c].type.destroy(row + layout.cells[c].offset); });
+    layout.key.destroy(row + layout.key_offset);
+  }
+  mark = 0;
 }
 
 row_segment::row_segment(std::shared_ptr<const row_layout> layout, std::uint32_t group, unsigned capacity) noexcept
@@ -56,17 +88,8 @@ row_segment* row_segment::clone(unsigned capacity, std::shared_ptr<const row_lay
   }
   try {
     for_each_bit(used, [&](unsigned i) {
-      const auto* source = row(i);
-      auto* target = copy->row(i);
-      from.key.copy(target + from.key_offset, source + from.key_offset);
-      mark(target) = 0;
+      copy_row(from, row(i), copy->layout(), copy->row(i));
       copy->used |= std::uint64_t{1} << i;
-      for_each_bit(mark(source), [&](unsigned c) {
-        auto& cell = from.cells[c];
-        cell.type.copy(target + copy->layout().cells[c].offset, source + cell.offset);
-        if (cell.stamped) stamp(target + copy->layout().cells[c].offset) = stamp(source + cell.offset);
-        mark(target) |= std::uint64_t{1} << c;
-      });
     });
   } catch (...) {
     copy->release();
@@ -80,12 +103,7 @@ row_segment::~row_segment() {
 }
 
 void row_segment::destroy_row(unsigned i) noexcept {
-  auto* at = row(i);
-  if (!layout_->trivial) {
-    for_each_bit(mark(at), [&](unsigned c) { layout_->cells[c].type.destroy(at + layout_->cells[c].offset); });
-    layout_->key.destroy(at + layout_->key_offset);
-  }
-  mark(at) = 0;
+  detail::destroy_row(*layout_, row(i));
   used &= ~(std::uint64_t{1} << i);
 }
 

@@ -1,10 +1,9 @@
 /// Segments of rows: where a keyed store keeps its keys and their values.
 ///
 /// A row is a mark of which cells hold a value, the key, and the cells side by side, so that a record touches one place
-/// in memory whatever the number of its states. A segment has the rows of one key group, up to 64 of them. Segments are
-/// counted: a snapshot holds them while the task goes on; the task copies a shared segment before it writes to it.
-/// Threading: a segment is written by the task that owns it, and only while nobody else holds it; a held one may be
-/// read and given up on any thread. Ownership: counted.
+/// in memory whatever the number of its states. A segment has the rows of one key group, up to 64 of them.
+/// Threading: a segment is written by the task that owns it; what snapshots may read meanwhile is up to held_rows.hpp.
+/// It may be given up on any thread. Ownership: counted: the store's, or that of the snapshots it was left to.
 #pragma once
 
 #include <atomic>
@@ -45,10 +44,15 @@ struct row_layout {
     bool stamped;
   };
   cell_type key;
-  std::size_t key_offset, stride;
+  std::size_t key_offset, stride, alignment;
   bool trivial;
   std::vector<cell> cells;
 };
+
+/// Constructs a copy of a row, in a layout that begins with the other's cells. Nothing is left when it throws.
+void copy_row(const row_layout& from, const std::byte* source, const row_layout& to, std::byte* target);
+/// Destroys key and values; the mark is 0 then.
+void destroy_row(const row_layout& layout, std::byte* row) noexcept;
 
 class row_segment {
 public:
@@ -70,16 +74,14 @@ public:
 
   const row_layout& layout() const noexcept { return *layout_; }
   unsigned capacity() const noexcept { return capacity_; }
-  bool shared() const noexcept { return references_.load(std::memory_order_acquire) > 1; }
   void hold() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept;
-  /// Destroys key and values of a row. REQUIRES: not shared; bit `i` of `used` is set.
+  /// Destroys key and values of a row. REQUIRES: bit `i` of `used` is set.
   void destroy_row(unsigned i) noexcept;
   std::size_t bytes() const noexcept { return header_bytes + capacity_ * stride_; }
 
   const std::uint32_t key_group;
-  std::uint64_t used = 0;    ///< a bit per row that has a key
-  mutable bool dirty = true; ///< changed since the last snapshot; the task's alone
+  std::uint64_t used = 0; ///< a bit per row that has a key
 
 private:
   static constexpr std::size_t header_bytes = 64;

@@ -25,6 +25,17 @@ void* allocate_pages(std::size_t bytes) {
 
 void free_pages(void* memory) noexcept { std::free(memory); }
 
+void* map_zeroes(std::size_t bytes) {
+  if (bytes == 0) return nullptr;
+  auto* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc{};
+  return memory;
+}
+
+void unmap_zeroes(void* memory, std::size_t bytes) noexcept {
+  if (memory) munmap(memory, bytes);
+}
+
 void* slab_memory::allocate(std::size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
   if (bytes > left_) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,25 @@ namespace dataflow {
 /// `bytes` of memory aligned to 64 bytes (to 2 MiB, and advised to be huge, from 1 MiB on). Throws std::bad_alloc.
 void* allocate_pages(std::size_t bytes);
 void free_pages(void* memory) noexcept;
+
+void* map_zeroes(std::size_t bytes);
+void unmap_zeroes(void* memory, std::size_t bytes) noexcept;
+/// Numbers that are 0, in pages of their own: making them takes no time, whatever their number; touching a page for the
+/// first time does. Throws std::bad_alloc.
+template <class T>
+class zero_pages {
+  static_assert(std::is_integral_v<T>);
+
+public:
+  explicit zero_pages(std::size_t n) : bytes_(n * sizeof(T)), at_(static_cast<T*>(map_zeroes(bytes_))) {}
+  zero_pages(const zero_pages&) = delete;
+  ~zero_pages() { unmap_zeroes(at_, bytes_); }
+  T& operator[](std::size_t i) noexcept { return at_[i]; }
+
+private:
+  std::size_t bytes_;
+  T* at_;
+};
 
 /// std::allocator over allocate_pages.
 template <class T>

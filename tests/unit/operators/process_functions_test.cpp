@@ -425,3 +425,59 @@ TEST_CASE("broadcast state of several descriptors is read on one side and writte
     }
   }
 }
+
+namespace {
+/// Counts per number, and passes each on.
+class number_counter : public keyed_process_function<std::int64_t, number, number> {
+  value_state<number> count_ = state("count");
+
+public:
+  void process(const number& n, context& ctx, collector<number>& out) override {
+    ++count_.edit();
+    ctx.timers().register_event_time(at(1));
+    out.collect(n);
+  }
+  void on_timer(timestamp, timer_context& ctx, collector<number>& out) override {
+    count_.clear();
+    out.collect(ctx.key());
+  }
+};
+} // namespace
+
+TEST_CASE("an operator waits, with records and with timers, while a snapshot in progress holds too much of its state") {
+  operator_runner::options o;
+  o.place.snapshot_bytes = 4096;
+  operator_runner r{[] {
+                      return std::make_unique<process_operator<number, number, number_counter, itself>>(itself{},
+                                                                                                        std::tuple<>{});
+                    },
+                    o};
+  auto& out = r.capture<number>();
+  std::vector<number> all(20'000);
+  for (std::size_t i = 0; i < all.size(); ++i)
+    all[i] = static_cast<number>(i);
+  r.push(all);
+  REQUIRE(out.size() == all.size());
+  const auto give_up = [&](operator_snapshot& s) {
+    for (auto& [name, state] : s.states)
+      state.give_up_parts([](const state_part&) {});
+  };
+
+  auto first = r.freeze();
+  r.push(all);
+  CHECK(r.state == chain_state::blocked);
+  CHECK(out.size() < all.size() * 2);
+  r.run_again();
+  CHECK(out.size() < all.size() * 2);
+  give_up(first);
+  r.run_again();
+  CHECK(out.size() == all.size() * 2);
+
+  auto second = r.freeze();
+  r.watermark(1);
+  CHECK(r.state == chain_state::blocked);
+  CHECK(out.size() < all.size() * 3);
+  second = {}; // nobody writes it
+  r.run_again();
+  CHECK(out.size() == all.size() * 3);
+}
