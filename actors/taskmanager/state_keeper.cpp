@@ -64,7 +64,7 @@ std::shared_ptr<const restored_operators> state_keeper_actor::read(const deploy_
     op.splits = share.splits;
     op.finished = share.finished;
   }
-  if (disk.files) disk.files->restored(std::move(known));
+  if (disk.files && !task.restore.empty()) disk.files->restored(std::move(known), task.restore.front().directory);
   return operators;
 }
 

@@ -7,13 +7,15 @@
 
 namespace dataflow {
 
-void shared_files::restored(file_map files) {
+void shared_files::restored(file_map files, std::string_view directory) {
   const std::lock_guard guard{mutex_};
   complete_ = std::move(files);
+  restored_beside_ = parent_directory(directory);
 }
 
-std::optional<object_handle> shared_files::find(const file_key& file) const {
+std::optional<object_handle> shared_files::find(const file_key& file, std::string_view directory) const {
   const std::lock_guard guard{mutex_};
+  if (!restored_beside_.empty() && restored_beside_ != parent_directory(directory)) return {};
   const auto found = complete_.find(file);
   if (found == complete_.end()) return {};
   for (auto& [id, files] : open_) {
@@ -33,6 +35,7 @@ void shared_files::completed(std::uint64_t checkpoint) {
   const auto done = open_.find(checkpoint);
   if (done == open_.end()) return;
   complete_ = std::move(done->second);
+  restored_beside_.clear();
   open_.erase(open_.begin(), std::next(done)); // earlier ones will never be complete
 }
 
@@ -90,7 +93,7 @@ subtask_summary store_subtask_state(const subtask_state& state, checkpoint_objec
     for (auto& database : op.states.databases)
       for (auto& file : database.files ? database.files->files() : std::vector<database_files::file>{}) {
         const shared_files::file_key key{uid, database.store + "/" + file.name};
-        auto handle = file.shared && known ? known->find(key) : std::nullopt;
+        auto handle = file.shared && known ? known->find(key, directory) : std::nullopt;
         if (!handle) {
           handle = store_file(file, objects, directory, hint);
           made.add(*handle);

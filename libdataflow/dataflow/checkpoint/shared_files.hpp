@@ -1,10 +1,10 @@
 /// Files of a state backend in checkpoints: each is stored once, and named again by every later checkpoint that has it.
 ///
-/// A file may only be named again when it is certain that the storage still has it: it belongs to a checkpoint that is
-/// complete and not gone. So what counts is the last checkpoint that this subtask knows to be complete; and where a
-/// later one, not known to be complete, has stored the same file once more, neither is certain, and it is stored again.
-/// Threading: safe from any thread. Ownership: one per attempt of a subtask.
-/// Source: Flink's RocksDBStateUploader, RocksIncrementalSnapshotStrategy (PreviousSnapshot), SharedStateRegistry.
+/// A file may only be named again when it is certain that the storage still has it: it belongs to a checkpoint of the
+/// same job that is complete and not gone. So what counts is the last checkpoint that this subtask knows to be
+/// complete; and where a later one, not known to be complete, has stored the same file once more, neither is certain,
+/// and it is stored again. Threading: safe from any thread. Ownership: one per attempt of a subtask. Source: Flink's
+/// RocksDBStateUploader, RocksIncrementalSnapshotStrategy (PreviousSnapshot), SharedStateRegistry.
 #pragma once
 
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
@@ -24,10 +24,11 @@ public:
   using file_key = std::pair<std::string, std::string>; ///< operator's uid, name of the file there
   using file_map = std::map<file_key, object_handle>;
 
-  /// What the subtask starts from.
-  void restored(file_map files);
-  /// The object that has a file, if it may be named again.
-  std::optional<object_handle> find(const file_key& file) const;
+  /// What the subtask starts from; `directory`: of that checkpoint.
+  void restored(file_map files, std::string_view directory);
+  /// The object that has a file, if the checkpoint in `directory` may name it: shared objects are found beside their
+  /// checkpoint, so that those of another job, which this one was started from, have to be stored again.
+  std::optional<object_handle> find(const file_key& file, std::string_view directory) const;
   /// A checkpoint is about to be acknowledged with these.
   void stored(std::uint64_t checkpoint, file_map files);
   void completed(std::uint64_t checkpoint);
@@ -36,6 +37,7 @@ public:
 private:
   mutable std::mutex mutex_;
   file_map complete_;
+  std::string restored_beside_; // the parent of the checkpoint that `complete_` was restored from; empty: it is ours
   std::map<std::uint64_t, file_map> open_; // by checkpoint
 };
 

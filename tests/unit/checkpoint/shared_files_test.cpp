@@ -84,20 +84,31 @@ struct checkpointed_database {
 
 TEST_CASE("a file is named again when the checkpoint that has it is known to be complete") {
   shared_files f;
-  CHECK_FALSE(f.find(first_file));
+  CHECK_FALSE(f.find(first_file, "root/job/chk-9"));
   f.stored(1, {{first_file, shared_object("a")}});
-  CHECK_FALSE(f.find(first_file)); // it may still be given up
+  CHECK_FALSE(f.find(first_file, "root/job/chk-9")); // it may still be given up
   f.completed(1);
-  REQUIRE(f.find(first_file));
-  CHECK(f.find(first_file)->name == "a");
+  REQUIRE(f.find(first_file, "root/job/chk-9"));
+  CHECK(f.find(first_file, "root/job/chk-9")->name == "a");
   f.stored(2, {{first_file, shared_object("a")}, {second_file, shared_object("b")}});
-  CHECK(f.find(first_file)); // either way
-  CHECK_FALSE(f.find(second_file));
+  CHECK(f.find(first_file, "root/job/chk-9")); // either way
+  CHECK_FALSE(f.find(second_file, "root/job/chk-9"));
   f.aborted(2);
-  CHECK(f.find(first_file));
-  CHECK_FALSE(f.find(second_file));
+  CHECK(f.find(first_file, "root/job/chk-9"));
+  CHECK_FALSE(f.find(second_file, "root/job/chk-9"));
   f.completed(2); // a word that comes too late
-  CHECK_FALSE(f.find(second_file));
+  CHECK_FALSE(f.find(second_file, "root/job/chk-9"));
+}
+
+TEST_CASE("objects of the job that a job was started from are not named by its own checkpoints") {
+  shared_files f;
+  f.restored({{first_file, shared_object("a")}}, "root/before/chk-3");
+  CHECK_FALSE(f.find(first_file, "root/after/chk-1"));
+  CHECK(f.find(first_file, "root/before/chk-4")); // a restart
+  f.stored(1, {{first_file, shared_object("b")}});
+  f.completed(1);
+  REQUIRE(f.find(first_file, "root/after/chk-2"));
+  CHECK(f.find(first_file, "root/after/chk-2")->name == "b");
 }
 
 TEST_CASE("a file that was stored a second time is not named until it is clear which of the two stays") {
@@ -105,16 +116,16 @@ TEST_CASE("a file that was stored a second time is not named until it is clear w
   f.stored(1, {{first_file, shared_object("a")}});
   f.stored(2, {{first_file, shared_object("b")}}); // before 1 was known to be complete
   f.completed(1);
-  CHECK_FALSE(f.find(first_file)); // when 2 completes, 1 goes, and "a" with it
+  CHECK_FALSE(f.find(first_file, "root/job/chk-9")); // when 2 completes, 1 goes, and "a" with it
   SUBCASE("the later checkpoint completes") {
     f.completed(2);
-    REQUIRE(f.find(first_file));
-    CHECK(f.find(first_file)->name == "b");
+    REQUIRE(f.find(first_file, "root/job/chk-9"));
+    CHECK(f.find(first_file, "root/job/chk-9")->name == "b");
   }
   SUBCASE("the later checkpoint is given up") {
     f.aborted(2);
-    REQUIRE(f.find(first_file));
-    CHECK(f.find(first_file)->name == "a");
+    REQUIRE(f.find(first_file, "root/job/chk-9"));
+    CHECK(f.find(first_file, "root/job/chk-9")->name == "a");
   }
 }
 

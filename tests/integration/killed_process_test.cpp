@@ -1,0 +1,94 @@
+// A process that runs a job is killed, again and again, and another goes on from the last checkpoint on the disk.
+#include <dataflow/util/file_system.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <sstream>
+#include <tests/integration/program.hpp>
+
+using namespace dataflow;
+
+namespace killed_process_test {
+
+constexpr std::int64_t records = 30'000;
+
+/// The newest complete checkpoint of the job that has made one last; the jobs' directories are told apart by `known`.
+std::string newest_checkpoint(const std::string& directory, const std::vector<std::string>& known) {
+  auto& files = system_files();
+  std::pair<std::int64_t, std::string> newest{-1, ""};
+  if (!files.exists(directory)) return "";
+  for (const auto& job : files.list(directory)) {
+    if (std::find(known.begin(), known.end(), job.name) != known.end()) continue;
+    const auto path = join_path(directory, job.name);
+    for (const auto& c : files.list(path))
+      if (c.name.starts_with("chk-") && files.exists(join_path(path, c.name) + "/_metadata"))
+        newest = std::max(newest, {std::stoll(c.name.substr(4)), join_path(path, c.name)});
+  }
+  return newest.second;
+}
+
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  if (system_files().exists(directory))
+    for (const auto& e : system_files().list(directory))
+      names.push_back(e.name);
+  return names;
+}
+
+std::vector<std::string> published(const std::string& directory) {
+  std::vector<std::string> lines;
+  for (const auto& f : find_files(system_files(), directory)) {
+    std::istringstream text{system_files().read_file(f.path)};
+    for (std::string line; std::getline(text, line);)
+      lines.push_back(line);
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::vector<std::string> expected() {
+  std::vector<std::string> lines;
+  for (std::int64_t i = 0; i < records; ++i)
+    lines.push_back(std::to_string(i % 7) + "," + std::to_string(i / 7 + 1));
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+} // namespace killed_process_test
+
+TEST_CASE("a job whose process is killed goes on in another one, and publishes every result once") {
+  using namespace killed_process_test;
+  for (const std::string backend : {"hashmap", "rocksdb"}) {
+    const test::scratch dir;
+    const auto checkpoints = dir.path("checkpoints"), output = dir.path("output");
+    std::string from;
+    int went_on = 0;
+    const auto command = [&](const std::string& rate) {
+      std::vector<std::string> c{
+          "run", "-q", "-p", "2", "-Dstate.backend.type=" + backend, "-Dexecution.checkpointing.incremental=true"};
+      if (!from.empty()) c.insert(c.end(), {"-s", from, "-claimMode", went_on % 2 == 0 ? "CLAIM" : "NO_CLAIM"});
+      c.insert(c.end(), {DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so", "--checkpoints", checkpoints,
+                         "--output", output, "--records", std::to_string(records), "--rate", rate});
+      return test::dataflow_command(c);
+    };
+    for (const char* until : {"500 records in this run", "1000 records in this run", "2500 records in this run",
+                              "1500 records in this run", "500 records in this run"}) {
+      const auto known = names_in(checkpoints);
+      test::program run{command("20000")};
+      REQUIRE_MESSAGE(run.wait_for_error(until), run.wait().err);
+      run.signal(SIGKILL);
+      CHECK(run.wait().code == 128 + SIGKILL);
+      if (const auto newest = newest_checkpoint(checkpoints, known); !newest.empty()) {
+        from = newest;
+        ++went_on;
+      }
+    }
+    CHECK(went_on > 0);
+    test::program last{command("1000000")};
+    const auto end = last.wait();
+    REQUIRE_MESSAGE(end.code == 0, end.err);
+    CHECK(published(output) == expected());
+  }
+}
