@@ -288,6 +288,7 @@ struct restored_operator {
   std::shared_ptr<const operator_snapshot> states;
   std::vector<source_split> splits;
   bool finished = false;
+  std::vector<channel_state> inputs; ///< of the head: what was under way to it
 };
 using restored_operators = std::map<std::string, restored_operator, std::less<>>; // by uid
 /// What a task has of the local disk, and of files in checkpoints.

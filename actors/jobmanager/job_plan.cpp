@@ -33,9 +33,27 @@ void check_delivery(const stream_graph& graph, const checkpoint_settings& settin
 
 } // namespace
 
+namespace {
+
+/// Where records go that a user's function has dealt out is not known at another parallelism.
+void check_partitioners(const job_graph& graph, const checkpoint_settings& settings) {
+  if (!settings.unaligned || settings.unaligned_forced) return;
+  for (auto& e : graph.edges)
+    if (e.partition.kind == partitioning_kind::custom)
+      throw error{errc::invalid_graph,
+                  "unaligned checkpoints are switched on, and a custom partitioner sends records to " +
+                      describe_operator(graph.head(graph.vertices[e.to])) +
+                      ": the job could not be rescaled from such a checkpoint",
+                  "set execution.checkpointing.unaligned.enabled to false, or execution.checkpointing.unaligned.forced "
+                  "to true if it is never to be rescaled from one"};
+}
+
+} // namespace
+
 std::optional<checkpoint_settings> checkpoints_of(const configuration& settings, const job_graph& graph) {
   auto wanted = checkpoint_settings::from(settings);
   check_delivery(*graph.streams, wanted);
+  check_partitioners(graph, wanted);
   const bool some = wanted.periodic() || !wanted.directory.empty() || !restore_settings::from(settings).path.empty();
   for (auto& e : graph.edges) {
     if (!e.feedback) continue;
@@ -70,6 +88,7 @@ std::vector<restore_target> targets_of(const execution_plan& plan) {
     for (auto& op : v.chain) {
       const auto& node = plan.graph().node(op);
       targets.push_back({uid_of(node, op), node.name, v.parallelism, v.max_parallelism, {}});
+      if (op.parent == no_parent) targets.back().inputs = edges_into(plan.graph(), v);
     }
   return targets;
 }

@@ -63,6 +63,7 @@ std::shared_ptr<const restored_operators> state_keeper_actor::read(const deploy_
     op.states = std::make_shared<const operator_snapshot>(std::move(loaded.states));
     op.splits = share.splits;
     op.finished = share.finished;
+    op.inputs = std::move(loaded.inputs);
   }
   if (disk.files && !task.restore.empty()) disk.files->restored(std::move(known), task.restore.front().directory);
   return operators;

@@ -219,10 +219,14 @@ void task_actor::report_result(std::uint64_t collector, std::string bytes) {
   event_based_actor::send(arguments_.job_master, result_part{arguments_.key, collector, std::move(bytes)});
 }
 
+void task_actor::barrier_passed(std::int64_t checkpoint) {
+  event_based_actor::send(arguments_.job_master,
+                          results_at_barrier{arguments_.key, static_cast<std::uint64_t>(checkpoint)});
+}
+
 void task_actor::snapshot_taken(subtask_snapshot snapshot) {
   const auto id = static_cast<std::uint64_t>(snapshot.barrier.value);
   last_checkpoint_ = std::max(last_checkpoint_, id);
-  event_based_actor::send(arguments_.job_master, results_at_barrier{arguments_.key, id});
   // What is frozen runs the job's code when it is written and destroyed: its library must be there.
   struct with_code {
     std::shared_ptr<const job_description> job;

@@ -51,6 +51,7 @@ private:
   void request_split() override;
   void report_result(std::uint64_t collector, std::string bytes) override;
   void report_watermark(timestamp watermark) override;
+  void barrier_passed(std::int64_t checkpoint) override;
   void snapshot_taken(subtask_snapshot snapshot) override;
   void awaits_checkpoint() override;
   std::function<void()> wake_up() override;

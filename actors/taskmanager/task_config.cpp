@@ -1,5 +1,7 @@
 #include <dataflow/actors/taskmanager/task_config.hpp>
 
+#include <algorithm>
+
 namespace dataflow::actors {
 
 std::string task_title(const execution_plan& plan, task_index task) {
@@ -34,6 +36,50 @@ metric_scope task_scope(const std::string& job, const execution_plan& plan, task
   return scope;
 }
 
+namespace {
+
+std::string writer_of(const job_graph& graph, const job_edge& edge) {
+  const auto& op = graph.vertices[edge.from].chain[edge.producer];
+  return uid_of(graph.node(op), op);
+}
+std::string reader_of(const job_graph& graph, const job_edge& edge) {
+  const auto& op = graph.vertices[edge.to].chain.front();
+  return uid_of(graph.node(op), op);
+}
+
+/// Among the edges between the same two operators.
+std::uint32_t number_of(const job_graph& graph, const job_edge& edge) {
+  std::uint32_t number = 0;
+  for (auto& e : graph.edges)
+    if (e.index < edge.index && e.to == edge.to && e.from == edge.from && e.producer == edge.producer) ++number;
+  return number;
+}
+
+in_flight_route route_of(const job_edge& edge) {
+  if (edge.feedback) return in_flight_route::none;
+  switch (edge.partition.kind) {
+  case partitioning_kind::hash:
+    return in_flight_route::by_key_group;
+  case partitioning_kind::rebalance:
+  case partitioning_kind::shuffle:
+  case partitioning_kind::custom:
+    return in_flight_route::by_channel;
+  default:
+    return in_flight_route::none;
+  }
+}
+
+} // namespace
+
+std::vector<restore_target::edge> edges_into(const job_graph& graph, const job_vertex& vertex) {
+  std::vector<restore_target::edge> edges;
+  for (auto e : vertex.inputs) {
+    const auto& edge = graph.edges[e];
+    edges.push_back({writer_of(graph, edge), number_of(graph, edge), route_of(edge), to_string(edge.type->describe())});
+  }
+  return edges;
+}
+
 subtask_config make_subtask_config(const job_description& job, task_key key, const restored_operators* restored,
                                    const state_place& place) {
   const auto& plan = *job.plan;
@@ -66,6 +112,7 @@ subtask_config make_subtask_config(const job_description& job, task_key key, con
         s.restored = from->second.states;
         s.finished = from->second.finished;
         if (node.kind == node_kind::source) c.restored_splits = from->second.splits;
+        if (c.stages.empty()) c.restored_inputs = from->second.inputs;
       }
     }
     s.place = place;
@@ -89,13 +136,25 @@ subtask_config make_subtask_config(const job_description& job, task_key key, con
     o.gate.subtask = c.info.subtask;
     o.gate.seed = job.tasks.seed ^ (std::uint64_t{key.task} << 32 | edge.index);
     o.gate.feedback = edge.feedback;
+    o.gate.overtakes = route_of(edge) != in_flight_route::none;
+    o.peer = reader_of(graph, edge);
+    o.edge = number_of(graph, edge);
     o.gate.limits = c.limits;
     o.gate.initial_credit = c.credit;
     c.outputs.push_back(std::move(o));
   }
-  for (auto& channel : plan.inputs_of(key.task))
-    c.channels.push_back(
-        {channel.input, channel.feedback, plan.tasks()[channel.peer].vertex, plan.tasks()[channel.peer].subtask});
+  const auto edges = edges_into(graph, vertex);
+  for (std::uint32_t i = 0; i < edges.size(); ++i) {
+    const auto& edge = graph.edges[vertex.inputs[i]];
+    const bool hashed = edges[i].route == in_flight_route::by_key_group;
+    c.edges.push_back({edge.input, edge.type, edges[i].producer, edges[i].number, hashed});
+  }
+  for (auto& channel : plan.inputs_of(key.task)) {
+    const auto at = std::find(vertex.inputs.begin(), vertex.inputs.end(), channel.edge) - vertex.inputs.begin();
+    const auto position = static_cast<std::uint32_t>(at);
+    c.channels.push_back({channel.input, channel.feedback, edges[position].route != in_flight_route::none, position,
+                          channel.channel, plan.tasks()[channel.peer].vertex, plan.tasks()[channel.peer].subtask});
+  }
   c.names = [all = job.plan, task = key.task](std::uint32_t channel) {
     return task_title(*all, all->inputs_of(task).at(channel).peer) + " -> " + task_title(*all, task);
   };

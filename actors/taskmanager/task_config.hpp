@@ -12,6 +12,9 @@ namespace dataflow::actors {
 subtask_config make_subtask_config(const job_description& job, task_key key,
                                    const restored_operators* restored = nullptr, const state_place& place = {});
 
+/// The edges that a vertex reads, in the order of its inputs, by what their two operators are called.
+std::vector<restore_target::edge> edges_into(const job_graph& graph, const job_vertex& vertex);
+
 /// Whether some operator of the task has keyed state.
 bool has_keyed_operator(const execution_plan& plan, task_index task);
 key_group_range key_groups_of(const execution_plan& plan, task_index task);

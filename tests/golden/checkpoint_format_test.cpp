@@ -56,17 +56,45 @@ TEST_CASE("a checkpoint of format version 1 loads and holds what was stored") {
   CHECK(view.get("counts", "count", "\"group 73\"")->value == "73");
 }
 
+namespace {
+struct kept final : object_writer {
+  std::string bytes;
+  void append(std::string_view more) override { bytes.append(more); }
+  std::uint64_t size() const noexcept override { return bytes.size(); }
+  object_handle finish() override { return inlined_object(bytes); }
+};
+} // namespace
+
+TEST_CASE("records under way of format version 2 load, and what is written today has its bytes") {
+  const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-2";
+  const auto stored = system_files().read_file(root + "/subtask");
+  const auto state = test::sample_under_way();
+  const subtask_state_reader reader{inlined_object(stored), open_inlined};
+  CHECK_NOTHROW(reader.verify());
+  for (auto& [uid, op] : state.operators) {
+    CHECK(reader.read(uid).inputs == op.inputs);
+    CHECK(reader.read(uid).outputs == op.outputs);
+    CHECK(reader.read(uid).states.states.size() == op.states.states.size());
+  }
+  kept today;
+  const auto summary = write_subtask_state(state, today);
+  CHECK(today.bytes == stored);
+
+  const auto published = system_files().read_file(root + "/_metadata");
+  const auto m = decode_checkpoint_metadata(published);
+  CHECK(m.unaligned);
+  REQUIRE(m.operators.size() == 2);
+  for (std::size_t i = 0; i < 2; ++i)
+    CHECK(m.operators[i].parts.at(0).in_flight == summary.operators[i].in_flight);
+  CHECK(m.operators[0].parts[0].in_flight.at(1) == in_flight_summary{false, 0, 1, "other", "(a int64, b bool)"});
+  CHECK(encode(m) == published);
+}
+
 TEST_CASE("what is written today has the bytes of format version 1") {
   // Changed bytes need a new format version, and a reader of the old one beside it.
   const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-1";
   const auto m = read_checkpoint_metadata(system_files(), root + "/job/chk-7");
   CHECK(encode(m) == system_files().read_file(root + "/job/chk-7/_metadata"));
-  struct kept final : object_writer {
-    std::string bytes;
-    void append(std::string_view more) override { bytes.append(more); }
-    std::uint64_t size() const noexcept override { return bytes.size(); }
-    object_handle finish() override { return inlined_object(bytes); }
-  };
   kept first, second;
   write_subtask_state(test::sample_state(0), first, compression::none);
   CHECK(first.bytes == system_files().read_file(root + "/job/chk-7/" + m.subtasks[0].object.name));

@@ -37,6 +37,15 @@ inline subtask_state sample_state(std::uint32_t subtask) {
   return s;
 }
 
+/// The first of them with records under way, as an unaligned checkpoint has it. The content is fixed, too.
+inline subtask_state sample_under_way() {
+  auto s = sample_state(0);
+  s.operators["counts"].inputs = {{1, 2, {{{3, 60}, "a batch"}, {{7, 7}, "another"}}, "lines", "string"},
+                                  {0, 0, {{all_key_groups, "of an edge without keys"}}, "other", "(a int64, b bool)"}};
+  s.operators["lines"].outputs = {{1, 3, {{{0, 127}, "waits for credit"}}, "counts", "string"}};
+  return s;
+}
+
 /// Writes the objects into `directory` and returns the metadata that names them. Not published.
 inline checkpoint_metadata write_sample(checkpoint_objects& storage, const std::string& directory, std::uint64_t id,
                                         std::uint64_t leader = 0) {

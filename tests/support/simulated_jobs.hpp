@@ -10,6 +10,7 @@
 #include <dataflow/operators/keyed_reduce.hpp>
 #include <dataflow/operators/map.hpp>
 #include <dataflow/record/codecs.hpp>
+#include <dataflow/util/clock.hpp>
 
 #include <limits>
 #include <map>
@@ -28,8 +29,35 @@ struct keyed_job_options {
   std::int64_t keys = 13;
   std::uint32_t failures = 0; ///< so many attempts fail, each somewhere else
   std::uint32_t parallelism = 2;
-  bool endless = false; ///< the first source goes on for ever
-  double rate = 0;      ///< numbers per second of the first source; 0: no limit
+  bool endless = false;                  ///< the first source goes on for ever
+  double rate = 0;                       ///< numbers per second of the first source; 0: no limit
+  std::chrono::microseconds slowness{0}; ///< time that each sum takes behind its operator, in the same chain
+};
+
+/// Takes so much time for each record, as the simulation's clock has it, and passes a batch on when it is through. Not
+/// for the head of a chain: barriers that overtake there would lose what it holds.
+class slow_operator final : public stream_operator {
+public:
+  explicit slow_operator(steady_time each) : each_(each) {}
+  void open(operator_context& context) override {
+    stream_operator::open(context);
+    pool_ = context.pool(record_type_of<keyed_number>());
+  }
+  void process(unsigned, batch_slice& slice) override {
+    if (!out_) out_ = pool_->get();
+    for (; slice.cursor < slice.limit; ++slice.cursor) {
+      const auto until = context().clock().now() + each_;
+      while (context().clock().now() < until) {
+      }
+      out_.as<keyed_number>().records.push_back(slice.data.as<keyed_number>().records[slice.cursor]);
+    }
+    if (slice.cursor == slice.data->size()) emit(std::exchange(out_, {}));
+  }
+
+private:
+  const steady_time each_;
+  batch_pool::handle pool_;
+  batch_ptr out_;
 };
 
 /// Fails at a record of its own in each of the first attempts of its subtask.
@@ -77,7 +105,15 @@ inline std::shared_ptr<stream_graph> keyed_job(const keyed_job_options& o) {
   g->connect(1, 2);
   g->connect(2, 3).partition = partitioning{
       partitioning_kind::hash, [key] { return std::make_unique<hash_partitioner<keyed_number, decltype(key)>>(key); }};
-  g->connect(3, 4);
+  if (o.slowness.count() == 0) {
+    g->connect(3, 4);
+    return g;
+  }
+  auto& slow = g->add(node_kind::one_input, "Slow");
+  slow.make_operator = [each = o.slowness] { return std::make_unique<slow_operator>(each); };
+  slow.output_type = &record_type_of<keyed_number>();
+  g->connect(3, 5);
+  g->connect(5, 4);
   return g;
 }
 

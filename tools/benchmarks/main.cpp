@@ -16,7 +16,7 @@ int main(int argc, char** argv) {
   app.add_option(
       "--only", o.only,
       "part of the name of the figures to run: W1 to W7, windows, join, Nexmark, latency, overheads, policies, "
-      "file sink, checkpoint every second, restore, exception");
+      "file sink, checkpoint every second, restore, exception, back-pressure");
   app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
   std::vector<std::string> settings;
   app.add_option("-D", settings, "a configuration key of the clusters: -Dkey=value; may be repeated")
@@ -27,9 +27,9 @@ int main(int argc, char** argv) {
     for (const auto& s : settings)
       o.settings.set_from_flag(s);
     std::vector<bench::figure> all;
-    for (auto part :
-         {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads, bench::policies,
-          bench::state_and_timers, bench::state_on_disk, bench::checkpoints, bench::windows, bench::file_sinks})
+    for (auto part : {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads,
+                      bench::policies, bench::state_and_timers, bench::state_on_disk, bench::checkpoints,
+                      bench::back_pressure, bench::windows, bench::file_sinks})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

@@ -147,6 +147,12 @@ environment& environment::configure(std::string key, std::string value) {
   state_->graph.settings.configuration[std::move(key)] = std::move(value);
   return *this;
 }
+environment& environment::enable_unaligned_checkpoints(bool enabled, std::chrono::milliseconds aligned_timeout) {
+  configure("execution.checkpointing.unaligned.enabled", enabled ? "true" : "false");
+  return configure("execution.checkpointing.aligned-checkpoint-timeout",
+                   std::to_string(aligned_timeout.count()) + " ms");
+}
+
 environment& environment::enable_checkpointing(std::chrono::milliseconds interval, checkpointing_mode mode) {
   configure("execution.checkpointing.interval", std::to_string(interval.count()) + " ms");
   return configure("execution.checkpointing.mode",

@@ -97,6 +97,9 @@ public:
   /// execution.checkpointing.dir; without it, in memory.
   environment& enable_checkpointing(std::chrono::milliseconds interval,
                                     checkpointing_mode mode = checkpointing_mode::exactly_once);
+  /// Barriers overtake records that wait (execution.checkpointing.unaligned.enabled), at once or when a checkpoint
+  /// takes longer than `aligned_timeout` (execution.checkpointing.aligned-checkpoint-timeout).
+  environment& enable_unaligned_checkpoints(bool enabled = true, std::chrono::milliseconds aligned_timeout = {});
   /// Where keyed state is kept (state.backend.type): in memory, or on the local disk where it may be larger than
   /// memory.
   environment& set_state_backend(state_backend backend);

@@ -251,6 +251,7 @@ struct checkpoint_coordinator::body {
   }
 
   void trigger(pending_checkpoint& p, checkpoint_actions& out) {
+    p.options.triggered = p.triggered_wall;
     out.triggers.push_back({p.id, p.options, p.trigger(plan, tasks)});
     if (auto* r = record_of(p.id)) r->tasks = p.participants();
   }

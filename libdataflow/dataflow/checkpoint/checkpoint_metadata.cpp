@@ -11,7 +11,7 @@ namespace {
 
 // "Do not change": what stands around the metadata of every version.
 constexpr std::string_view metadata_magic = "DFCHKPNT";
-constexpr std::uint32_t metadata_format_version = 1;
+constexpr std::uint32_t metadata_format_version = 2; // the highest; 1 is written when nothing was under way
 constexpr std::size_t metadata_header_size = 24; // magic, version (4), zero (4), size of what follows but the checksum
 constexpr std::size_t metadata_checksum_size = 8;
 
@@ -21,7 +21,7 @@ constexpr std::uint8_t part_has_object = 1, part_finished = 2;
 
 using detail::fail_corrupt;
 
-void write_part(byte_writer& out, const operator_part& p) {
+void write_part(byte_writer& out, const operator_part& p, std::uint32_t version) {
   out.fixed(static_cast<std::uint8_t>((p.subtask ? part_has_object : 0) | (p.finished ? part_finished : 0)));
   if (p.subtask) out.varint(*p.subtask);
   out.varint(p.states.size());
@@ -42,10 +42,13 @@ void write_part(byte_writer& out, const operator_part& p) {
     out.fixed(static_cast<std::uint8_t>(f.sent ? 1 : 0));
     out.varint(f.edge);
     out.varint(f.elements);
+    if (version < 2) continue;
+    out.text(f.peer);
+    out.text(f.schema);
   }
 }
 
-operator_part read_part(byte_reader& in, std::size_t subtasks) {
+operator_part read_part(byte_reader& in, std::size_t subtasks, std::uint32_t version) {
   operator_part p;
   const auto flags = in.fixed<std::uint8_t>();
   if (flags > (part_has_object | part_finished)) fail_corrupt("unknown flags of a subtask");
@@ -77,11 +80,21 @@ operator_part read_part(byte_reader& in, std::size_t subtasks) {
     if (sent > 1 || edge > 0xFFFFFFFFu || f.elements == 0) fail_corrupt("impossible records under way");
     f.sent = sent == 1;
     f.edge = static_cast<std::uint32_t>(edge);
+    if (version < 2) continue;
+    f.peer = in.text();
+    f.schema = in.text();
   }
   return p;
 }
 
-std::string encode_body(const checkpoint_metadata& m) {
+std::uint32_t version_of(const checkpoint_metadata& m) {
+  for (auto& op : m.operators)
+    for (auto& p : op.parts)
+      if (!p.in_flight.empty()) return 2;
+  return 1;
+}
+
+std::string encode_body(const checkpoint_metadata& m, std::uint32_t version) {
   byte_writer out;
   out.varint(m.id);
   out.fixed(m.kind);
@@ -109,12 +122,12 @@ std::string encode_body(const checkpoint_metadata& m) {
     out.fixed(static_cast<std::uint8_t>(op.enumerator ? 1 : 0));
     if (op.enumerator) out.text(*op.enumerator);
     for (auto& p : op.parts)
-      write_part(out, p);
+      write_part(out, p, version);
   }
   return out.take();
 }
 
-checkpoint_metadata decode_body(byte_reader& in) {
+checkpoint_metadata decode_body(byte_reader& in, std::uint32_t version) {
   checkpoint_metadata m;
   m.id = in.varint();
   m.kind = in.fixed<checkpoint_kind>();
@@ -150,7 +163,7 @@ checkpoint_metadata decode_body(byte_reader& in) {
     if (has_enumerator > 1) fail_corrupt("unknown flags of an operator");
     if (has_enumerator == 1) op.enumerator = in.text();
     for (std::uint32_t i = 0; i < op.parallelism; ++i)
-      op.parts.push_back(read_part(in, m.subtasks.size()));
+      op.parts.push_back(read_part(in, m.subtasks.size(), version));
   }
   if (!in.at_end()) fail_corrupt("longer than what it says");
   return m;
@@ -189,10 +202,11 @@ std::string encode(const checkpoint_metadata& metadata) {
     if (op.parts.size() != op.parallelism)
       throw error{errc::internal, "operator '" + op.uid + "' has " + std::to_string(op.parts.size()) + " parts for " +
                                       std::to_string(op.parallelism) + " subtasks"};
-  const auto body = encode_body(metadata);
+  const auto version = version_of(metadata);
+  const auto body = encode_body(metadata, version);
   byte_writer out;
   out.raw(metadata_magic.data(), metadata_magic.size());
-  out.fixed(metadata_format_version);
+  out.fixed(version);
   out.fixed(std::uint32_t{0});
   out.fixed(std::uint64_t{body.size()});
   out.raw(body.data(), body.size());
@@ -217,7 +231,7 @@ checkpoint_metadata decode_checkpoint_metadata(std::string_view bytes) {
                     std::to_string(metadata_format_version),
                 "restore with the version of dataflow that wrote it, or a later one"};
   try {
-    return decode_body(in);
+    return decode_body(in, version);
   } catch (const error& e) {
     if (e.code() == errc::malformed_record) fail_corrupt("the metadata ends too early");
     throw e.within("the metadata of the checkpoint");

@@ -33,6 +33,12 @@ std::string_view to_string(barrier_alignment alignment) noexcept {
   return "unknown";
 }
 
+milliseconds checkpoint_options::overtakes_from() const noexcept {
+  if (alignment == barrier_alignment::unaligned) return milliseconds::min();
+  if (alignment == barrier_alignment::aligned_first) return triggered + aligned_timeout;
+  return milliseconds::max();
+}
+
 barrier_alignment checkpoint_settings::alignment() const noexcept {
   if (mode == checkpointing_mode::at_least_once) return barrier_alignment::none;
   if (!unaligned) return barrier_alignment::aligned;
@@ -58,6 +64,7 @@ checkpoint_settings checkpoint_settings::from(const configuration& config) {
   s.directory = config.text("execution.checkpointing.dir");
   s.savepoint_directory = config.text("execution.checkpointing.savepoint-dir");
   s.unaligned = config.boolean("execution.checkpointing.unaligned.enabled");
+  s.unaligned_forced = config.boolean("execution.checkpointing.unaligned.forced");
   s.aligned_timeout = in_ms(config, "execution.checkpointing.aligned-checkpoint-timeout");
   const auto packed = config.text("execution.checkpointing.snapshot-compression");
   s.compress = packed == "true" || packed == "lz4" ? compression::lz4

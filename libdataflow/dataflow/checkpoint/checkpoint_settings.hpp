@@ -51,8 +51,11 @@ struct checkpoint_options {
   after_savepoint after = after_savepoint::go_on;
   barrier_alignment alignment = barrier_alignment::aligned;
   std::chrono::milliseconds aligned_timeout{0}; ///< of aligned_first: from the trigger on
+  std::chrono::milliseconds triggered{0};       ///< since 1970 UTC
   /// Where objects go: chk-N of the job, or the savepoint's directory.
   std::string directory;
+  /// From this wall time on its barriers overtake; max(): never.
+  std::chrono::milliseconds overtakes_from() const noexcept;
   friend bool operator==(const checkpoint_options&, const checkpoint_options&) = default;
 };
 
@@ -68,6 +71,7 @@ struct checkpoint_settings {
   externalized_retention retention = externalized_retention::no_externalized_checkpoints;
   std::string directory, savepoint_directory; ///< empty: none is configured
   bool unaligned = false;
+  bool unaligned_forced = false; ///< also where a custom partitioner makes rescaling unsafe
   milliseconds aligned_timeout{0};
   compression compress = compression::none;
   bool incremental = false;

@@ -102,7 +102,7 @@ subtask_summary store_subtask_state(const subtask_state& state, checkpoint_objec
         files[uid].emplace(key.second, *handle);
       }
   auto object = objects.create(directory, object_scope::exclusive, hint);
-  subtask_state_writer out{*object, how};
+  subtask_state_writer out{*object, how, state.has_in_flight()};
   for (auto& [uid, op] : state.operators) {
     out.add(uid, op);
     if (const auto f = files.find(uid); f != files.end())

@@ -26,13 +26,27 @@ bool has_keyed_state(const operator_metadata& op) {
   return false;
 }
 
-bool has_in_flight(const operator_part& part, bool sent, std::uint32_t edge) {
-  return std::any_of(part.in_flight.begin(), part.in_flight.end(),
-                     [&](auto& f) { return f.sent == sent && f.edge == edge; });
+/// An edge with records under way, from where they were stored: uid, sent or received, uid at the other end, number.
+using stored_edge = std::tuple<std::string, bool, std::string, std::uint32_t>;
+
+bool has_in_flight(const operator_part& part, const stored_edge& edge) {
+  auto& [owner, sent, peer, number] = edge;
+  for (auto& f : part.in_flight)
+    if (f.sent == sent && f.edge == number && f.peer == peer) return true;
+  return false;
 }
 
-/// An edge with records under way, from where they were stored: uid, sent or received, position.
-using stored_edge = std::tuple<std::string, bool, std::uint32_t>;
+void check_schema(const operator_metadata& owner, const stored_edge& edge, const std::string& schema) {
+  auto& [uid, sent, peer, number] = edge;
+  for (auto& part : owner.parts)
+    for (auto& f : part.in_flight)
+      if (f.sent == sent && f.edge == number && f.peer == peer && f.schema != schema)
+        throw error{errc::incompatible_state,
+                    "records of type '" + f.schema + "' were under way " + (sent ? "behind " : "before ") +
+                        named(owner.name, owner.uid) +
+                        " when the unaligned checkpoint was made, and now they are of '" + schema + "'",
+                    "restore with the job that made it, take a savepoint, and restore the changed job from that"};
+}
 
 /// Builds the shares of one operator's new subtasks.
 class share_builder {
@@ -84,17 +98,15 @@ public:
     }
   }
 
-  /// Records under way, stored by `owner` at its `edge`, that go into our edge number `input`.
-  void in_flight(const operator_metadata& owner, bool sent, std::uint32_t edge, std::uint32_t input,
-                 in_flight_route route) {
+  /// Records under way, stored by `owner` for that edge, that go into our edge number `input`.
+  void in_flight(const operator_metadata& owner, const stored_edge& edge, std::uint32_t input, in_flight_route route) {
+    const bool sent = std::get<1>(edge);
     for (std::uint32_t old = 0; old < owner.parallelism; ++old) {
       auto& part = owner.parts[old];
-      if (!part.subtask || !has_in_flight(part, sent, edge)) continue;
+      if (!part.subtask || !has_in_flight(part, edge)) continue;
       for (std::uint32_t t = 0; t < target_.parallelism; ++t) {
         operator_restore::in_flight_share s;
-        s.owner = owner.uid;
-        s.sent = sent;
-        s.edge = edge;
+        std::tie(s.owner, s.sent, s.peer, s.edge) = edge;
         s.input_edge = input;
         if (route == in_flight_route::by_key_group) {
           const auto mine = range_of(t, target_.parallelism, target_.max_parallelism);
@@ -247,25 +259,23 @@ void check_parallelism(const operator_metadata& stored, const restore_target& ta
 void assign_in_flight(const checkpoint_metadata& m, const restore_target& target, const operator_metadata& stored,
                       share_builder& shares, std::set<stored_edge>& placed) {
   // What was received was received before what was still to be sent: it comes first.
-  for (std::uint32_t e = 0; e < target.inputs.size(); ++e)
-    if (target.inputs[e].route != in_flight_route::none) {
-      shares.in_flight(stored, false, e, e, target.inputs[e].route);
-      placed.emplace(target.uid, false, e);
+  for (const bool sent : {false, true})
+    for (std::uint32_t e = 0; e < target.inputs.size(); ++e) {
+      auto& edge = target.inputs[e];
+      auto* owner = sent ? m.find(edge.producer) : &stored;
+      if (edge.route == in_flight_route::none || !owner) continue;
+      const stored_edge which{owner->uid, sent, sent ? target.uid : edge.producer, edge.number};
+      check_schema(*owner, which, edge.schema);
+      shares.in_flight(*owner, which, e, edge.route);
+      placed.insert(which);
     }
-  for (std::uint32_t e = 0; e < target.inputs.size(); ++e) {
-    auto& edge = target.inputs[e];
-    auto* producer = m.find(edge.producer);
-    if (edge.route == in_flight_route::none || !producer) continue;
-    shares.in_flight(*producer, true, edge.output, e, edge.route);
-    placed.emplace(edge.producer, true, edge.output);
-  }
 }
 
 void check_in_flight(const checkpoint_metadata& m, const std::set<stored_edge>& placed) {
   for (auto& op : m.operators)
     for (auto& part : op.parts)
       for (auto& f : part.in_flight)
-        if (!placed.contains({op.uid, f.sent, f.edge}))
+        if (!placed.contains({op.uid, f.sent, f.peer, f.edge}))
           throw error{errc::incompatible_state,
                       "records were under way " + std::string{f.sent ? "behind " : "before "} + named(op.name, op.uid) +
                           " when the unaligned checkpoint was made, and the job has no such edge any more",
@@ -359,8 +369,8 @@ operator_subtask_state load(const operator_restore& share, const object_opener& 
   for (auto& f : share.in_flight) {
     const auto range = f.key_groups.value_or(all_key_groups);
     for (auto& c : f.sent ? reader(f.object).outputs(f.owner, range) : reader(f.object).inputs(f.owner, range))
-      if (c.edge == f.edge && (!f.channel || *f.channel == c.channel) && !c.elements.empty())
-        out.inputs.push_back({f.input_edge, channels++, std::move(c.elements)});
+      if (c.edge == f.edge && c.peer == f.peer && (!f.channel || *f.channel == c.channel) && !c.elements.empty())
+        out.inputs.push_back({f.input_edge, channels++, std::move(c.elements), std::move(c.peer), std::move(c.schema)});
   }
   for (auto& [number, range] : share.files)
     for (auto& [name, object] : reader(number).files(share.uid))

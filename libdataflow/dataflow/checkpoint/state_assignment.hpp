@@ -35,8 +35,9 @@ enum class in_flight_route : std::uint8_t {
 struct restore_target {
   struct edge {
     std::string producer;     ///< uid of the operator that writes it
-    std::uint32_t output = 0; ///< position among the edges that the producer writes
+    std::uint32_t number = 0; ///< of the edge among those between the two operators
     in_flight_route route = in_flight_route::none;
+    std::string schema; ///< of the records
   };
   std::string uid, name;
   std::uint32_t parallelism = 1, max_parallelism = 128;
@@ -66,7 +67,8 @@ struct operator_restore {
     std::uint32_t object = 0;
     std::string owner;                         ///< uid under which it was stored
     bool sent = false;                         ///< among the outputs of `owner`, else among its inputs
-    std::uint32_t edge = 0;                    ///< there
+    std::string peer;                          ///< uid of the operator at the other end
+    std::uint32_t edge = 0;                    ///< its number among the edges between these two
     std::uint32_t input_edge = 0;              ///< position among the edges that this operator reads now
     std::optional<key_group_range> key_groups; ///< only elements that overlap it, and of those only these records
     std::optional<std::uint32_t> channel;      ///< only of this channel
@@ -108,7 +110,7 @@ std::optional<std::uint32_t> stored_max_parallelism(const checkpoint_metadata& m
 
 /// Errors: unmatched_state when the checkpoint has state of operators that are not in the job, naming them, unless
 /// `allow_non_restored`; incompatible_state when keyed state has another max parallelism, another version of key hash
-/// or key codec, or when records were under way on an edge that is not there any more.
+/// or key codec, or when records were under way on an edge that is not there any more, or has another type.
 restore_assignment assign_state(const checkpoint_metadata& metadata, const std::string& directory,
                                 const std::vector<restore_target>& job, bool allow_non_restored = false);
 

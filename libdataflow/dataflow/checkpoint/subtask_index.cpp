@@ -1,6 +1,8 @@
 #include <dataflow/checkpoint/subtask_index.hpp>
 #include <dataflow/util/error.hpp>
 
+#include <tuple>
+
 namespace dataflow::detail {
 
 namespace {
@@ -39,11 +41,15 @@ index_entry read_entry(byte_reader& in, bool keyed, std::size_t objects) {
   return e;
 }
 
-void write_channels(byte_writer& out, const std::vector<index_channel>& channels) {
+void write_channels(byte_writer& out, const std::vector<index_channel>& channels, std::uint32_t version) {
   out.varint(channels.size());
   for (auto& c : channels) {
     out.varint(c.edge);
     out.varint(c.channel);
+    if (version >= 2) {
+      out.text(c.peer);
+      out.text(c.schema);
+    }
     out.varint(c.elements.size());
     for (auto& e : c.elements) {
       out.varint(e.key_groups.first);
@@ -53,11 +59,15 @@ void write_channels(byte_writer& out, const std::vector<index_channel>& channels
   }
 }
 
-std::vector<index_channel> read_channels(byte_reader& in, std::size_t objects) {
+std::vector<index_channel> read_channels(byte_reader& in, std::size_t objects, std::uint32_t version) {
   std::vector<index_channel> channels(in.length(3));
   for (auto& c : channels) {
     c.edge = small_number(in, ~std::uint32_t{0}, "edge");
     c.channel = small_number(in, ~std::uint32_t{0}, "channel");
+    if (version >= 2) {
+      c.peer = in.text();
+      c.schema = in.text();
+    }
     c.elements.resize(in.length(least_entry + 2));
     for (auto& e : c.elements) {
       e.key_groups.first = small_number(in, upper_max_parallelism - 1, "key group");
@@ -84,17 +94,22 @@ state_summary index_state::summary() const {
 }
 
 std::vector<in_flight_summary> index_operator::in_flight() const {
-  std::map<std::pair<bool, std::uint32_t>, std::uint64_t> by_edge;
+  std::map<std::tuple<bool, std::string_view, std::uint32_t>, in_flight_summary> by_edge;
   for (auto* channels : {&inputs, &outputs})
-    for (auto& c : *channels)
-      by_edge[{channels == &outputs, c.edge}] += c.elements.size();
+    for (auto& c : *channels) {
+      if (c.elements.empty()) continue;
+      const bool sent = channels == &outputs;
+      const auto [at, fresh] =
+          by_edge.try_emplace({sent, c.peer, c.edge}, in_flight_summary{sent, c.edge, 0, c.peer, c.schema});
+      at->second.elements += c.elements.size();
+    }
   std::vector<in_flight_summary> out;
-  for (auto& [edge, elements] : by_edge)
-    if (elements > 0) out.push_back({edge.first, edge.second, elements});
+  for (auto& [edge, summary] : by_edge)
+    out.push_back(std::move(summary));
   return out;
 }
 
-std::string encode_index(const subtask_index& index) {
+std::string encode_index(const subtask_index& index, std::uint32_t version) {
   byte_writer out;
   out.varint(index.objects.size());
   for (auto& o : index.objects)
@@ -111,8 +126,8 @@ std::string encode_index(const subtask_index& index) {
       for (auto& p : s.parts)
         write_entry(out, p, s.info.kind == state_kind::keyed);
     }
-    write_channels(out, op.inputs);
-    write_channels(out, op.outputs);
+    write_channels(out, op.inputs, version);
+    write_channels(out, op.outputs, version);
     out.varint(op.files.size());
     for (auto& [name, object] : op.files) {
       out.text(name);
@@ -122,7 +137,7 @@ std::string encode_index(const subtask_index& index) {
   return out.take();
 }
 
-subtask_index decode_index(std::string_view bytes) {
+subtask_index decode_index(std::string_view bytes, std::uint32_t version) {
   try {
     byte_reader in{bytes};
     subtask_index index;
@@ -143,8 +158,8 @@ subtask_index decode_index(std::string_view bytes) {
         for (auto& p : s.parts)
           p = read_entry(in, s.info.kind == state_kind::keyed, objects);
       }
-      op.inputs = read_channels(in, objects);
-      op.outputs = read_channels(in, objects);
+      op.inputs = read_channels(in, objects, version);
+      op.outputs = read_channels(in, objects, version);
       op.files.resize(in.length(13));
       for (auto& [name, object] : op.files) {
         name = in.text();
@@ -182,6 +197,7 @@ index_place check_ends(std::string_view header, std::string_view trailer, std::u
   if (begin.raw(subtask_magic.size()) != subtask_magic) fail_corrupt("it does not begin like the state of a subtask");
   const auto version = begin.fixed<std::uint32_t>();
   index_place place{};
+  place.version = version;
   place.offset = end.fixed<std::uint64_t>();
   place.size = end.fixed<std::uint64_t>();
   place.checksum = end.fixed<std::uint64_t>();

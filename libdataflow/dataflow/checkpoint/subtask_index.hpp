@@ -10,7 +10,9 @@ namespace dataflow::detail {
 /// "Do not change": the first and last bytes of every object, and the sizes of what stands there.
 inline constexpr std::string_view subtask_magic = "DFSUBTSK";
 inline constexpr std::string_view subtask_end_magic = "DFSUBEND";
-inline constexpr std::uint32_t subtask_format_version = 1;
+inline constexpr std::uint32_t subtask_format_version = 2; // the highest
+/// The version of an object: 1 unless something was under way, so that aligned checkpoints stay as they were.
+inline constexpr std::uint32_t subtask_version(bool in_flight) noexcept { return in_flight ? 2 : 1; }
 inline constexpr std::size_t subtask_header_size = 16;  // magic, version (4), zero (4)
 inline constexpr std::size_t subtask_trailer_size = 40; // offset, size and checksum of the index, checksum, end magic
 /// Items of lists are put together into parts of about this size.
@@ -36,6 +38,7 @@ struct index_element {
 struct index_channel {
   std::uint32_t edge = 0, channel = 0;
   std::vector<index_element> elements;
+  std::string peer, schema; ///< since version 2
 };
 struct index_operator {
   std::string uid;
@@ -63,13 +66,14 @@ struct subtask_index {
   }
 };
 
-std::string encode_index(const subtask_index& index);
-subtask_index decode_index(std::string_view bytes);
+std::string encode_index(const subtask_index& index, std::uint32_t version);
+subtask_index decode_index(std::string_view bytes, std::uint32_t version);
 
-std::string subtask_header(std::uint32_t version = subtask_format_version);
+std::string subtask_header(std::uint32_t version);
 std::string subtask_trailer(std::string_view header, std::uint64_t index_offset, std::string_view index);
 struct index_place {
   std::uint64_t offset, size, checksum;
+  std::uint32_t version;
 };
 /// Checks both against each other. Throws corrupt_state, newer_format.
 index_place check_ends(std::string_view header, std::string_view trailer, std::uint64_t object_size);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <dataflow/checkpoint/stored_object.hpp>
+#include <dataflow/record/batch.hpp>
 #include <dataflow/record/source_split.hpp>
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/util/compression.hpp>
@@ -30,19 +31,29 @@ namespace dataflow {
 
 inline constexpr key_group_range all_key_groups{0, upper_max_parallelism - 1};
 
-/// One element that was under way when an unaligned checkpoint passed it.
+/// One batch that was under way when the barrier of an unaligned checkpoint overtook it.
 struct in_flight_element {
   /// The key groups that its records have, on hash edges; elsewhere all there can be.
   key_group_range key_groups = all_key_groups;
-  std::string bytes; ///< encoded by the edge's codec
-  friend bool operator==(const in_flight_element&, const in_flight_element&) = default;
+  std::string bytes;   ///< encoded by the edge's codec
+  batch_ptr data = {}; ///< until it is written: the batch itself, instead of `bytes`
+  friend bool operator==(const in_flight_element& a, const in_flight_element& b) {
+    return a.key_groups == b.key_groups && a.bytes == b.bytes && a.data.get() == b.data.get();
+  }
 };
+/// `hashed`: the batch comes from a hash edge and has the hashes of its keys.
+in_flight_element in_flight(batch_ptr data, bool hashed, std::uint32_t max_parallelism);
+/// The records of a batch of a hash edge whose key groups lie in the range; null when there are none.
+batch_ptr only_key_groups(batch_ptr data, key_group_range range, std::uint32_t max_parallelism,
+                          const batch_pool::handle& pool);
 
 /// What was under way on one channel of one operator's edge, in order. Unaligned checkpoints only.
 struct channel_state {
-  std::uint32_t edge = 0;    ///< position among the edges that the operator reads (inputs) or writes (outputs)
+  std::uint32_t edge = 0;    ///< number of the edge among those between the operator and `peer`
   std::uint32_t channel = 0; ///< number of the channel within the edge, at this end
   std::vector<in_flight_element> elements;
+  std::string peer;   ///< uid of the operator at the other end
+  std::string schema; ///< of the records
   friend bool operator==(const channel_state&, const channel_state&) = default;
 };
 
@@ -60,6 +71,7 @@ struct operator_subtask_state {
 
 struct subtask_state {
   std::map<std::string, operator_subtask_state, std::less<>> operators; ///< by uid
+  bool has_in_flight() const noexcept;
 };
 
 /// Where a part lies: kept by a backend that writes only what has changed, to name it again at the next checkpoint.
@@ -88,6 +100,7 @@ struct in_flight_summary {
   bool sent = false; ///< among the outputs, else among the inputs
   std::uint32_t edge = 0;
   std::uint64_t elements = 0; ///< never 0
+  std::string peer, schema;   ///< see channel_state
   friend bool operator==(const in_flight_summary&, const in_flight_summary&) = default;
 };
 
@@ -120,7 +133,8 @@ struct subtask_summary {
 ///   auto summary = out.finish();   // then summary.object is durable
 class subtask_state_writer {
 public:
-  subtask_state_writer(object_writer& out, compression how);
+  /// `in_flight`: inputs or outputs will come.
+  subtask_state_writer(object_writer& out, compression how, bool in_flight = false);
   ~subtask_state_writer();
   subtask_state_writer(const subtask_state_writer&) = delete;
 

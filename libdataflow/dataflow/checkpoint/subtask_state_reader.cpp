@@ -95,10 +95,10 @@ struct subtask_state_reader::body {
   std::vector<channel_state> channels(const std::vector<index_channel>& stored, key_group_range range) const {
     std::vector<channel_state> out;
     for (auto& c : stored) {
-      channel_state channel{c.edge, c.channel, {}};
+      channel_state channel{c.edge, c.channel, {}, c.peer, c.schema};
       for (auto& e : c.elements)
         if (e.key_groups.first <= range.last && range.first <= e.key_groups.last)
-          channel.elements.push_back({e.key_groups, part(e.where)});
+          channel.elements.push_back({e.key_groups, part(e.where), {}});
       out.push_back(std::move(channel));
     }
     return out;
@@ -120,7 +120,7 @@ subtask_state_reader::subtask_state_reader(const object_handle& object, object_o
                                   read_exactly(file, size - subtask_trailer_size, subtask_trailer_size), size);
     const auto bytes = read_exactly(file, place.offset, place.size);
     if (stored_checksum(bytes) != place.checksum) fail_corrupt("its index is not what was written");
-    body_->index = decode_index(bytes);
+    body_->index = decode_index(bytes, place.version);
     body_->index_offset = place.offset;
   });
   body_->files.resize(body_->index.objects.size() + 1);

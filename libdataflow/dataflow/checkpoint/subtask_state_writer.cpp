@@ -1,7 +1,10 @@
 #include <dataflow/checkpoint/subtask_index.hpp>
 #include <dataflow/checkpoint/subtask_state.hpp>
+#include <dataflow/record/key_groups.hpp>
+#include <dataflow/record/record_type.hpp>
 #include <dataflow/util/error.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace dataflow {
@@ -26,6 +29,7 @@ std::uint64_t subtask_summary::bytes() const noexcept {
 struct subtask_state_writer::body {
   object_writer& out;
   const compression how;
+  const std::uint32_t version;
   subtask_index index;
   std::vector<std::vector<source_split>> splits; // per operator
   std::vector<object_handle> files;              // of all operators
@@ -42,7 +46,7 @@ struct subtask_state_writer::body {
 
   index_entry append(std::string_view bytes) {
     if (!begun) {
-      out.append(subtask_header());
+      out.append(subtask_header(version));
       begun = true;
     }
     index_entry e;
@@ -84,19 +88,64 @@ struct subtask_state_writer::body {
   }
 
   std::vector<index_channel> append(const std::vector<channel_state>& channels) {
+    if (version < 2 && !channels.empty())
+      throw error{errc::internal, "records under way are written into the state of an aligned checkpoint"};
     std::vector<index_channel> written;
     for (auto& c : channels) {
-      index_channel entry{c.edge, c.channel, {}};
-      for (auto& e : c.elements)
-        entry.elements.push_back({e.key_groups, append(e.bytes)});
+      index_channel entry{c.edge, c.channel, {}, c.peer, c.schema};
+      for (auto& e : c.elements) {
+        byte_writer encoded;
+        if (e.data) e.data->type().encode(*e.data, encoded);
+        entry.elements.push_back({e.key_groups, append(e.data ? std::string_view{encoded.buffer()} : e.bytes)});
+      }
       written.push_back(std::move(entry));
     }
     return written;
   }
 };
 
-subtask_state_writer::subtask_state_writer(object_writer& out, compression how)
-    : body_(std::make_unique<body>(body{out, how, {}, {}, {}, {}, {}})) {}
+bool subtask_state::has_in_flight() const noexcept {
+  for (auto& [uid, op] : operators)
+    if (!op.inputs.empty() || !op.outputs.empty()) return true;
+  return false;
+}
+
+in_flight_element in_flight(batch_ptr data, bool hashed, std::uint32_t max_parallelism) {
+  in_flight_element e;
+  if (hashed) {
+    e.key_groups = {upper_max_parallelism, 0};
+    for (auto hash : data->hashes) {
+      const auto group = key_group_of(hash, max_parallelism);
+      e.key_groups.first = std::min(e.key_groups.first, group);
+      e.key_groups.last = std::max(e.key_groups.last, group);
+    }
+  }
+  e.data = std::move(data);
+  return e;
+}
+
+batch_ptr only_key_groups(batch_ptr data, key_group_range range, std::uint32_t max_parallelism,
+                          const batch_pool::handle& pool) {
+  const auto ours = [&](std::size_t i) { return range.contains(key_group_of(data->hashes[i], max_parallelism)); };
+  const auto size = data->size();
+  if (data->hashes.size() != size)
+    throw error{errc::corrupt_state, "records under way on a hash edge have no hashes of their keys",
+                "restore from another checkpoint"};
+  batch_ptr kept;
+  for (std::size_t begin = 0; begin < size;) {
+    auto end = begin;
+    while (end < size && ours(end))
+      ++end;
+    if (begin == 0 && end == size) return data;
+    if (end > begin && !kept) kept = pool->get();
+    if (end > begin) data->type().append(*kept, *data, begin, end, true);
+    begin = end + 1;
+  }
+  return kept;
+}
+
+subtask_state_writer::subtask_state_writer(object_writer& out, compression how, bool in_flight)
+    : body_(std::make_unique<body>(body{out, how, detail::subtask_version(in_flight), {}, {}, {}, {}, {}})) {}
 subtask_state_writer::~subtask_state_writer() = default;
 
 void subtask_state_writer::begin_operator(std::string_view uid) {
@@ -196,9 +245,10 @@ subtask_summary subtask_state_writer::finish() {
     summary.operators.push_back(std::move(s));
   }
   if (!anything) return summary;
-  if (!body_->begun) body_->out.append(subtask_header());
-  const auto bytes = encode_index(index);
-  const auto trailer = subtask_trailer(subtask_header(), body_->out.size(), bytes);
+  const auto header = subtask_header(body_->version);
+  if (!body_->begun) body_->out.append(header);
+  const auto bytes = encode_index(index, body_->version);
+  const auto trailer = subtask_trailer(header, body_->out.size(), bytes);
   body_->out.append(bytes);
   body_->out.append(trailer);
   summary.object = body_->out.finish();
@@ -213,7 +263,7 @@ subtask_summary subtask_state_writer::finish() {
 }
 
 subtask_summary write_subtask_state(const subtask_state& state, object_writer& out, compression how) {
-  subtask_state_writer writer{out, how};
+  subtask_state_writer writer{out, how, state.has_in_flight()};
   for (auto& [uid, op] : state.operators)
     writer.add(uid, op);
   return writer.finish();

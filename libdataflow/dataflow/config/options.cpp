@@ -308,10 +308,16 @@ const std::vector<option> table{
      .doc =
          "Barriers overtake records, which are stored with the checkpoint: it completes in time under back-pressure."},
     {.section = "Checkpoints",
+     .key = "execution.checkpointing.unaligned.forced",
+     .type = boolean,
+     .fallback = "false",
+     .doc = "Unaligned checkpoints also of jobs with custom partitioners: those can then not be rescaled from one."},
+    {.section = "Checkpoints",
      .key = "execution.checkpointing.aligned-checkpoint-timeout",
      .type = duration,
      .fallback = "0",
-     .doc = "Unaligned checkpoints begin aligned and change over after this time. 0: at once."},
+     .doc = "Unaligned checkpoints begin aligned and change over when so much time has passed since they were "
+            "triggered. 0: at once."},
     {.section = "Checkpoints",
      .key = "execution.checkpointing.snapshot-compression",
      .type = choice,

@@ -84,6 +84,16 @@ barrier_aligner::outcome barrier_aligner::abort(std::int64_t checkpoint) {
   return result;
 }
 
+barrier_aligner::outcome barrier_aligner::overtake(std::int64_t checkpoint) {
+  outcome result;
+  while (!pending_.empty() && pending_.begin()->first < checkpoint)
+    give_up(pending_.begin(), result);
+  if (const auto p = pending_.find(checkpoint); p != pending_.end()) forget(p, result);
+  done_ = std::max(done_, checkpoint);
+  aborted_.erase(aborted_.begin(), aborted_.upper_bound(done_));
+  return result;
+}
+
 barrier_aligner::outcome barrier_aligner::expect(std::int64_t checkpoint) {
   outcome result;
   if (is_over(checkpoint)) return result;

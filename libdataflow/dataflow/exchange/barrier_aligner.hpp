@@ -5,6 +5,7 @@
 /// channel that has delivered one is not read until then.
 /// Ids grow along every channel. A channel that goes from n to a later id without n shows that n will not complete
 /// here: whoever sends it has given it up. Channels that close an iteration take no part.
+/// A barrier may also overtake: then the checkpoint is over here, and the barriers that come later are ignored.
 /// A pure state machine. Threading: one task. Errors: a barrier that comes twice, or behind a later one, on one channel
 /// throws error{errc::channel_gap}.
 /// Source: Flink's SingleCheckpointBarrierHandler and CheckpointBarrierTracker.
@@ -41,6 +42,15 @@ public:
   /// No barrier of this checkpoint will come, for all producers have finished: it begins when all channels have ended.
   outcome expect(std::int64_t checkpoint);
 
+  /// This checkpoint begins now, whatever has come; earlier ones are given up.
+  outcome overtake(std::int64_t checkpoint);
+
+  /// It has passed or was given up.
+  bool is_over(std::int64_t checkpoint) const noexcept;
+  /// The channel has ended, or its barrier of this checkpoint (or a later one) has come.
+  bool delivered(std::uint32_t channel, std::int64_t checkpoint) const noexcept {
+    return channels_[channel].ended || channels_[channel].last >= checkpoint;
+  }
   /// What has come on this channel is to wait.
   bool blocked(std::uint32_t channel) const noexcept { return channels_[channel].last >= blocking_from_; }
   bool takes_part(std::uint32_t channel) const noexcept { return channels_[channel].takes_part; }
@@ -57,7 +67,6 @@ private:
     bool waits = false;
   };
   using alignments = std::map<std::int64_t, alignment>;
-  bool is_over(std::int64_t checkpoint) const noexcept;
   void forget(alignments::iterator which, outcome& result);
   void give_up(alignments::iterator which, outcome& result);
   void settle(outcome& result);

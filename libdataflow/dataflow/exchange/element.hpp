@@ -4,6 +4,7 @@
 #include <dataflow/record/batch.hpp>
 
 #include <memory>
+#include <vector>
 
 namespace dataflow {
 
@@ -36,6 +37,12 @@ struct element {
   }
   timestamp time() const noexcept { return timestamp{std::chrono::milliseconds{value}}; }
   bool is_batch() const noexcept { return kind == element_kind::batch; }
+};
+
+/// Batches of one channel that a barrier has overtaken, in order.
+struct overtaken_batches {
+  std::uint32_t channel = 0;
+  std::vector<batch_ptr> batches;
 };
 
 /// How large batches may become before they are sent on.

@@ -36,6 +36,8 @@ void input_gate::receive(std::uint32_t channel, std::uint64_t sequence, std::uin
                     std::to_string(sequence) + " where " + std::to_string(s.next_sequence) + " was expected",
                 "elements were lost, repeated or reordered on the way; the attempt is restarted"};
   ++s.next_sequence;
+  if (!e.is_batch() || recording_ > 0) [[unlikely]]
+    note(channel, e);
   queue_.push_back({channel, bytes, std::move(e)});
 }
 
@@ -65,6 +67,10 @@ std::optional<input_gate::arrival> input_gate::next() {
     if (!ready_.empty()) {
       auto a = std::move(ready_.front());
       ready_.pop_front();
+      if (a.what.kind == element_kind::barrier) {
+        passed_ = a.what.value;
+        forget(passed_);
+      }
       return a;
     }
     if (queue_.empty()) return std::nullopt;
@@ -154,6 +160,7 @@ void input_gate::aligned(barrier_aligner::outcome&& what) {
   for (auto id : what.given_up) {
     given_up_.push_back(id);
     barriers_.erase(id);
+    forget(id);
   }
   if (what.aligned) {
     const auto passes = barriers_.find(*what.aligned);
@@ -168,13 +175,78 @@ void input_gate::aligned(barrier_aligner::outcome&& what) {
 
 void input_gate::abort_checkpoint(std::int64_t checkpoint) {
   barriers_.erase(checkpoint);
+  if (checkpoint == passed_) stop_recording();
   aligned(aligner_.abort(checkpoint));
+  forget(checkpoint);
 }
 
 void input_gate::expect_checkpoint(element barrier) {
   const auto id = barrier.value;
+  announce(barrier);
   barriers_.try_emplace(id, std::move(barrier));
   aligned(aligner_.expect(id));
+}
+
+// What comes is looked at here before it has its turn: a barrier that overtakes does not wait for it.
+void input_gate::note(std::uint32_t channel, const element& e) {
+  if (e.kind == element_kind::barrier) announce(e);
+  if (states_[channel].recorded) record(channel, e);
+}
+
+void input_gate::announce(const element& barrier) {
+  const bool newest = !announced_ || announced_->value < barrier.value;
+  if (newest && barrier.value > passed_ && !aligner_.is_over(barrier.value)) announced_ = barrier;
+}
+
+void input_gate::forget(std::int64_t checkpoint) {
+  if (announced_ && announced_->value <= checkpoint) announced_.reset();
+}
+
+bool input_gate::may_overtake() const noexcept {
+  if (!announced_) return false;
+  for (std::uint32_t c = 0; c < channels_.size(); ++c)
+    if (!channels_[c].overtakes && aligner_.takes_part(c) && !aligner_.delivered(c, announced_->value)) return false;
+  return true;
+}
+
+element input_gate::overtake() {
+  auto barrier = std::move(*announced_);
+  announced_.reset();
+  stop_recording();
+  passed_ = barrier.value;
+  recorded_.resize(channels_.size());
+  for (std::uint32_t c = 0; c < channels_.size(); ++c) {
+    recorded_[c].channel = c;
+    states_[c].recorded = aligner_.takes_part(c) && !aligner_.delivered(c, passed_);
+    recording_ += states_[c].recorded ? 1 : 0;
+  }
+  for (auto* queue : {&held_, &queue_})
+    for (auto& q : *queue)
+      if (states_[q.channel].recorded) record(q.channel, q.what);
+  // It may have had its turn, and wait for the operator only.
+  std::erase_if(ready_, [&](const arrival& a) { return a.what.kind == element_kind::barrier; });
+  barriers_.erase(passed_);
+  aligned(aligner_.overtake(passed_));
+  return barrier;
+}
+
+void input_gate::stop_recording() {
+  if (recording_ > 0)
+    for (auto& s : states_)
+      s.recorded = false;
+  recording_ = 0;
+  recorded_.clear();
+}
+
+void input_gate::record(std::uint32_t channel, const element& e) {
+  if (e.is_batch()) return recorded_[channel].batches.push_back(e.data);
+  if (e.kind == element_kind::barrier && e.value > passed_) { // its sender has given up the one that is recorded
+    given_up_.push_back(passed_);
+    return stop_recording();
+  }
+  if (e.kind != element_kind::end && (e.kind != element_kind::barrier || e.value < passed_)) return;
+  states_[channel].recorded = false;
+  --recording_;
 }
 
 std::optional<input_gate::arrival> input_gate::merge_probe(std::uint32_t channel, const element& e) {

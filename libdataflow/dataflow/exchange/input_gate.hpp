@@ -2,6 +2,10 @@
 /// elements over channels (watermarks to their minimum, ends and loop probes to "all of them", barriers as
 /// barrier_aligner.hpp says).
 ///
+/// A barrier may overtake: from when its first one is here, whoever feeds the operator may take it with overtake(),
+/// before everything that is queued. Then what had not been taken of channels whose barrier has not come is recorded,
+/// and what comes on them until it does. Channels on which barriers do not overtake must have delivered theirs before.
+///
 /// A pure state machine. Threading: one task. Ownership: owns what has arrived and is not yet taken.
 /// Errors: a gap or repeat in a channel's sequence throws error{errc::channel_gap} naming the channel.
 #pragma once
@@ -24,6 +28,8 @@ namespace dataflow {
 struct input_channel {
   unsigned input = 0;                    ///< of the operator: 0, or 1 for the second of a two-input operator
   bool feedback = false;                 ///< closes an iteration: does not count for the end of its input
+  bool overtakes = false;                ///< barriers may overtake what is on this channel
+  std::uint32_t edge = 0, number = 0;    ///< position among the edges that the task reads; of the channel in the edge
   std::uint32_t vertex = 0, subtask = 0; ///< who writes it, for explaining silence
 };
 /// The name of a channel, like "Map (2/4) -> Sink (1/1)", for errors: made when it is needed, for a task may have
@@ -55,6 +61,19 @@ public:
   void expect_checkpoint(element barrier);
   /// Checkpoints that will not complete here, since the last call.
   std::vector<std::int64_t> take_given_up() { return std::exchange(given_up_, {}); }
+  // Barriers that overtake.
+
+  /// The newest barrier that has come or is expected, and has neither passed nor been given up; null: none.
+  const element* waiting_barrier() const noexcept { return announced_ ? &*announced_ : nullptr; }
+  /// It has come on all channels where it cannot overtake.
+  bool may_overtake() const noexcept;
+  /// It passes now. REQUIRES: may_overtake().
+  element overtake();
+  /// It has not come on all channels.
+  bool recording() const noexcept { return recording_ > 0; }
+  /// What it has overtaken, by channel. REQUIRES: !recording().
+  std::vector<overtaken_batches> take_overtaken() { return std::exchange(recorded_, {}); }
+
   /// Some channels have delivered a barrier that others have not.
   bool aligning() const noexcept { return aligner_.aligning(); }
 
@@ -83,8 +102,14 @@ private:
     std::uint64_t next_sequence = 0;
     std::uint32_t position = 0; // among the channels of its input that count, as its merger knows it
     bool ended = false;
+    bool recorded = false;     // until its barrier of passed_ has come
     fifo<std::uint8_t> probes; // flags of the rounds that came on this channel and are not merged yet
   };
+  void note(std::uint32_t channel, const element& e);
+  void announce(const element& barrier);
+  void forget(std::int64_t checkpoint);
+  void stop_recording();
+  void record(std::uint32_t channel, const element& e);
   std::optional<arrival> merge(queued_element q);
   std::optional<arrival> merge_watermark(std::uint32_t channel, const element& e);
   void combine(unsigned input, const merged_time& change);
@@ -110,6 +135,11 @@ private:
   std::deque<queued_element> held_; // came on blocked channels, before what is in queue_
   std::deque<arrival> ready_;       // more than one result of one element
   std::int64_t probe_round_ = 1;    // the next one to complete
+
+  std::optional<element> announced_; // see waiting_barrier()
+  std::int64_t passed_ = 0;          // the last checkpoint whose barrier has passed
+  std::uint32_t recording_ = 0;      // channels that are recorded
+  std::vector<overtaken_batches> recorded_;
 };
 
 } // namespace dataflow

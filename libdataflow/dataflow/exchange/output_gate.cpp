@@ -142,10 +142,54 @@ void output_gate::seal(channel& c, std::uint32_t index) {
 }
 
 void output_gate::push_control(const element& e) {
+  const bool ahead = e.kind == element_kind::barrier && config_.overtakes && e.value == overtaking_;
   for (std::uint32_t c = 0; c < channels_.size(); ++c) {
     seal(channels_[c], c);
-    dispatch(channels_[c], c, e);
+    if (ahead && !channels_[c].waiting.empty())
+      overtake(channels_[c], c, e);
+    else
+      dispatch(channels_[c], c, e);
   }
+}
+
+namespace {
+bool is_barrier_of(const element& e, std::int64_t checkpoint) {
+  return e.kind == element_kind::barrier && e.value == checkpoint;
+}
+} // namespace
+
+void output_gate::let_overtake(std::int64_t checkpoint) {
+  if (!config_.overtakes || checkpoint <= overtaking_) return;
+  overtaking_ = checkpoint;
+  overtaken_.clear();
+  for (std::uint32_t c = 0; c < channels_.size(); ++c)
+    for (auto& e : channels_[c].waiting)
+      if (is_barrier_of(e, checkpoint)) {
+        overtake(channels_[c], c, element{e});
+        break;
+      }
+}
+
+bool output_gate::holds_barrier(std::int64_t checkpoint) const noexcept {
+  if (!config_.overtakes || blocked_ == 0) return false;
+  return std::any_of(channels_.begin(), channels_.end(), [&](const channel& c) {
+    return std::any_of(c.waiting.begin(), c.waiting.end(),
+                       [&](const element& e) { return is_barrier_of(e, checkpoint); });
+  });
+}
+
+/// Earlier barriers that wait there are of checkpoints that were given up: the receiver sees that they do not come.
+void output_gate::overtake(channel& c, std::uint32_t index, element barrier) {
+  overtaken_batches overtaken{index, {}};
+  for (auto& e : c.waiting) {
+    if (is_barrier_of(e, barrier.value)) break;
+    if (e.is_batch()) overtaken.batches.push_back(e.data);
+  }
+  queued_ -=
+      c.waiting.erase_if([&](const element& e) { return e.kind == element_kind::barrier && e.value <= barrier.value; });
+  if (c.waiting.empty()) --blocked_;
+  if (!overtaken.batches.empty()) overtaken_.push_back(std::move(overtaken));
+  send(c, index, std::move(barrier));
 }
 
 void output_gate::flush() {

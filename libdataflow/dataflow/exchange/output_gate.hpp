@@ -13,6 +13,7 @@
 #include <dataflow/util/random.hpp>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace dataflow {
@@ -43,6 +44,7 @@ struct output_gate_config {
   std::uint32_t subtask = 0;           ///< of the producer; spreads where round-robin begins
   std::uint64_t seed = 0;              ///< of shuffle
   bool feedback = false;               ///< takes no credit
+  bool overtakes = false;              ///< barriers may overtake what waits for credit
   batch_limits limits;
   channel_credit initial_credit;
 };
@@ -55,6 +57,13 @@ public:
   void push(batch_ptr b);
   /// To all channels, behind what they already got.
   void push_control(const element& e);
+  /// From now on the barrier of this checkpoint goes ahead of what waits for credit, also when it waits itself. Only
+  /// where barriers may overtake.
+  void let_overtake(std::int64_t checkpoint);
+  /// The barrier waits for credit, and may overtake.
+  bool holds_barrier(std::int64_t checkpoint) const noexcept;
+  /// What it has overtaken, by channel.
+  std::vector<overtaken_batches> take_overtaken() { return std::exchange(overtaken_, {}); }
   /// Nothing waits for credit.
   bool writable() const noexcept { return blocked_ == 0; }
   /// Partial batches are there that flush() would send.
@@ -80,6 +89,7 @@ private:
   void choose_targets(batch_base& b);
   void spread(batch_base& b, bool may_move);
   void spread_part(batch_base& b, std::size_t begin, std::size_t end, std::size_t bytes_each, bool may_move);
+  void overtake(channel& c, std::uint32_t index, element barrier);
   void seal(channel& c, std::uint32_t index);
   void dispatch(channel& c, std::uint32_t index, element e);
   void send(channel& c, std::uint32_t index, element e);
@@ -95,6 +105,8 @@ private:
   std::size_t queued_ = 0;  // waiting elements of all channels
   std::size_t partial_ = 0; // channels with a partial batch
   std::uint64_t records_sent_ = 0, bytes_sent_ = 0;
+  std::int64_t overtaking_ = 0; // the last checkpoint whose barrier may overtake
+  std::vector<overtaken_batches> overtaken_;
   column<std::uint32_t> targets_;
   std::vector<batch_base*> builders_;
 };

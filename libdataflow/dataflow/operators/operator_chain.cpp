@@ -23,6 +23,7 @@ public:
   };
   bool empty() const noexcept { return head_ == entries_.size(); }
   entry& front() noexcept { return entries_[head_]; }
+  const entry& front() const noexcept { return entries_[head_]; }
   void push(unsigned input, element e) { entries_.push_back({input, 0, std::move(e)}); }
   void pop() {
     entries_[head_].what.data.reset();
@@ -322,6 +323,48 @@ chain_state operator_chain::run(steady_time deadline) {
     if (pause_.load(std::memory_order_relaxed) || host_.clock().now() >= deadline)
       return pending_ == 0 && gates_writable() ? chain_state::drained : chain_state::yielded;
   }
+}
+
+bool operator_chain::barrier_inside() const noexcept {
+  auto& first = stages_[0]->queue;
+  return to_take_ > 0 || (!first.empty() && first.front().what.kind == element_kind::barrier);
+}
+
+chain_state operator_chain::run_ahead(steady_time deadline) {
+  held_by_ = nullptr;
+  while (barrier_inside()) {
+    if (!wakeable_.empty() && tell_woken()) continue;
+    auto i = stages_.size() - 1;
+    while (i > 0 && stages_[i]->queue.empty())
+      --i;
+    auto& s = *stages_[i];
+    try {
+      if (!s.waiting) {
+        run_stage(s);
+      } else {
+        const auto now = host_.clock().wall();
+        if (s.due() > now) {
+          held_by_ = &s;
+          return chain_state::blocked;
+        }
+        wake_stage(s, now);
+      }
+    } catch (...) {
+      throw located(s.index);
+    }
+    if (pause_.load(std::memory_order_relaxed) || host_.clock().now() >= deadline) break;
+  }
+  return barrier_inside() ? chain_state::yielded : chain_state::drained;
+}
+
+batch_ptr operator_chain::rest_of_input() const {
+  auto& first = stages_[0]->queue;
+  if (first.empty() || !first.front().what.is_batch()) return {};
+  auto& entry = first.front();
+  auto& data = *entry.what.data;
+  auto rest = host_.pool(data.type())->get();
+  data.type().append(*rest, data, entry.cursor, data.size(), false);
+  return rest;
 }
 
 void operator_chain::wake_stage(stage& s, std::chrono::milliseconds now) {

@@ -109,6 +109,8 @@ public:
   /// source's state is taken now.
   void feed_source(element e);
   bool has_pending() const noexcept { return pending_ > 0; }
+  /// It was blocked by an operator that waits for a wake-up.
+  bool held() const noexcept { return held_by_ != nullptr; }
   /// The wall time at which run() has something to do even without input.
   std::optional<std::chrono::milliseconds> next_wake() const noexcept;
   /// What the operator of a stage remembers now. REQUIRES: opened; not while run() is on the stack.
@@ -126,6 +128,19 @@ public:
   /// finished().
   chain_snapshot snapshot_at_end(element barrier);
   chain_state run(steady_time deadline);
+
+  // Barriers that overtake.
+
+  /// The barrier passes the first stage now, before what that has not processed. To be followed by run_ahead() until
+  /// it is out. REQUIRES: !barrier_inside().
+  void overtake(element barrier) { pass_barrier(*stages_[0], std::move(barrier)); }
+  /// Some stages have yet to see a barrier that others have seen, or that waits in front of the first one with nothing
+  /// before it.
+  bool barrier_inside() const noexcept;
+  /// Runs what is before a barrier that is inside, whatever credit there is; drained: it is out.
+  chain_state run_ahead(steady_time deadline);
+  /// A copy of what the first stage has not processed of its batch; null: of none.
+  batch_ptr rest_of_input() const;
   /// Closes all operators that were opened. Never throws. Called by the destructor, too.
   void close() noexcept;
 

@@ -9,10 +9,6 @@
 
 namespace dataflow {
 
-namespace {
-bool stops(const element& barrier) { return barrier.options && barrier.options->after != after_savepoint::go_on; }
-} // namespace
-
 subtask::subtask(subtask_config config, dataflow::platform& world, subtask_host& host, task_metrics& metrics,
                  std::shared_ptr<std::atomic<bool>> pause)
     : config_(std::move(config)), world_(world), host_(host), metrics_(metrics), pause_(std::move(pause)) {
@@ -46,6 +42,7 @@ subtask::~subtask() { close(); }
 void subtask::open() {
   chain_->open();
   if (is_source() && !ends_at_once()) open_source();
+  restore_inputs();
   last_ = world_.clock->now();
   publish_event_time(last_);
 }
@@ -104,70 +101,14 @@ void subtask::limit_watermark(timestamp most) {
   if (event_time_ && !source_ended_) event_time_->limit(most);
 }
 
-void subtask::give_up(element barrier, std::string why) {
-  host_.snapshot_taken({std::move(barrier), {}, error{errc::checkpoint_failed, std::move(why)}, true, false});
-}
-
-void subtask::trigger_checkpoint(element barrier) {
-  if (chain_->finished() && chain_->awaits_checkpoint()) {
-    auto taken = chain_->snapshot_at_end(std::move(barrier));
-    return host_.snapshot_taken(
-        {std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false, true});
-  }
-  if (!is_source()) {
-    if (input_->all_ended()) return give_up(std::move(barrier), "the task has come to its end");
-    return input_->expect_checkpoint(std::move(barrier));
-  }
-  if (source_ended_) return give_up(std::move(barrier), "the source has come to its end");
-  triggered_.push_back(std::move(barrier));
-}
-
-void subtask::abort_checkpoint(std::int64_t checkpoint) {
-  std::erase_if(triggered_, [&](const element& e) { return e.value == checkpoint; });
-  if (input_) input_->abort_checkpoint(checkpoint);
-  if (stop_ == checkpoint && !stopped_) stop_.reset();
-  chain_->checkpoint_aborted(checkpoint);
-}
-
-void subtask::checkpoint_completed(std::int64_t checkpoint) {
-  chain_->checkpoint_completed(checkpoint);
-  if (source_) source_->reader().checkpoint_completed(static_cast<std::uint64_t>(checkpoint));
-  stopped_ = stop_ == checkpoint;
-}
-
-/// Between two polls, and while nothing is in the chain: what the reader has delivered is in front of the barrier.
-void subtask::inject_barrier() {
-  auto barrier = std::move(triggered_.front());
-  triggered_.pop_front();
-  try {
-    taken_splits_ = source_->reader().snapshot(static_cast<std::uint64_t>(barrier.value));
-  } catch (...) {
-    auto why = current_error().within("the reader of source \"" + config_.stages[0].name + "\"");
-    host_.snapshot_taken({std::move(barrier), {}, std::move(why), false, false});
-    return;
-  }
-  if (stops(barrier)) stop_ = barrier.value;
-  if (stops(barrier) && barrier.options->after == after_savepoint::drain) {
-    if (event_time_)
-      event_time_->finish();
-    else
-      chain_->feed_source(element::watermark(max_timestamp));
-  }
-  chain_->feed_source(std::move(barrier));
-}
-
-void subtask::snapshot_taken(chain_snapshot taken) {
-  if (stops(taken.barrier)) stop_ = taken.barrier.value;
-  if (is_source()) taken.state.operators[config_.stages[0].uid].splits = std::exchange(taken_splits_, {});
-  host_.snapshot_taken({std::move(taken.barrier), std::move(taken.state), std::move(taken.failure), false, false});
-}
-
 step_result subtask::step() {
   const auto start = world_.clock->now();
   account(start);
   const auto deadline = start + config_.step_time;
   for (;;) {
-    const auto state = chain_->run(deadline);
+    const auto ahead = overtake(deadline);
+    if (ahead == chain_state::drained && world_.clock->now() < deadline) continue;
+    const auto state = ahead == chain_state::drained ? chain_state::yielded : ahead ? *ahead : chain_->run(deadline);
     if (state == chain_state::blocked) return finish_step(step_result::kind::wait_credit);
     if (state == chain_state::yielded) return finish_step(step_result::kind::again);
     if (chain_->finished()) {
@@ -239,23 +180,26 @@ subtask::fed subtask::feed_from_source() {
 }
 
 subtask::fed subtask::feed_from_gate() {
+  if (!restored_.empty()) return feed_restored();
   if (feedback_ && !feedback_->empty()) {
     auto e = feedback_->pop();
     input_->receive(e.channel, e.sequence, e.bytes, std::move(e.what));
   }
   auto a = input_->next();
-  for (auto id : input_->take_given_up())
-    give_up(element::barrier(id, false, nullptr), "barriers of a later checkpoint came before its own");
+  tell_given_up();
   if (!a) return feedback_ && !feedback_->empty() ? fed::element : fed::nothing;
   if (a->what.is_batch()) {
     metrics_.records_in.add(a->what.data->size());
     metrics_.bytes_in.add(a->bytes);
     return_credit(*a);
-    if (config_.channels[a->channel].feedback) loop_dirty_ = true;
+    const auto& channel = config_.channels[a->channel];
+    if (channel.feedback) loop_dirty_ = true;
+    fed_edge_ = channel.edge;
     chain_->feed(a->input, std::move(a->what));
   } else if (feedback_ && (a->what.kind == element_kind::end || a->what.kind == element_kind::loop_probe)) {
     feed_loop_control(*a);
   } else {
+    if (a->what.kind == element_kind::barrier) in_chain_ = a->what;
     chain_->feed(a->input, std::move(a->what));
   }
   return fed::element;
@@ -325,6 +269,7 @@ step_result subtask::finish_step(step_result::kind what) {
   const auto now = world_.clock->now();
   metrics_.busy_ns.add(static_cast<std::uint64_t>(std::max<std::int64_t>(0, (now - last_).count())));
   last_ = now;
+  if (snapshot_) complete_snapshot();
   const bool partial = std::any_of(gates_.begin(), gates_.end(), [](auto& g) { return g->has_partial(); });
   if (!partial)
     flush_at_ = step_result::never;
@@ -352,8 +297,10 @@ step_result subtask::finish_step(step_result::kind what) {
   // A chain without room in its outputs does not run, whatever the time; one that waits for a wake-up does. Neither
   // takes anything from the source.
   const bool waits = what == step_result::kind::wait_credit;
-  const auto wake = waits && !gates_writable() ? step_result::never : next_wake(now, !waits);
-  return {what, std::min({wake, flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never})};
+  const auto wake = waits && !gates_writable() && !chain_->held() ? step_result::never : next_wake(now, !waits);
+  const auto overtaking = overtaking_at();
+  return {what, std::min({wake, flush_at_, what == step_result::kind::wait_input ? source_at_ : step_result::never,
+                          overtaking ? steady_of(*overtaking, now) : step_result::never})};
 }
 
 /// When an operator or the source has something to do at a wall time.
@@ -361,7 +308,10 @@ steady_time subtask::next_wake(steady_time now, bool with_source) const {
   constexpr auto never = std::chrono::milliseconds::max();
   auto at = chain_->next_wake().value_or(never);
   if (with_source && event_time_ && !source_ended_ && !stop_) at = std::min(at, event_time_->next());
-  if (at == never) return step_result::never;
+  return at == never ? step_result::never : steady_of(at, now);
+}
+
+steady_time subtask::steady_of(std::chrono::milliseconds at, steady_time now) const {
   const auto wall = world_.clock->wall();
   if (at <= wall) return now;
   constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365}; // later ones are asked for again then

@@ -29,16 +29,29 @@ struct subtask_config {
     std::uint64_t side = 0;
     const record_type* type = nullptr;
     output_gate_config gate;
+    std::string peer;       ///< uid of the operator that reads the edge
+    std::uint32_t edge = 0; ///< its number among the edges between the two
+  };
+  /// An edge that the first stage reads.
+  struct input_edge {
+    unsigned input = 0;
+    const record_type* type = nullptr;
+    std::string peer;       ///< uid of the operator that writes it
+    std::uint32_t edge = 0; ///< its number among the edges between the two
+    bool hashed = false;    ///< records belong to the subtask that has their key groups
   };
   subtask_info info;
   std::vector<stage_config> stages;
   std::vector<output> outputs;
   std::vector<input_channel> channels;
+  std::vector<input_edge> edges;          ///< that `channels` belong to
   channel_names names;                    ///< of channels, for errors; may be empty
   unsigned inputs = 1;                    ///< of the first stage; 0 for sources
   std::optional<source_factories> source; ///< of source tasks: stage 0 has no operator then
   /// Of a source: what its reader goes on with; unset: the source begins.
   std::optional<std::vector<source_split>> restored_splits;
+  /// What was under way when an unaligned checkpoint was made; see load(). Processed before anything that comes.
+  std::vector<channel_state> restored_inputs;
   batch_limits limits;
   channel_credit credit;                         ///< granted per input channel
   std::chrono::milliseconds buffer_timeout{100}; ///< 0: at once; negative: only when full
@@ -68,6 +81,8 @@ public:
   virtual void report_watermark(timestamp) {}
   /// A barrier has passed the subtask: its state is to be written and acknowledged. Or it will not pass.
   virtual void snapshot_taken(subtask_snapshot) {}
+  /// The same moment of a checkpoint whose snapshot may come later: when all that its barrier overtook is known.
+  virtual void barrier_passed(std::int64_t /*checkpoint*/) {}
   /// The input has ended, and the task waits for one more checkpoint, of which it is to be told directly.
   virtual void awaits_checkpoint() {}
   /// Makes the host call step() soon. Safe from any thread, also after the subtask is gone.
@@ -136,9 +151,21 @@ private:
   enum class fed : std::uint8_t { element, nothing };
   fed feed_from_source();
   fed feed_from_gate();
+  fed feed_restored();
+  void restore_inputs();
   void open_source();
   void inject_barrier();
   void give_up(element barrier, std::string why);
+  // barriers that overtake
+  const element* barrier_to_come() const noexcept;
+  bool may_overtake(const element& barrier) const;
+  std::optional<std::chrono::milliseconds> overtaking_at() const;
+  void let_overtake(std::int64_t checkpoint);
+  std::optional<chain_state> overtake(steady_time deadline);
+  channel_state received(std::uint32_t edge, std::uint32_t number) const;
+  std::vector<channel_state> rest_of_input() const;
+  void tell_given_up();
+  void complete_snapshot();
   bool ends_at_once() const { return config_.stages[0].finished; }
   void feed_loop_control(input_gate::arrival& a);
   void return_credit(const input_gate::arrival& a);
@@ -146,6 +173,7 @@ private:
   void account(steady_time now);
   step_result finish_step(step_result::kind what);
   steady_time next_wake(steady_time now, bool with_source) const;
+  steady_time steady_of(std::chrono::milliseconds at, steady_time now) const;
   void publish_event_time(steady_time now);
   void flush_gates();
   bool gates_writable() const noexcept;
@@ -190,6 +218,18 @@ private:
   steady_time flush_at_ = step_result::never;
   steady_time last_ = steady_time{-1};
   step_result::kind last_state_ = step_result::kind::wait_input;
+
+  // barriers that overtake
+  struct restored_batch {
+    std::uint32_t edge = 0;
+    batch_ptr data;
+  };
+  std::deque<restored_batch> restored_;      // not processed yet
+  std::uint32_t fed_edge_ = 0;               // of the batch that the first stage has
+  std::int64_t overtaking_ = 0;              // the last checkpoint whose barrier may overtake here
+  element in_chain_;                         // the last barrier that was fed
+  std::vector<channel_state> rest_;          // of the first stage's input, at that barrier, when it has overtaken
+  std::optional<subtask_snapshot> snapshot_; // the barrier has passed; what it overtook is not all known
 
   std::optional<std::int64_t> stop_; // stands still at the barrier of this savepoint
   bool stopped_ = false;             // which is complete

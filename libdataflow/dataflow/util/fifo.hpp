@@ -4,6 +4,7 @@
 /// Threading: not shared. Ownership: owns its values.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -24,6 +25,23 @@ public:
       head_ = 0;
     }
     values_.push_back(std::move(value));
+  }
+  /// From the front on.
+  auto begin() noexcept { return values_.begin() + static_cast<std::ptrdiff_t>(head_); }
+  auto end() noexcept { return values_.end(); }
+  auto begin() const noexcept { return values_.begin() + static_cast<std::ptrdiff_t>(head_); }
+  auto end() const noexcept { return values_.end(); }
+  /// Drops the values for which `which` holds; returns how many.
+  template <class Which>
+  std::size_t erase_if(Which&& which) {
+    const auto before = size();
+    values_.erase(std::remove_if(begin(), end(), which), end());
+    const auto dropped = before - size();
+    if (empty()) {
+      values_.clear();
+      head_ = 0;
+    }
+    return dropped;
   }
   /// REQUIRES: not empty.
   void pop_front() {

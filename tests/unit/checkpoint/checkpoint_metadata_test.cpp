@@ -23,7 +23,7 @@ checkpoint_metadata everything() {
   m.subtasks[1].shared = {{object_scope::shared, "a", 1000, 1, {}}, {object_scope::task_owned, "b", 5, 2, {}}};
   m.subtasks[0].shared = {{object_scope::shared, "a", 1000, 1, {}}};
   m.operators[0].parts[1].finished = true;
-  m.operators[0].parts[1].in_flight = {{false, 0, 3}, {true, 2, 1}};
+  m.operators[0].parts[1].in_flight = {{false, 0, 3, "lines", "string"}, {true, 2, 1, "sink", "int64"}};
   m.operators[1].parts[0].subtask.reset();
   return m;
 }
@@ -75,12 +75,12 @@ TEST_CASE("metadata of garbage behind a good checksum is refused or read, and ne
 TEST_CASE("metadata of a later format is refused with its version") {
   auto bytes = encode(everything());
   bytes.resize(bytes.size() - 8);
-  bytes[8] = 2;
+  bytes[8] = 3;
   byte_writer sum;
   sum.fixed(stored_checksum(bytes));
   const auto e = error_of([&] { decode_checkpoint_metadata(bytes + sum.buffer()); });
   CHECK(e.code() == errc::newer_format);
-  CHECK(e.cause() == "the checkpoint has format version 2, this library reads up to 1");
+  CHECK(e.cause() == "the checkpoint has format version 3, this library reads up to 2");
 }
 
 TEST_CASE("metadata that does not fit together is not written") {

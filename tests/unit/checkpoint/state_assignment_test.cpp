@@ -286,14 +286,18 @@ TEST_CASE("records under way on a hash edge reach every subtask that may own the
     for (std::uint32_t i = 0; i < 2; ++i)
       for (std::uint32_t channel = 0; channel < 4; ++channel) {
         const auto group = channel * 2 + i; // of that consumer's range
-        producers[i].outputs.push_back({1, channel, {{{group, group}, "sent " + std::to_string(group)}}});
+        producers[i].outputs.push_back(
+            {1, channel, {{{group, group}, "sent " + std::to_string(group)}}, "consumer", "int64"});
       }
     for (std::uint32_t i = 0; i < 4; ++i)
-      consumers[i].inputs = {
-          {0, 0, {{{i * 2, i * 2}, "received " + std::to_string(i * 2)}, {{i * 2, i * 2 + 1}, "mixed"}}}};
+      consumers[i].inputs = {{1,
+                              0,
+                              {{{i * 2, i * 2}, "received " + std::to_string(i * 2)}, {{i * 2, i * 2 + 1}, "mixed"}},
+                              "producer",
+                              "int64"}};
     job.add("producer", 8, producers);
     job.add("consumer", 8, consumers);
-    const restore_target target{"consumer", "C", p, 8, {{"producer", 1, in_flight_route::by_key_group}}};
+    const restore_target target{"consumer", "C", p, 8, {{"producer", 1, in_flight_route::by_key_group, "int64"}}};
     const auto a = assign_state(job.metadata, "/c", {{"producer", "P", 3, 8, {}}, target});
     std::vector<std::string> all;
     for (std::uint32_t t = 0; t < p; ++t) {
@@ -331,12 +335,12 @@ TEST_CASE("records under way on other edges reach exactly one subtask") {
     for (std::uint32_t i = 0; i < 2; ++i)
       for (std::uint32_t channel = 0; channel < 3; ++channel)
         producers[i].outputs.push_back(
-            {0, channel, {{all_key_groups, "s" + std::to_string(i) + std::to_string(channel)}}});
+            {0, channel, {{all_key_groups, "s" + std::to_string(i) + std::to_string(channel)}}, "consumer", "int64"});
     for (std::uint32_t i = 0; i < 3; ++i)
-      consumers[i].inputs = {{0, 1, {{all_key_groups, "r" + std::to_string(i)}}}};
+      consumers[i].inputs = {{0, 1, {{all_key_groups, "r" + std::to_string(i)}}, "producer", "int64"}};
     job.add("producer", 8, producers);
     job.add("consumer", 8, consumers);
-    const restore_target target{"consumer", "C", p, 8, {{"producer", 0, in_flight_route::by_channel}}};
+    const restore_target target{"consumer", "C", p, 8, {{"producer", 0, in_flight_route::by_channel, "int64"}}};
     const auto a = assign_state(job.metadata, "/c", {{"producer", "P", 1, 8, {}}, target});
     std::vector<std::string> all;
     for (std::uint32_t t = 0; t < p; ++t)
@@ -353,11 +357,55 @@ TEST_CASE("records under way on other edges reach exactly one subtask") {
 TEST_CASE("records under way on an edge that is gone are refused") {
   stored_job job;
   operator_subtask_state producer;
-  producer.outputs = {{0, 0, {{all_key_groups, "x"}}}};
+  producer.outputs = {{0, 0, {{all_key_groups, "x"}}, "consumer", "int64"}};
   job.add("producer", 8, {producer});
   const std::vector<restore_target> chained{{"producer", "P", 1, 8, {}}, {"consumer", "C", 1, 8, {}}};
   const auto e = error_of([&] { assign_state(job.metadata, "/c", chained); });
   CHECK(e.code() == errc::incompatible_state);
   CHECK(e.cause().find("records were under way behind operator 'Name of producer'") == 0);
   CHECK_NOTHROW(assign_state(job.metadata, "/c", chained, true));
+}
+
+TEST_CASE("records under way of another type than the edge has now are refused, naming both") {
+  stored_job job;
+  operator_subtask_state producer;
+  producer.outputs = {{0, 0, {{all_key_groups, "x"}}, "consumer", "int32"}};
+  job.add("producer", 8, {producer});
+  job.add("consumer", 8, {{}});
+  const std::vector<restore_target> changed{
+      {"producer", "P", 1, 8, {}}, {"consumer", "C", 1, 8, {{"producer", 0, in_flight_route::by_channel, "int64"}}}};
+  const auto e = error_of([&] { assign_state(job.metadata, "/c", changed); });
+  CHECK(e.code() == errc::incompatible_state);
+  CHECK(e.cause() ==
+        "records of type 'int32' were under way behind operator 'Name of producer' (uid 'producer') when the "
+        "unaligned checkpoint was made, and now they are of 'int64'");
+}
+
+TEST_CASE("an edge is found again by its operators and its number among the edges between them") {
+  stored_job job;
+  operator_subtask_state producer;
+  producer.outputs = {{0, 0, {{all_key_groups, "left"}}, "join", "int64"},
+                      {1, 0, {{all_key_groups, "right"}}, "join", "int64"},
+                      {0, 0, {{all_key_groups, "aside"}}, "other", "int64"}};
+  job.add("producer", 8, {producer});
+  job.add("join", 8, {{}});
+  job.add("other", 8, {{}});
+  // A reader has come between, so that none of the edges is where it was.
+  const auto by_channel = in_flight_route::by_channel;
+  const std::vector<restore_target> changed{
+      {"producer", "P", 1, 8, {}},
+      {"new", "N", 1, 8, {{"producer", 0, by_channel, "int64"}}},
+      {"other", "O", 1, 8, {{"new", 0, by_channel, "int64"}, {"producer", 0, by_channel, "int64"}}},
+      {"join", "J", 1, 8, {{"producer", 0, by_channel, "int64"}, {"producer", 1, by_channel, "int64"}}}};
+  const auto a = assign_state(job.metadata, "/c", changed);
+  const auto join = load(*a.find("join", 0), job.shelf.opener()).inputs;
+  REQUIRE(join.size() == 2);
+  CHECK(join[0].edge == 0);
+  CHECK(join[0].elements[0].bytes == "left");
+  CHECK(join[1].edge == 1);
+  CHECK(join[1].elements[0].bytes == "right");
+  const auto other = load(*a.find("other", 0), job.shelf.opener()).inputs;
+  REQUIRE(other.size() == 1);
+  CHECK(other[0].edge == 1);
+  CHECK(other[0].elements[0].bytes == "aside");
 }
