@@ -115,20 +115,27 @@ subtask_summary store_subtask_state(const subtask_state& state, checkpoint_objec
   return summary;
 }
 
+std::vector<stored_files> files_of(const subtask_state_reader& reader, std::string_view uid) {
+  std::map<std::string, stored_files> stores;
+  for (auto& [name, object] : reader.files(uid)) {
+    const auto slash = name.find('/');
+    if (slash == std::string::npos) continue; // of nobody whom we know
+    auto& store = stores[name.substr(0, slash)];
+    store.store = name.substr(0, slash);
+    store.files.emplace(name.substr(slash + 1), object);
+  }
+  std::vector<stored_files> out;
+  for (auto& [name, files] : stores)
+    out.push_back(std::move(files));
+  return out;
+}
+
 std::vector<stored_files> files_of(const operator_restore& share, const object_opener& open) {
   std::vector<stored_files> out;
   for (auto& [number, range] : share.files) {
     const subtask_state_reader reader{share.objects.at(number), open};
-    std::map<std::string, stored_files> stores;
-    for (auto& [name, object] : reader.files(share.uid)) {
-      const auto slash = name.find('/');
-      if (slash == std::string::npos) continue; // of nobody whom we know
-      auto& store = stores[name.substr(0, slash)];
-      store.files.emplace(name.substr(slash + 1), object);
-    }
-    for (auto& [store, files] : stores) {
+    for (auto& files : files_of(reader, share.uid)) {
       files.groups = range;
-      files.store = store;
       out.push_back(std::move(files));
     }
   }

@@ -53,6 +53,8 @@ struct stored_files {
   std::string store;                          ///< number among the operator's stores
   std::map<std::string, object_handle> files; ///< by the names that the database knows
 };
+/// Those of the databases of one operator of a subtask, by store; the key groups are left open.
+std::vector<stored_files> files_of(const subtask_state_reader& reader, std::string_view uid);
 /// Those of all databases that hold keys of the share.
 std::vector<stored_files> files_of(const operator_restore& share, const object_opener& open);
 /// Copies them to a directory on the local disk, which is made. Errors: corrupt_state when one is not what was written.

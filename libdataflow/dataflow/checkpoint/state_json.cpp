@@ -203,6 +203,20 @@ state_decoder::~state_decoder() = default;
 
 bool state_decoder::readable() const noexcept { return body_->what != body::form::opaque; }
 
+void state_decoder::add_stored_row(std::string_view key, std::string_view value, byte_writer& part) const {
+  using form = body::form;
+  if (body_->what != form::embedded) part.raw(key.data(), key.size());
+  if (body_->what != form::list && body_->what != form::map) return part.raw(value.data(), value.size());
+  std::uint64_t count = 0;
+  byte_writer entries; // in the database each has its length in front
+  for (byte_reader in{value}; !in.at_end(); ++count) {
+    const auto entry = in.text();
+    entries.raw(entry.data(), entry.size());
+  }
+  part.varint(count);
+  part.raw(entries.buffer().data(), entries.size());
+}
+
 void state_decoder::entries(const state_part& part, const std::function<void(state_entry&&)>& visit) const {
   if (!readable()) {
     visit({part.key_group, {}, dumped(json(hex_text(part.bytes))), part.bytes.size()});

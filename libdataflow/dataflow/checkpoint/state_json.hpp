@@ -35,6 +35,8 @@ public:
   /// Whether the schema is one that can be read. Else a part is one entry: hexadecimal text.
   bool readable() const noexcept;
   void entries(const state_part& part, const std::function<void(state_entry&&)>& visit) const;
+  /// Adds a row of a database's table (see state_database.hpp) to a part: the key without its key group, and the value.
+  void add_stored_row(std::string_view key, std::string_view value, byte_writer& part) const;
 
 private:
   struct body;

@@ -1,5 +1,8 @@
+#include <dataflow/checkpoint/shared_files.hpp>
 #include <dataflow/checkpoint/state_view.hpp>
+#include <dataflow/state/state_database.hpp>
 #include <dataflow/util/error.hpp>
+#include <dataflow/util/file_system.hpp>
 
 #include <algorithm>
 #include <map>
@@ -52,18 +55,73 @@ const operator_metadata& state_view::find(std::string_view uid, std::string_view
               there.empty() ? "it holds no state" : "there are: " + there};
 }
 
+namespace {
+
+/// Files of a database, fetched for as long as they are looked at.
+struct fetched_files {
+  std::string directory = system_files().temporary_name("", "dataflow-state-view-");
+  fetched_files(const stored_files& files, const object_opener& open) {
+    try {
+      fetch(files, open, directory);
+    } catch (...) {
+      system_files().remove_all(directory);
+      throw;
+    }
+  }
+  fetched_files(const fetched_files&) = delete;
+  ~fetched_files() {
+    try {
+      system_files().remove_all(directory);
+    } catch (const error&) { // temporary files: whoever cleans the disk removes them
+    }
+  }
+};
+
+constexpr std::size_t part_bytes = 64 * 1024;
+
+/// Rows of the databases' tables of that name, as parts.
+void parts_of_files(const subtask_state_reader& reader, std::string_view uid, const state_info& info,
+                    key_group_range range, const object_opener& open, const std::function<void(state_part&&)>& visit) {
+  const state_decoder decoder{info};
+  for (auto& store : files_of(reader, uid)) {
+    const fetched_files there{store, open};
+    std::uint32_t group = 0;
+    byte_writer part;
+    const auto hand_over = [&] {
+      if (part.size() > 0) visit({group, part.take()});
+      part.clear();
+    };
+    read_database_files(there.directory, info.name, range, [&](std::string_view key, std::string_view value) {
+      if (const auto of = database_key_group(key); of != group || part.size() >= part_bytes) {
+        hand_over();
+        group = of;
+      }
+      decoder.add_stored_row(key.substr(2), value, part);
+    });
+    hand_over();
+  }
+}
+
+} // namespace
+
 void state_view::parts(const operator_metadata& op, const state_info& info, key_group_range range,
                        const std::function<void(state_part&&)>& visit) const {
   for (std::uint32_t i = 0; i < op.parallelism; ++i) {
     auto& part = op.parts[i];
-    const bool has = part.subtask && std::any_of(part.states.begin(), part.states.end(),
-                                                 [&](auto& s) { return s.info.name == info.name && s.parts > 0; });
-    if (!has) continue;
+    const auto summary =
+        std::find_if(part.states.begin(), part.states.end(), [&](auto& s) { return s.info.name == info.name; });
+    if (!part.subtask || summary == part.states.end()) continue;
+    const bool keyed = info.kind == state_kind::keyed;
+    if (summary->parts == 0 && !keyed) continue;
     const auto own = range_of(i, op.parallelism, op.max_parallelism);
-    if (info.kind == state_kind::keyed && (own.last < range.first || range.last < own.first)) continue;
-    const subtask_state_reader reader{metadata_.subtasks[*part.subtask].object, storage_.opener(directory_)};
+    if (keyed && (own.last < range.first || range.last < own.first)) continue;
+    const auto open = storage_.opener(directory_);
+    const subtask_state_reader reader{metadata_.subtasks[*part.subtask].object, open};
     const auto take = [&](state_part&& p) { visit(std::move(p)); };
-    if (info.kind == state_kind::keyed)
+    if (summary->parts == 0)
+      parts_of_files(reader, op.uid, info, {std::max(own.first, range.first), std::min(own.last, range.last)}, open,
+                     take);
+    else if (keyed)
       reader.keyed_parts(op.uid, info.name, range, take);
     else
       reader.items(op.uid, info.name, 0, ~std::uint64_t{0}, take);

@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/shared_files.hpp>
 #include <dataflow/checkpoint/state_view.hpp>
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/record/hash.hpp>
@@ -8,16 +9,21 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <limits>
 #include <map>
 #include <optional>
+#include <random>
 #include <set>
 #include <tests/support/checkpoint_samples.hpp>
 #include <tests/support/effort.hpp>
 #include <tests/support/error_of.hpp>
+#include <tests/support/store_on_disk.hpp>
+#include <tuple>
 #include <variant>
+#include <vector>
 
 namespace state_view_test {
 struct visit {
@@ -245,4 +251,57 @@ TEST_CASE("bytes that do not fit the schema are an error, never more") {
     const auto e = error_of([&] { decoder.entries({0, bytes}, [](state_entry&&) {}); });
     CHECK((!e || e.code() == errc::corrupt_state));
   }
+}
+
+TEST_CASE("state in the files of a database is read like any other") {
+  const test::manual_clock clock;
+  test::store_on_disk store{clock};
+  store.set_incremental();
+  std::mt19937_64 random{3};
+  for (int i = 0; i < 3000; ++i) { // more rows than stay in memory
+    const auto key = test::stored_key(random() % 2000);
+    store.key(key);
+    test::expected_row row = store.row();
+    test::change_one(random, store.function, row);
+  }
+  memory_file_system files;
+  file_checkpoint_storage storage{files, "/c", "job", 1};
+  storage.take_over(1);
+  const auto view_of = [&](std::uint64_t id, std::shared_ptr<const operator_snapshot> snapshot) {
+    const auto directory = storage.begin(id);
+    subtask_state state;
+    state.operators["op"].states = *snapshot;
+    const auto summary = store_subtask_state(state, storage, directory, "s", compression::none, id, nullptr);
+    checkpoint_metadata m;
+    m.id = id;
+    m.leader = 1;
+    m.subtasks.push_back({summary.object, summary.shared});
+    m.operators.push_back({"op", "Op", 1, 128, {}, {{0, false, summary.operators[0].states, {}, {}}}});
+    storage.publish(directory, m);
+    return std::make_unique<state_view>(storage, directory);
+  };
+  const auto entries = [](const state_view& view, const char* state) {
+    std::vector<std::tuple<std::uint32_t, std::string, std::string>> all;
+    view.for_each("op", state, [&](state_entry&& e) { all.emplace_back(e.key_group, e.key, e.value); });
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  auto frozen = store.freeze();
+  REQUIRE_FALSE(frozen->databases.empty());
+  const auto in_files = view_of(1, std::move(frozen)), in_parts = view_of(2, store.snapshot());
+  for (const auto* state : {"number", "text", "list", "mortal-list", "map"}) {
+    CAPTURE(state);
+    const auto expected = entries(*in_parts, state);
+    CHECK(expected.size() > 100);
+    CHECK(entries(*in_files, state) == expected);
+    CHECK(in_files->inspect("op", state).entries == expected.size());
+    auto& [group, key, value] = expected[expected.size() / 2];
+    const auto found = in_files->get("op", state, key);
+    REQUIRE(found);
+    CHECK(found->value == value);
+    CHECK(found->key_group == group);
+  }
+  int changes = 0;
+  diff(*in_files, *in_parts, "op", "map", [&](auto&&...) { ++changes; });
+  CHECK(changes == 0);
 }
