@@ -93,10 +93,13 @@ public:
     clock_.advance_to(std::chrono::milliseconds{wall});
     run();
   }
-  /// The operator goes on in a new instance, from a snapshot of what it has declared.
+  /// The operator goes on in a new instance, from a snapshot of what it has declared; what was in memory is
+  /// written when it is gone.
   void restart() {
     start();
-    stages_[0].restored = std::make_shared<operator_snapshot>(chain_->snapshot(0));
+    // Its database is gone with the instance.
+    stages_[0].restored =
+        std::make_shared<operator_snapshot>(options_.place.databases ? chain_->snapshot(0) : chain_->freeze(0));
     chain_.reset();
     start();
   }

@@ -40,6 +40,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     pool_ = context.pool(record_type_of<T>());
+    wake_up_ = context.wake_up();
     if (context.states().has_databases()) {
       rows_ = make_rows(key_);
       rows_->open(context.states(), context.clock());
@@ -67,6 +68,7 @@ private:
   using key_of = std::conditional_t<KeyInValue, Key, detail::separate_keys>;
   using table = lookup_table<key_type, T, key_equal<key_type>, key_hasher, key_of>;
   using declared = keyed_table_state<key_type, T, key_equal<key_type>, key_hasher, key_of, table>;
+  static constexpr bool can_be_held = requires(table & t) { t.freeze(); };
   static table make_table([[maybe_unused]] const Key& key) {
     if constexpr (KeyInValue)
       return table{key};
@@ -89,24 +91,36 @@ private:
   }
 
   void reduce_any(batch_slice& slice) {
-    if (rows_) [[unlikely]]
-      reduce_stored(slice);
-    else
-      reduce(slice);
+    if (rows_) [[unlikely]] {
+      reduce_carefully(slice, rows_->rows(), [this](T& record, std::uint64_t hash, std::uint32_t likely) {
+        merge_stored(record, hash, likely);
+      });
+      return;
+    }
+    if constexpr (can_be_held)
+      if (kept_.is_held()) [[unlikely]] {
+        reduce_carefully(slice, kept_, [this](T& record, std::uint64_t hash, std::uint32_t likely) {
+          merge_held(record, hash, likely);
+        });
+        if (kept_.holds_more_than(context().states().place().snapshot_bytes, wake_up_)) context().wait_for_wake_up();
+        return;
+      }
+    reduce(slice);
   }
 
-  /// reduce() in the rows of a keyed store.
-  [[gnu::noinline]] void reduce_stored(batch_slice& slice) {
+  /// reduce() in the rows of a keyed store, or while a snapshot of the table is written.
+  template <class Table, class MergeOne>
+  [[gnu::noinline]] void reduce_carefully(batch_slice& slice, Table& in, MergeOne merge_it) {
     auto& b = slice.data.as<T>();
     if (!b.has_hashes()) hash_all(b);
-    look_ahead<keyed_store> ahead{rows_->rows(), b.hashes.data(), slice.cursor, slice.limit};
+    look_ahead<Table> ahead{in, b.hashes.data(), slice.cursor, slice.limit};
     auto from = slice.cursor; // of what is to be emitted
     auto at = slice.cursor;
     do {
       const auto end = ahead.advance(at, [](std::size_t) {});
       try {
         for (; at < end; ++at)
-          merge_stored(b.records[at], b.hashes[at], ahead[at]);
+          merge_it(b.records[at], b.hashes[at], ahead[at]);
       } catch (...) {
         if (!recovered(b, at)) {
           emit_part(slice, from, at);
@@ -115,9 +129,14 @@ private:
         ++at;
       }
     } while (at < slice.limit && !context().pause_requested());
-    rows_->done();
+    if (rows_) rows_->done();
     slice.cursor = at;
     emit_records(context().output(), *pool_, slice, from, at);
+  }
+  void merge_held(T& record, std::uint64_t hash, std::uint32_t likely) {
+    if constexpr (can_be_held)
+      if (kept_.is_held()) kept_.save(std::invoke(key_, std::as_const(record)), hash, likely);
+    merge_one(key_, merge_, record, hash, likely);
   }
   void merge_stored(T& record, std::uint64_t hash, std::uint32_t likely) {
     const auto [kept, fresh] = rows_->find_or_insert(std::invoke(key_, std::as_const(record)), hash, likely,
@@ -168,7 +187,7 @@ private:
       if (rows_)
         merge_stored(b.records[i], b.hashes[i], stored::none);
       else
-        merge_one(key_, merge_, b.records[i], b.hashes[i], table::none);
+        merge_held(b.records[i], b.hashes[i], table::none);
     };
     auto divert = [&](std::uint64_t tag) { divert_record(context(), tag, b, i); };
     return handle_record_error(context(), again, divert) == record_outcome::recovered;
@@ -206,6 +225,7 @@ private:
   declared state_;
   std::unique_ptr<stored> rows_; // in the place of the table, where there are databases
   batch_pool::handle pool_;
+  std::function<void()> wake_up_;
 };
 
 // The merges behind the operators.

@@ -8,7 +8,8 @@
 
 #include <dataflow/operators/collecting_loop.hpp>
 #include <dataflow/operators/key_selector.hpp>
-#include <dataflow/state/keyed_table_state.hpp>
+#include <dataflow/state/kept_rows.hpp>
+#include <dataflow/state/keyed_table.hpp>
 
 namespace dataflow {
 
@@ -33,7 +34,6 @@ template <class T>
 struct salted_part {
   salted<T> record{};
   timestamp time = no_timestamp;
-  bool changed = false; ///< while a slice is processed
 };
 template <class T>
 struct record_fields<salted_part<T>, void> {
@@ -71,7 +71,8 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
-    state_.open(context.states());
+    kept_.open(context.states(), context.clock());
+    kept_.set_wake_up(context.wake_up());
     open_function(merge_, context);
   }
   void close() noexcept override { close_function(merge_); }
@@ -83,30 +84,30 @@ public:
     auto body = [&](std::size_t i) {
       const auto& record = in.records[i];
       const part_key key{K(std::invoke(key_, record.value)), record.salt}; // hashes as the key of the edge does
-      auto [part, fresh] = parts_.find_or_insert(key, key_hash(key));
+      const auto hash = key_hash(key);
+      auto [part, fresh] = part_of(key, hash);
       if (fresh)
         part->record = record;
       else
         merge_(part->record.value, record.value);
-      if (!part->changed) {
-        part->changed = true;
-        changed_.push_back(part);
-      }
       if (stamped) part->time = in.timestamps[i];
+      changed_.find_or_insert(key, hash);
     };
     auto failed = [&](std::size_t i) {
       handle_record_error(
           context(), [&] { body(i); }, [&](std::uint64_t tag) { divert_record(context(), tag, in, i); });
     };
     slice.cursor = run_records(context(), slice.cursor, slice.limit, body, failed);
-    for (auto* part : changed_) {
-      part->changed = false;
+    changed_.for_each([&](const auto& e) {
+      const auto* part = part_of(e.key, key_hash(e.key)).first;
       if (stamped)
         out_->set_timestamp(part->time);
       else
         out_->clear_timestamp();
       out_->collect(part->record);
-    }
+    });
+    kept_.done();
+    if (kept_.must_wait()) context().wait_for_wake_up();
     out_->flush();
   }
 
@@ -114,12 +115,14 @@ private:
   using K = selected_key<Key, T>;
   using part_key = std::pair<K, std::uint32_t>;
   using part_state = salted_part<T>;
+  auto part_of(const part_key& key, std::uint64_t hash) {
+    return kept_.find_or_insert(part_key(key), hash, kept_rows<part_key, part_state>::none,
+                                [] { return part_state{}; });
+  }
   Key key_;
   Merge merge_;
-  keyed_table<part_key, part_state, key_equal<part_key>, key_hasher> parts_;
-  keyed_table_state<part_key, part_state, key_equal<part_key>, key_hasher, detail::separate_keys> state_{"_parts",
-                                                                                                         parts_};
-  std::vector<part_state*> changed_; // in the order of their first change in this slice
+  kept_rows<part_key, part_state> kept_{"_parts"};
+  keyed_table<part_key, bool, key_equal<part_key>, key_hasher> changed_; // in this slice, in the order of their records
   std::optional<collector<salted<T>>> out_;
 };
 
@@ -131,7 +134,8 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
-    state_.open(context.states());
+    kept_.open(context.states(), context.clock());
+    kept_.set_wake_up(context.wake_up());
     open_function(merge_, context);
   }
   void close() noexcept override { close_function(merge_); }
@@ -141,7 +145,9 @@ public:
     collect_records<salted<T>>(context(), slice, *out_, [&](std::size_t i) {
       const auto& record = in.records[i];
       const K key(std::invoke(key_, record.value));
-      auto& parts = *keys_.find_or_insert(key, key_hash(key)).first;
+      const auto hash = key_hash(key);
+      using rows = kept_rows<K, kept_parts>;
+      auto& parts = *kept_.find_or_insert(K(key), hash, rows::none, [] { return kept_parts{}; }).first;
       if (parts.empty()) parts.resize(salts_);
       parts[record.salt] = record.value;
       std::optional<T> whole;
@@ -154,6 +160,8 @@ public:
       }
       out_->collect(std::move(*whole));
     });
+    kept_.done();
+    if (kept_.must_wait()) context().wait_for_wake_up();
     out_->flush();
   }
 
@@ -162,9 +170,8 @@ private:
   Key key_;
   Merge merge_;
   std::uint32_t salts_;
-  keyed_table<K, std::vector<std::optional<T>>, key_equal<K>, key_hasher> keys_;
-  keyed_table_state<K, std::vector<std::optional<T>>, key_equal<K>, key_hasher, detail::separate_keys> state_{"_keys",
-                                                                                                              keys_};
+  using kept_parts = std::vector<std::optional<T>>; // by salt
+  kept_rows<K, kept_parts> kept_{"_keys"};
   std::optional<collector<T>> out_;
 };
 

@@ -6,9 +6,12 @@
 /// index in front of the entries takes two.
 /// Growing moves the entries: a pointer to a value is good until the next insertion, a candidate for as many insertions
 /// as make_room() made room for. The order of the slots depends on hashes; what walks them must not let it be seen.
-/// Threading: not shared. Ownership: owns keys and values. Source: the bytes are those of Abseil's Swiss tables.
+/// freeze() holds the table as it is; while is_held(), save() comes before every look-up that may change something.
+/// Threading: not shared, but for what freeze() gives. Ownership: owns keys and values. Source: the bytes are those of
+/// Abseil's Swiss tables.
 #pragma once
 
+#include <dataflow/state/held_blocks.hpp>
 #include <dataflow/state/keyed_table.hpp>
 
 #include <bit>
@@ -31,7 +34,6 @@ public:
   explicit flat_table(KeyOf key_of = {}) : key_of_(key_of) {}
   flat_table(const flat_table&) = delete;
   flat_table& operator=(const flat_table&) = delete;
-  ~flat_table() { free_pages(slots_); }
 
   std::size_t size() const noexcept { return size_; }
 
@@ -43,11 +45,11 @@ public:
     return true;
   }
   /// Starts loading what candidate() looks at.
-  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(tags_.data() + (hash & mask_)); }
+  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(tags_ + (hash & mask_)); }
   /// Where a hash probably is, or none; starts loading that entry. REQUIRES: make_room() has been called.
   [[gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const noexcept {
     const auto home = hash & mask_;
-    const auto matches = equal_bytes(load_tags(tags_.data() + home), tag_of(hash));
+    const auto matches = equal_bytes(load_tags(tags_ + home), tag_of(hash));
     // No branch: where keys sit is what no branch predictor can know. Without a match, the home slot is loaded.
     const auto position = (home + (matches ? first_byte(matches) : 0)) & mask_;
     const auto* e = slots_ + position;
@@ -91,7 +93,32 @@ public:
 
   void clear() noexcept {
     size_ = 0;
-    std::fill(tags_.begin(), tags_.end(), std::uint8_t{0});
+    if (is_held()) {
+      use({}, 0);
+    } else if (memory_) {
+      std::fill(memory_->tags.begin(), memory_->tags.end(), std::uint8_t{0});
+    }
+  }
+
+  /// All entries as they are now, until the result has been read.
+  std::shared_ptr<detail::held_blocks> freeze() {
+    live_.push_back(std::make_shared<detail::held_blocks>(memory_, tags_, slots_, sizeof(entry), capacity()));
+    return live_.back();
+  }
+  bool is_held() noexcept { return !live_.empty() && some_live(); }
+  /// Before find_or_insert(), with the same arguments.
+  template <class Key>
+  [[gnu::noinline]] void save(const Key& key, std::uint64_t hash, std::uint32_t likely) {
+    if (capacity() == 0) return;
+    const bool known = likely != none && Equal{}(key_of(slots_[likely]), key);
+    const auto slot = known ? likely : probe(key, hash).first;
+    for (auto& snapshot : live_)
+      snapshot->save(slot);
+  }
+  /// See held_memory.
+  bool holds_more_than(std::size_t bytes, const std::function<void()>& wake) {
+    return is_held() &&
+           std::any_of(live_.begin(), live_.end(), [&](auto& s) { return s->memory().is_more_than(bytes, wake); });
   }
 
 private:
@@ -118,7 +145,28 @@ private:
       return static_cast<std::size_t>(std::countl_zero(matches)) / 8;
   }
 
-  std::size_t capacity() const noexcept { return tags_.empty() ? 0 : mask_ + 1; }
+  /// What a snapshot may keep longer than the table does.
+  struct memory {
+    explicit memory(std::size_t slots)
+        : tags(slots + window - 1), at(static_cast<entry*>(allocate_pages(slots * sizeof(entry)))) {}
+    memory(const memory&) = delete;
+    ~memory() { free_pages(at); }
+    huge_vector<std::uint8_t> tags; // one per slot, and window - 1 more
+    entry* at;                      // a power of two
+  };
+  void use(std::shared_ptr<memory> m, std::size_t slots) noexcept {
+    memory_ = std::move(m);
+    tags_ = memory_ ? memory_->tags.data() : nullptr;
+    slots_ = memory_ ? memory_->at : nullptr;
+    mask_ = slots == 0 ? 0 : slots - 1;
+    most_ = slots / 8 * 5;
+    live_.clear(); // they have the memory of before to themselves
+  }
+  bool some_live() noexcept {
+    std::erase_if(live_, [](auto& snapshot) { return snapshot->memory().over(); });
+    return !live_.empty();
+  }
+  std::size_t capacity() const noexcept { return tags_ ? mask_ + 1 : 0; }
   decltype(auto) key_of(const entry& e) const noexcept {
     if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
       return (e.key);
@@ -144,7 +192,7 @@ private:
       ::new (static_cast<void*>(e)) entry{K(key), make()};
     else
       ::new (static_cast<void*>(e)) entry{make()};
-    put(tags_, i, tag_of(hash));
+    put(memory_->tags, i, tag_of(hash));
     ++size_;
     return {&e->value, true};
   }
@@ -160,29 +208,24 @@ private:
       slots *= 2;
     if (slots > none) throw std::bad_alloc{}; // candidates could not name them
     const auto mask = slots - 1;
-    huge_vector<std::uint8_t> tags(slots + window - 1);
-    struct owned {
-      entry* at;
-      ~owned() { free_pages(at); }
-    } fresh{static_cast<entry*>(allocate_pages(slots * sizeof(entry)))};
+    auto fresh = std::make_shared<memory>(slots);
     for (std::size_t from = 0; from < capacity(); ++from) {
       if (tags_[from] == 0) continue;
       const std::uint64_t hash = Hash{}(key_of(slots_[from]));
       auto i = hash & mask;
-      while (tags[i] != 0)
+      while (fresh->tags[i] != 0)
         i = (i + 1) & mask;
-      std::memcpy(static_cast<void*>(fresh.at + i), slots_ + from, sizeof(entry));
-      put(tags, i, tag_of(hash));
+      std::memcpy(static_cast<void*>(fresh->at + i), slots_ + from, sizeof(entry));
+      put(fresh->tags, i, tag_of(hash));
     }
-    tags_.swap(tags);
-    std::swap(slots_, fresh.at);
-    mask_ = mask;
-    most_ = slots / 8 * 5;
+    use(std::move(fresh), slots);
   }
 
   [[no_unique_address]] KeyOf key_of_;
-  huge_vector<std::uint8_t> tags_; // one per slot, and window - 1 more
-  entry* slots_ = nullptr;         // a power of two
+  std::shared_ptr<memory> memory_;
+  std::vector<std::shared_ptr<detail::held_blocks>> live_; // snapshots that share the memory
+  const std::uint8_t* tags_ = nullptr;                     // in memory_
+  entry* slots_ = nullptr;
   std::size_t mask_ = 0;
   std::size_t size_ = 0;
   std::size_t most_ = 0; // entries before it grows

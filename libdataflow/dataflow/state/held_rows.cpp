@@ -63,7 +63,7 @@ void* held_rows::take(shelf& from, std::size_t bytes) {
     from.at = static_cast<std::byte*>(memory) + head;
     from.left = size - head;
     from.next = std::min(from.next * 2, largest_slab);
-    bytes_.fetch_add(size, std::memory_order_relaxed);
+    memory_.add(size);
   }
   from.left -= bytes;
   return std::exchange(from.at, from.at + bytes);
@@ -77,7 +77,7 @@ void held_rows::clear(shelf& s) noexcept {
     ::operator delete (static_cast<void*>(gone), std::align_val_t{alignment_});
   }
   s = {};
-  give_back(freed);
+  memory_.remove(freed);
 }
 
 held_rows::copied_row* held_rows::copy_of(const std::byte* row, unsigned i, copied_row* next, shelf& in) {
@@ -125,26 +125,18 @@ void held_rows::leave(std::size_t segment, row_segment& old) noexcept {
   if (v & (done | left)) return;
   old.hold();
   const auto bytes = sizeof(left_segment) + old.bytes();
-  bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  memory_.add(bytes);
   next_left_->segment = &old;
   const auto what = reinterpret_cast<detail::held_rows::slot>(next_left_.get());
   do {
     if (v & done) { // it has just been given up
-      bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+      memory_.remove(bytes);
       return old.release();
     }
     next_left_->changed = pointer<kept>(v);
   } while (!slot.compare_exchange_weak(v, what | left | (v & being_read), std::memory_order_acq_rel,
                                        std::memory_order_acquire));
   next_left_.release();
-}
-
-bool held_rows::holds_more_than(std::size_t most, const std::function<void()>& wake) {
-  if (bytes() <= most || over()) return false;
-  if (!wake_) wake_ = wake; // nobody looks at it yet
-  wake_below_.store(most / 2 + 1);
-  if (bytes_.load() > most / 2 && !over_.load()) return true;
-  return wake_below_.exchange(0) == 0; // else nobody has called it, and nobody will
 }
 
 // ---- the reader's side
@@ -203,7 +195,7 @@ void held_rows::give_up(std::size_t segment) noexcept {
     destroy(what->changed);
     const auto freed = sizeof *what + what->segment->bytes();
     what->segment->release();
-    give_back(freed);
+    memory_.remove(freed);
   } else {
     destroy(pointer<kept>(v));
   }
@@ -216,15 +208,6 @@ void held_rows::destroy(kept* k) noexcept {
     destroy_row(*layout_, r->row(*layout_));
 }
 
-void held_rows::give_back(std::size_t bytes) noexcept {
-  if (bytes > 0) wake_if_enough(bytes_.fetch_sub(bytes) - bytes);
-}
-
-void held_rows::wake_if_enough(std::size_t bytes) noexcept {
-  const auto below = wake_below_.load();
-  if (below != 0 && bytes < below && wake_below_.exchange(0) != 0) wake_();
-}
-
 /// Within a group in the order in which they came to be.
 void held_rows::sort_by_key_group() {
   if (!order_.empty() || size_ == 0) return;
@@ -235,7 +218,7 @@ void held_rows::sort_by_key_group() {
 }
 
 void held_rows::read(bool last, const std::function<void(const rows_then&)>& visit) {
-  if (given_up_ || over()) throw error{errc::internal, "rows of a snapshot are read after they were given up"};
+  if (given_up_ || memory_.over()) throw error{errc::internal, "rows of a snapshot are read after they were given up"};
   given_up_ = last;
   sort_by_key_group();
   for (std::size_t n = 0; n < order_.size(); ++n) {
@@ -258,13 +241,12 @@ void held_rows::read(bool last, const std::function<void(const rows_then&)>& vis
 }
 
 void held_rows::give_up() noexcept {
-  if (over()) return;
+  if (memory_.over()) return;
   for (std::size_t i = 0; i < size_; ++i)
     give_up(i);
   for (auto& s : shelves_)
     clear(s);
-  over_.store(true);
-  wake_if_enough(0);
+  memory_.end();
 }
 
 } // namespace dataflow::detail

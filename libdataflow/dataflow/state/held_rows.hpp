@@ -11,6 +11,7 @@
 #pragma once
 
 #include <dataflow/record/key_groups.hpp>
+#include <dataflow/state/held_memory.hpp>
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
@@ -73,12 +74,7 @@ public:
   /// share. REQUIRES: prepare_to_leave() was called before.
   void leave(std::size_t segment, row_segment& old) noexcept;
   void prepare_to_leave();
-  /// Nothing is wanted any more.
-  bool over() const noexcept { return over_.load(std::memory_order_acquire); }
-  /// Bytes that are held besides the rows in their places.
-  std::size_t bytes() const noexcept { return bytes_.load(std::memory_order_relaxed); }
-  /// Whether more than `most` bytes are held; then `wake` is called, from any thread, as soon as it is half of that.
-  bool holds_more_than(std::size_t most, const std::function<void()>& wake);
+  held_memory& memory() noexcept { return memory_; }
 
   // The reader's side.
 
@@ -134,9 +130,7 @@ private:
   void end_reading(std::size_t segment) noexcept;
   void give_up(std::size_t segment) noexcept;
   void destroy(kept* k) noexcept;
-  void give_back(std::size_t bytes) noexcept;
   void sort_by_key_group();
-  void wake_if_enough(std::size_t bytes) noexcept;
 
   const std::shared_ptr<segment_directory> directory_;
   const std::shared_ptr<const row_layout> layout_;
@@ -150,11 +144,8 @@ private:
   std::unique_ptr<left_segment> next_left_; // the task's
   std::vector<std::uint32_t> order_;        // the reader's
   bool given_up_ = false;                   // the reader's: also while it is at it
-  std::function<void()> wake_;
   std::atomic<unsigned> readers_{0};
-  std::atomic<bool> over_{false};
-  alignas(64) std::atomic<std::size_t> bytes_{0};
-  std::atomic<std::size_t> wake_below_{0}; // bytes + 1; 0: nobody waits
+  held_memory memory_; // besides the rows in their places
 };
 
 } // namespace dataflow::detail

@@ -8,6 +8,7 @@
 #include <dataflow/state/keyed_states.hpp>
 #include <dataflow/state/keyed_table.hpp>
 
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -42,6 +43,9 @@ public:
     return {&column::at(at), !there};
   }
   void done() { rows_.clear_key(); }
+  /// For operators that put more into the rows than snapshots in progress may hold: see keyed_store.
+  void set_wake_up(std::function<void()> wake) { rows_.set_wake_up(std::move(wake)); }
+  bool must_wait() { return rows_.must_wait(); }
   /// For look_ahead.
   keyed_context<K>& rows() noexcept { return rows_; }
 

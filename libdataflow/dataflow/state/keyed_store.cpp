@@ -281,7 +281,7 @@ void keyed_store::replace(std::uint32_t segment, unsigned capacity) {
 
 void keyed_store::save(std::uint32_t segment, unsigned row) {
   for (std::size_t i = 0; i < live_.size();) {
-    if (live_[i]->over()) {
+    if (live_[i]->memory().over()) {
       live_.erase(live_.begin() + static_cast<std::ptrdiff_t>(i));
     } else if (live_[i]->save(segment, row, *segments_[segment])) {
       ++i;
@@ -294,13 +294,13 @@ void keyed_store::save(std::uint32_t segment, unsigned row) {
 bool keyed_store::holds_too_much() {
   const auto most = states_->place().snapshot_bytes;
   return wake_ && std::any_of(live_.begin(), live_.end(),
-                              [&](auto& snapshot) { return snapshot->holds_more_than(most, wake_); });
+                              [&](auto& snapshot) { return snapshot->memory().is_more_than(most, wake_); });
 }
 
 std::size_t keyed_store::held_bytes() const noexcept {
   std::size_t bytes = 0;
   for (auto& snapshot : live_)
-    bytes += snapshot->bytes();
+    bytes += snapshot->memory().bytes();
   return bytes;
 }
 
@@ -393,7 +393,7 @@ void keyed_store::for_each_stored_key(detail::stored_rows& rows, const std::func
 
 keyed_snapshot keyed_store::freeze() {
   leave();
-  std::erase_if(live_, [](auto& other) { return other->over(); });
+  std::erase_if(live_, [](auto& other) { return other->memory().over(); });
   keyed_snapshot snapshot;
   snapshot.rows_ = std::make_shared<detail::held_rows>(directory_, layout_, states_->key_groups());
   live_.push_back(snapshot.rows_);

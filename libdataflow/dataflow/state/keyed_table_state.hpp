@@ -1,4 +1,5 @@
 /// A keyed_table or flat_table as declared state: written by key group, within each in the table's own order.
+/// What a flat_table holds at a barrier is encoded later, by who writes the snapshot; of a keyed_table at once.
 ///
 /// Threading: the task's own. Ownership: borrows the table; both belong to the operator.
 #pragma once
@@ -7,7 +8,10 @@
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/keyed_table.hpp>
 
+#include <algorithm>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace dataflow {
@@ -27,21 +31,16 @@ public:
   }
   void snapshot(state_writer& out) const override {
     if (!registry_) return;
-    std::vector<byte_writer> groups(registry_->key_groups().size());
-    const auto first = registry_->key_groups().first;
-    table_.for_each([&](const typename table::entry& e) {
-      if constexpr (keeps_keys) {
-        auto& to = groups[registry_->key_group_of_hash(key_hash(e.key)) - first];
-        codec<K>::encode(e.key, to);
-        codec<V>::encode(e.value, to);
-      } else {
-        const K& key = std::invoke(key_of_, e.value);
-        codec<V>::encode(e.value, groups[registry_->key_group_of_hash(key_hash(key)) - first]);
-      }
-    });
-    for (std::size_t g = 0; g < groups.size(); ++g)
-      if (groups[g].size() > 0)
-        out.part(first + static_cast<std::uint32_t>(g)).raw(groups[g].buffer().data(), groups[g].size());
+    parts all{*registry_, key_of_, registry_->key_groups()};
+    table_.for_each([&](const entry& e) { all.add(e); });
+    all.write(out);
+  }
+  /// Of tables that can be held: written later.
+  std::shared_ptr<const frozen_state> freeze() const override {
+    if constexpr (requires { table_.freeze(); }) {
+      if (registry_) return std::make_shared<frozen>(table_.freeze(), parts{*registry_, key_of_, {}}, table_.size());
+    }
+    return nullptr;
   }
   void restore(const state_part& part) override {
     byte_reader in{part.bytes};
@@ -62,6 +61,70 @@ public:
 
 private:
   static constexpr bool keeps_keys = std::is_same_v<KeyOf, detail::separate_keys>;
+  using entry = typename table::entry;
+
+  /// The entries of some key groups, encoded.
+  struct parts {
+    parts(const state_registry& registry, KeyOf k, key_group_range some)
+        : all_groups(registry.key_groups()), max_parallelism(registry.max_parallelism()), key_of(k), groups(some) {}
+    void add(const entry& e) {
+      const auto group = key_group_of(key_hash(key_in(e)), max_parallelism);
+      if (!groups.contains(group)) return;
+      encoded.resize(groups.size());
+      auto& to = encoded[group - groups.first];
+      if constexpr (keeps_keys) codec<K>::encode(e.key, to);
+      codec<V>::encode(e.value, to);
+    }
+    void write(state_writer& out) {
+      for (std::size_t g = 0; g < encoded.size(); ++g)
+        if (encoded[g].size() > 0)
+          out.part(groups.first + static_cast<std::uint32_t>(g)).raw(encoded[g].buffer().data(), encoded[g].size());
+      encoded.clear();
+    }
+    decltype(auto) key_in(const entry& e) const {
+      if constexpr (keeps_keys)
+        return (e.key);
+      else
+        return std::invoke(key_of, e.value);
+    }
+
+    key_group_range all_groups;
+    std::uint32_t max_parallelism;
+    KeyOf key_of;
+    key_group_range groups;
+    std::vector<byte_writer> encoded;
+  };
+
+  class frozen final : public frozen_state {
+  public:
+    frozen(std::shared_ptr<detail::held_blocks> held, parts groups, std::size_t entries)
+        : held_(std::move(held)), parts_(std::move(groups)), entries_(entries) {}
+    ~frozen() override { held_->give_up(); }
+    void write(state_writer& out) const override { write(out, false); }
+    void write_last(state_writer& out) const override { write(out, true); }
+
+  private:
+    /// The order of the slots is not that of the key groups: the table is walked once for every so many bytes.
+    void write(state_writer& out, bool last) const {
+      constexpr std::size_t pass_bytes = std::size_t{64} << 20;
+      const std::size_t groups = parts_.all_groups.size();
+      const auto passes = std::clamp<std::size_t>(entries_ * sizeof(entry) / pass_bytes + 1, 1, groups);
+      for (std::size_t pass = 0; pass < passes; ++pass) {
+        auto some = parts_;
+        some.groups = {parts_.all_groups.first + static_cast<std::uint32_t>(groups * pass / passes),
+                       parts_.all_groups.first + static_cast<std::uint32_t>(groups * (pass + 1) / passes - 1)};
+        held_->read(last && pass + 1 == passes, [&](const std::uint8_t* tags, const std::byte* slots) {
+          for (std::size_t i = 0; i < detail::held_blocks::block; ++i)
+            if (tags[i] != 0) some.add(reinterpret_cast<const entry*>(slots)[i]);
+        });
+        some.write(out);
+      }
+    }
+    std::shared_ptr<detail::held_blocks> held_;
+    parts parts_;
+    std::size_t entries_;
+  };
+
   std::string name_;
   table& table_;
   KeyOf key_of_;

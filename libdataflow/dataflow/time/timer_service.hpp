@@ -15,8 +15,10 @@
 #include <dataflow/time/timer_store.hpp>
 #include <dataflow/util/clock.hpp>
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace dataflow {
 
@@ -101,15 +103,25 @@ private:
       return {name, state_kind::keyed, std::move(schema)};
     }
     void snapshot(state_writer& out) const override {
-      timers.for_each_group([&](std::uint32_t group, const sorted_blocks<timer_type>& all) {
-        auto& part = out.part(group);
-        all.for_each([&](const timer_type& t) {
-          part.template fixed<std::int64_t>(t.time.time_since_epoch().count());
-          codec<K>::encode(t.key.key, part);
-          if constexpr (!std::is_same_v<N, no_namespace>) codec<N>::encode(t.space, part);
-        });
+      timers.for_each_group(
+          [&](std::uint32_t group, const sorted_blocks<timer_type>& all) { encode(all, out.part(group)); });
+    }
+    static void encode(const sorted_blocks<timer_type>& timers, byte_writer& part) {
+      timers.for_each([&](const timer_type& t) {
+        part.template fixed<std::int64_t>(t.time.time_since_epoch().count());
+        codec<K>::encode(t.key.key, part);
+        if constexpr (!std::is_same_v<N, no_namespace>) codec<N>::encode(t.space, part);
       });
     }
+    std::shared_ptr<const frozen_state> freeze() const override { return std::make_shared<frozen>(timers.copy()); }
+    struct frozen final : frozen_state {
+      explicit frozen(decltype(std::declval<const timer_store<K, N>&>().copy()) g) : groups(std::move(g)) {}
+      void write(state_writer& out) const override {
+        for (auto& [group, all] : groups)
+          encode(all, out.part(group));
+      }
+      const decltype(std::declval<const timer_store<K, N>&>().copy()) groups;
+    };
     void restore(const state_part& part) override {
       byte_reader in{part.bytes};
       while (!in.at_end()) {

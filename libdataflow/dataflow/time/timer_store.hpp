@@ -13,6 +13,7 @@
 #include <dataflow/time/timestamp.hpp>
 
 #include <compare>
+#include <utility>
 #include <vector>
 
 namespace dataflow {
@@ -109,6 +110,12 @@ public:
   void for_each_group(F&& f) const {
     for (std::size_t g = 0; g < groups_.size(); ++g)
       if (!groups_[g].empty()) f(range_.first + static_cast<std::uint32_t>(g), groups_[g]);
+  }
+  /// The timers of for_each_group() as they are now; shares their memory.
+  std::vector<std::pair<std::uint32_t, sorted_blocks<value>>> copy() const {
+    std::vector<std::pair<std::uint32_t, sorted_blocks<value>>> all;
+    for_each_group([&](std::uint32_t group, const sorted_blocks<value>& timers) { all.emplace_back(group, timers); });
+    return all;
   }
   std::size_t memory_bytes() const noexcept {
     auto bytes =
