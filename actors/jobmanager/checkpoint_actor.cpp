@@ -293,8 +293,24 @@ restore_from checkpoint_actor::choose() {
     return start_from(c, restore_->allow_non_restored);
   }
   refuse_doubled_output(0);
+  refuse_to_forget();
   apply(coordinator_->restored(0, now(), wall()));
   return {};
+}
+
+/// A job that has completed checkpoints has state: it does not begin without it because none can be read, unless
+/// somebody has said that it may go back.
+void checkpoint_actor::refuse_to_forget() const {
+  if (work_->settings.allow_doubled_output) return;
+  const skipped_checkpoint* newest = nullptr;
+  for (auto& r : store_.rejected())
+    if (r.id >= work_->oldest_usable && (!newest || newest->id < r.id)) newest = &r;
+  if (newest)
+    throw error{errc::corrupt_state,
+                "none of the job's checkpoints can be used, and it does not begin anew without its state; the last one "
+                "is '" +
+                    newest->directory + "': " + newest->why.cause(),
+                "bring back what is missing there and start the job from it, or from a savepoint"};
 }
 
 restore_from checkpoint_actor::start_from(const completed_checkpoint& c, bool allow_non_restored) {

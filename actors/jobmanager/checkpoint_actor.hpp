@@ -68,6 +68,7 @@ private:
   void complete(const checkpoint_actions::completion& c);
   void note_published(const checkpoint_metadata& metadata);
   void refuse_doubled_output(std::uint64_t usable) const;
+  void refuse_to_forget() const;
   void arm();
   void report();
   restore_from choose();

@@ -1,8 +1,12 @@
-// A watermark that fires very many timers does not hold up a cancel.
+// A watermark that fires very many timers holds up neither a cancel nor a barrier.
 #include <dataflow/actors/simulation/simulated_cluster.hpp>
 #include <dataflow/dataflow.hpp>
+#include <dataflow/util/log.hpp>
 
 #include <doctest/doctest.h>
+
+#include <algorithm>
+#include <vector>
 
 using namespace dataflow;
 using namespace std::chrono_literals;
@@ -50,4 +54,49 @@ TEST_CASE("a cancel does not wait for the timers that a watermark fires") {
     else
       CHECK(*fired == timer_keys);
   }
+}
+
+TEST_CASE(
+    "a barrier does not wait for the timers that a watermark fires, and those that are left fire after a restart") {
+  log_capture quiet;
+  simulation_settings settings;
+  settings.settings.set("execution.checkpointing.interval", "1 h");
+  settings.settings.set("execution.checkpointing.unaligned.enabled", "true");
+  settings.settings.set("restart-strategy.type", "fixed-delay");
+  settings.settings.set("restart-strategy.fixed-delay.delay", "1 ms");
+  simulated_cluster cluster{5, settings};
+  environment_options o;
+  o.runner = std::shared_ptr<executor>{std::shared_ptr<void>{}, &cluster};
+  environment env{o};
+  env.set_parallelism(1);
+  auto fired = std::make_shared<std::int64_t>(0);
+  auto keys = std::make_shared<std::vector<int>>(timer_keys, 0);
+  // The last key makes all timers due; the source stays, and says the same again and again.
+  auto marks = watermark_strategy<std::int64_t>::punctuated([](const std::int64_t& n, timestamp) {
+    return n + 1 >= timer_keys ? std::optional{timestamp{1h}} : std::nullopt;
+  });
+  env.generate([](std::int64_t i) { return std::min(i, timer_keys); }, {.records_per_second = 1e7})
+      .assign_timestamps_and_watermarks(marks)
+      .filter([](const std::int64_t& n) { return n < timer_keys; })
+      .key_by([](std::int64_t n) { return n; })
+      .process<one_timer_each>(fired)
+      .map([keys](std::int64_t k) {
+        ++(*keys)[static_cast<std::size_t>(k)];
+        return k;
+      })
+      .discard();
+  auto job = env.execute_async("many timers");
+  while (*fired == 0 && !job->wait_for(1ms)) {
+  }
+  REQUIRE(*fired > 0);
+  job->trigger_checkpoint();
+  const auto before = *fired;
+  CHECK(before < timer_keys / 2);
+  REQUIRE(cluster.kill(actor_kind::task));
+  while (std::count(keys->begin(), keys->end(), 0) > 0 && !job->wait_for(1ms)) {
+  }
+  CHECK(job->report().checkpoints.restored > 0);
+  CHECK(std::count(keys->begin(), keys->end(), 0) == 0);
+  job->cancel();
+  CHECK(job->wait().status == job_status::canceled);
 }
