@@ -37,7 +37,8 @@ namespace {
 
 /// Where records go that a user's function has dealt out is not known at another parallelism.
 void check_partitioners(const job_graph& graph, const checkpoint_settings& settings) {
-  if (!settings.unaligned || settings.unaligned_forced) return;
+  const bool makes_some = settings.periodic() || !settings.directory.empty();
+  if (!settings.unaligned || settings.unaligned_forced || !makes_some) return;
   for (auto& e : graph.edges)
     if (e.partition.kind == partitioning_kind::custom)
       throw error{errc::invalid_graph,

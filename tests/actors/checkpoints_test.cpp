@@ -59,6 +59,31 @@ TEST_CASE("a failing operator: the job goes on from the last checkpoint and coun
   }
 }
 
+TEST_CASE("under back-pressure a failing operator goes on from an unaligned checkpoint, and counts every record once") {
+  log_capture quiet;
+  for (const char* aligned_timeout : {"0 ms", "10 ms"}) {
+    CAPTURE(aligned_timeout);
+    temporary_directory directory;
+    auto settings = checkpointing(directory.path());
+    settings.set("execution.checkpointing.unaligned.enabled", "true");
+    settings.set("execution.checkpointing.aligned-checkpoint-timeout", aligned_timeout);
+    test_cluster cluster{settings};
+    auto control = std::make_shared<counting_control>();
+    control->slow = true;
+    auto job = cluster.start(counting_job(control)).client;
+    for (int i = 0; i < 3; ++i) {
+      wait_for_checkpoints(*job, 5);
+      const auto restored = job->report().checkpoints.restored;
+      control->fail = true;
+      wait_for_restore(*job, restored);
+    }
+    wait_for_checkpoints(*job, 1);
+    control->slow = false;
+    check_counted_once(*control, *job);
+    CHECK(job->report().restarts == 3);
+  }
+}
+
 TEST_CASE("a checkpoint out of turn says where it is") {
   log_capture quiet;
   temporary_directory directory;

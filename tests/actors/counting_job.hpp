@@ -10,6 +10,7 @@ namespace dataflow::test {
 /// What a job and its test know of each other.
 struct counting_control {
   std::atomic<bool> may_end{false}, fail{false};
+  std::atomic<bool> slow{false};        ///< the sinks take a record a millisecond; the source brings ten
   std::atomic<std::int64_t> sum{0};     ///< at the end: of all numbers, as the sink's state has it
   std::atomic<std::int64_t> highest{0}; ///< at the end: the largest number
   std::atomic<int> ended{0};
@@ -82,9 +83,15 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     context.states().declare(*this);
+    context.wake_up();
   }
   void process(unsigned, batch_slice& slice) override {
     if (control_->fail.exchange(false)) throw std::runtime_error("this was meant to fail");
+    if (control_->slow) {
+      slice.limit = slice.cursor + 1;
+      context().wake_at(context().clock().wall() + std::chrono::milliseconds{1});
+      context().wait_for_wake_up();
+    }
     for (; slice.cursor < slice.limit; ++slice.cursor) {
       const auto n = slice.data.as<std::int64_t>().records[slice.cursor];
       sum_ += n;

@@ -17,6 +17,7 @@
 
 using namespace dataflow;
 using namespace dataflow::test;
+using namespace std::chrono_literals;
 
 namespace exactly_once_files_test {
 
@@ -134,20 +135,21 @@ TEST_CASE("readers see nothing of a job that runs but what checkpoints have comp
   publishing->wait();
 }
 
-TEST_CASE("exactly-once files: anybody dies at any moment") {
+namespace exactly_once_files_test {
+
+void check_deaths_of_anybody(const simulation_settings& settings, const keyed_job_options& o, std::uint64_t seeds) {
   log_capture quiet;
   std::uint64_t steps = 0;
   {
-    simulated_cluster sim{1, publishing_cluster()};
-    check_whole(sim, sim.submit(files_job(files_steady, totals_sink()))->wait(), files_steady);
+    simulated_cluster sim{1, settings};
+    check_whole(sim, sim.submit(files_job(o, totals_sink()))->wait(), o);
     steps = sim.steps();
   }
   std::uint64_t restored = 0;
   std::uint32_t kills = 0;
-  const auto seeds = rounds(100);
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     INFO("seed ", seed);
-    simulated_cluster sim{seed, publishing_cluster()};
+    simulated_cluster sim{seed, settings};
     random_source choices{seed * 7919};
     const actor_kind kinds[] = {actor_kind::task, actor_kind::slot, actor_kind::task_manager, actor_kind::job_master};
     for (int i = 0; i < 3; ++i)
@@ -156,15 +158,27 @@ TEST_CASE("exactly-once files: anybody dies at any moment") {
     roll.on_checkpoint = seed % 3 == 1;
     if (seed % 3 == 2) roll.size = 150;
     const auto sink = totals_sink().roll(roll).compact({.size = seed % 4 == 3 ? 300u : 0u, .checkpoints = 2});
-    auto job = sim.submit(files_job(files_steady, sink));
+    auto job = sim.submit(files_job(o, sink));
     job_result result;
     REQUIRE_NOTHROW(result = job->wait());
-    check_whole(sim, result, files_steady);
+    check_whole(sim, result, o);
     restored += result.final_report.checkpoints.restored;
     kills += sim.kills();
   }
   CHECK(kills >= seeds);
   CHECK(restored >= seeds / 2);
+}
+
+} // namespace exactly_once_files_test
+
+TEST_CASE("exactly-once files: anybody dies at any moment") {
+  check_deaths_of_anybody(publishing_cluster(), files_steady, rounds(100));
+}
+
+TEST_CASE("exactly-once files under back-pressure, with unaligned checkpoints: anybody dies at any moment") {
+  auto settings = publishing_cluster();
+  settings.settings.set("execution.checkpointing.unaligned.enabled", "true");
+  check_deaths_of_anybody(settings, {.numbers = 3000, .rate = 5000, .slowness = 1us}, rounds(40));
 }
 
 TEST_CASE("exactly-once files: the k-th access to the disk fails, for every k, once or until the processes are new") {

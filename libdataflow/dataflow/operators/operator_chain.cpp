@@ -153,6 +153,11 @@ public:
       chunk *= 2;
   }
 
+  /// The same for what the last call has caused in the stages behind.
+  void adapt_to_rest() noexcept {
+    if (called_with > 0) chunk = std::min(chunk, fitting(called_with, chain_.busy_ - busy_at));
+  }
+
   static constexpr std::size_t max_chunk = std::size_t{1} << 20;
   operator_chain& chain_;
   const std::size_t index;
@@ -165,6 +170,8 @@ public:
   std::map<std::uint64_t, consumers> sides;
   null_output nothing;
   std::size_t chunk = 64;
+  std::size_t called_with = 0;               // records of the last call
+  steady_time busy_at{0};                    // the chain's, behind that call
   unsigned ended_inputs = 0, told_ended = 0; // told_ended: a bit for each input
   bool opened = false;
   bool drained = false;                     // finish() has done its work in front of a barrier
@@ -325,6 +332,13 @@ chain_state operator_chain::run(steady_time deadline) {
   }
 }
 
+std::size_t operator_chain::fitting(std::size_t records, steady_time took) noexcept {
+  if (took <= steady_time{rest_time}) return stage::max_chunk;
+  return std::max<std::size_t>(
+      1, static_cast<std::size_t>(static_cast<double>(records) *
+                                  (steady_time{rest_time} / std::chrono::duration<double, std::nano>{took})));
+}
+
 bool operator_chain::barrier_inside() const noexcept {
   auto& first = stages_[0]->queue;
   return to_take_ > 0 || (!first.empty() && first.front().what.kind == element_kind::barrier);
@@ -404,6 +418,7 @@ void operator_chain::run_stage(stage& s) {
   switch (front.what.kind) {
   case element_kind::batch: {
     const auto size = front.what.data->size();
+    if (s.index == 0) s.adapt_to_rest();
     batch_slice slice{std::move(front.what.data), front.cursor, std::min(size, front.cursor + s.chunk)};
     const auto before = slice.cursor;
     const auto start = host_.clock().now();
@@ -411,7 +426,11 @@ void operator_chain::run_stage(stage& s) {
     s.op->process(front.input, slice);
     auto& entry = s.queue.front();
     const auto done = slice.data ? slice.cursor - before : size - before;
-    s.adapt(done, host_.clock().now() - start);
+    const auto took = host_.clock().now() - start;
+    s.adapt(done, took);
+    busy_ += took;
+    s.called_with = done;
+    s.busy_at = busy_;
     if (auto* m = s.metrics()) m->records_in.add(done);
     if (!slice.data || slice.cursor >= size)
       pop();

@@ -153,6 +153,13 @@ public:
   void set_metrics(std::vector<operator_metrics*> m) { metrics_ = std::move(m); }
   /// How long a call of an operator may take before its slices get smaller.
   static constexpr std::chrono::microseconds slice_time{500};
+  /// How long the rest of the chain may take for what a call of its first operator, or a poll of its source, brings:
+  /// so long may a barrier that overtakes have to wait.
+  static constexpr std::chrono::milliseconds rest_time{10};
+  /// Of all calls of operators with records so far.
+  steady_time busy_time() const noexcept { return busy_; }
+  /// How many records may be brought, when `records` kept the rest of the chain busy for so long.
+  static std::size_t fitting(std::size_t records, steady_time took) noexcept;
 
 private:
   class stage;
@@ -183,6 +190,7 @@ private:
   batch_limits limits_;
   std::vector<operator_metrics*> metrics_;
   std::size_t pending_ = 0; // elements in all queues
+  steady_time busy_{0};     // see busy_time()
   chain_snapshot taking_;   // of the barrier that is in the chain
   std::size_t to_take_ = 0; // stages that it has not passed
   static constexpr auto never = std::chrono::milliseconds::max();

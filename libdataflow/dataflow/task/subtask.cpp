@@ -146,9 +146,12 @@ subtask::fed subtask::feed_from_source() {
   auto into = pool(source_->type())->get();
   poll_result polled;
   bool any = false;
+  auto limits = config_.limits;
+  limits.records = records_to_poll();
   try {
-    polled = source_->poll(*into, config_.limits, event_time_ ? &marks_ : nullptr);
+    polled = source_->poll(*into, limits, event_time_ ? &marks_ : nullptr);
     any = into->size() > 0;
+    polled_ = into->size();
     if (event_time_) event_time_->polled(std::move(into), marks_);
   } catch (...) {
     throw current_error().within(
@@ -177,6 +180,16 @@ subtask::fed subtask::feed_from_source() {
     return fed::element;
   }
   return fed::nothing;
+}
+
+/// So many that the chain is through with them in time; more again when it was quick.
+std::size_t subtask::records_to_poll() {
+  const auto busy = chain_->busy_time();
+  const auto fitting = polled_ > 0 ? operator_chain::fitting(polled_, busy - busy_at_poll_) : config_.limits.records;
+  const auto more = most_polled_ == 0 ? config_.limits.records : most_polled_ * 2;
+  busy_at_poll_ = busy;
+  most_polled_ = std::min({fitting, more, config_.limits.records});
+  return most_polled_;
 }
 
 subtask::fed subtask::feed_from_gate() {

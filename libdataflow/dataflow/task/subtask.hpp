@@ -150,6 +150,7 @@ private:
 
   enum class fed : std::uint8_t { element, nothing };
   fed feed_from_source();
+  std::size_t records_to_poll();
   fed feed_from_gate();
   fed feed_restored();
   void restore_inputs();
@@ -194,9 +195,11 @@ private:
   std::unique_ptr<source_event_time> event_time_; // null: the source has no watermark strategy
   split_marks marks_;
   bool source_ended_ = false;
-  bool said_that_it_waits_ = false;        // for one more checkpoint
-  std::deque<element> triggered_;          // barriers to go out
-  std::vector<source_split> taken_splits_; // at the barrier that is in the chain
+  bool said_that_it_waits_ = false;          // for one more checkpoint
+  std::deque<element> triggered_;            // barriers to go out
+  std::vector<source_split> taken_splits_;   // at the barrier that is in the chain
+  std::size_t polled_ = 0, most_polled_ = 0; // records: by the last poll; by the next one at most
+  steady_time busy_at_poll_{0};              // the chain's, before the last poll
   steady_time source_at_ = step_result::never;
 
   // credit that was consumed and not yet granted again, per channel

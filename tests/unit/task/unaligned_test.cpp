@@ -207,6 +207,28 @@ TEST_CASE("a barrier is aligned until its time has come, counted from the trigge
   }
 }
 
+TEST_CASE("a barrier that was aligned and waits in the output is overtaken there, before the snapshot is handed in") {
+  test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  auto c = summing(0);
+  c.outputs[0].gate.limits.records = 100; // collected: the batch is sealed by the barrier
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.receive(0, 0, 8, records_of({5}));
+  task.receive(0, 1, 0, overtaking(1, 100ms));
+  task.receive(1, 0, 0, overtaking(1, 100ms));
+  run(task);
+  CHECK(to.sent == "");
+  CHECK(to.passed == std::vector<std::int64_t>{1});
+  CHECK(to.snapshots.empty());
+  world.time.advance_to(110ms);
+  run(task);
+  CHECK(to.sent == "|1");
+  REQUIRE(to.snapshots.size() == 1);
+  CHECK(under_way(to.snapshots[0].state.operators.at("sum").outputs) == "reader 1/0: 5");
+}
+
 TEST_CASE("a task that is aborted while it records says nothing, and the next checkpoint is whole") {
   test_platform world;
   checkpoint_host to;
@@ -289,6 +311,53 @@ TEST_CASE("a source without credit lets its barrier go") {
   REQUIRE(to.snapshots.size() == 1);
   CHECK(under_way(to.snapshots[0].state.operators.at("numbers").outputs) == " 0/0: 4 5 6");
   CHECK(to.snapshots[0].state.operators.at("numbers").splits.size() == 1);
+}
+
+namespace unaligned_test {
+
+/// Takes a millisecond for each record.
+class slow_last final : public stream_operator {
+public:
+  explicit slow_last(manual_clock& clock) : clock_(clock) {}
+  void process(unsigned, batch_slice& slice) override {
+    clock_.advance(1ms * static_cast<std::int64_t>(slice.limit - slice.cursor));
+    slice.cursor = slice.limit;
+  }
+
+private:
+  manual_clock& clock_;
+};
+
+} // namespace unaligned_test
+
+TEST_CASE("a slow operator in the chain does not hold a barrier up for more than a few records") {
+  test_platform world;
+  checkpoint_host to;
+  task_metrics metrics;
+  auto c = summing(100);
+  c.outputs.clear();
+  c.stages.push_back(summing_stage("slow"));
+  c.stages[1].make = [&] { return std::make_unique<slow_last>(world.time); };
+  subtask task{c, world, to, metrics};
+  task.open();
+  const std::vector<std::int64_t> thousand(1000, 1);
+  for (std::uint64_t i = 0; i < 4; ++i)
+    task.receive(1, i, 8, records_of(thousand));
+  while (world.time.now() < 700ms) // in the middle of a batch
+    task.step();
+  const auto before = world.time.now();
+  task.receive(0, 0, 0, overtaking(1));
+  while (to.passed.empty())
+    task.step();
+  CHECK(world.time.now() - before < 25ms);
+  task.receive(1, 4, 0, overtaking(1));
+  run(task);
+  REQUIRE(to.snapshots.size() == 1);
+  std::size_t left = 0;
+  for (auto& channel : to.snapshots[0].state.operators.at("sum").inputs)
+    for (auto& e : channel.elements)
+      left += e.data->size();
+  CHECK(sum_in(to.snapshots[0], "sum") + static_cast<std::int64_t>(left) == 4000);
 }
 
 TEST_CASE("records of a hash edge that were under way go to whoever has their key groups now, each once") {
