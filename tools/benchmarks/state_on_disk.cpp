@@ -7,6 +7,10 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
 #include "measure.hpp"
 #include "sum_of_job.hpp"
 #include "workloads.hpp"
@@ -38,9 +42,10 @@ std::uint64_t w7(const std::shared_ptr<executor>& cluster, std::uint32_t p, std:
   });
 }
 
-/// How long the task stands still when keyed state of a GiB in memory is frozen, while somebody else writes it: rows of
-/// 48 bytes, one in a hundred of them changed in between.
-figure frozen_in_memory(const options& o) {
+/// How long the task stands still when keyed state of a GiB in memory is frozen: rows of 48 bytes, one in a hundred of
+/// them changed in between. And what a snapshot holds at most, and how fast the task is, while another thread writes it
+/// and keys change as fast as they can.
+std::vector<figure> frozen_in_memory(const options& o) {
   const auto rows = static_cast<std::uint64_t>(20e6 * o.scale);
   const std::string name = "snapshot of keyed state in memory, the part in the task";
   auto& clock = *system_platform().clock;
@@ -75,7 +80,41 @@ figure frozen_in_memory(const options& o) {
   f.records_per_second = 1e9 / median(changing);
   f.note = fmt::format("{} MiB: p50 {:.1f} ms, p99 {:.1f} ms", keys.memory_bytes() >> 20, median(frozen),
                        quantile(frozen, 0.99));
-  return f;
+
+  std::atomic<unsigned> woken{0};
+  keys.set_wake_up([&] {
+    woken.fetch_add(1);
+    woken.notify_all();
+  });
+  auto snapshot = states.freeze();
+  std::atomic<bool> written{false};
+  std::uint64_t written_bytes = 0;
+  const auto start = clock.now();
+  std::thread writer{[&] {
+    for (auto& [state, stored] : snapshot.states)
+      stored.give_up_parts([&](const state_part& p) { written_bytes += p.bytes.size(); });
+    written.store(true);
+  }};
+  std::uint64_t changed = 0, waits = 0;
+  std::size_t most = 0;
+  while (!written.load()) {
+    for (unsigned i = 0; i < 1024; ++i)
+      put(static_cast<std::int64_t>(g() % rows), g());
+    changed += 1024;
+    most = std::max(most, keys.held_bytes());
+    const auto before = woken.load();
+    if (!keys.must_wait()) continue;
+    ++waits;
+    woken.wait(before);
+  }
+  writer.join();
+  const auto seconds = std::chrono::duration<double>(clock.now() - start).count();
+  figure all;
+  all.name = "snapshot of keyed state in memory, all keys changing";
+  all.records_per_second = static_cast<double>(changed) / seconds;
+  all.note = fmt::format("{} MiB written in {:.1f} s, {} MiB held at most, waited {} times", written_bytes >> 20,
+                         seconds, most >> 20, waits);
+  return {f, all};
 }
 
 } // namespace
@@ -83,8 +122,9 @@ figure frozen_in_memory(const options& o) {
 std::vector<figure> state_on_disk(const options& o) {
   std::vector<figure> figures;
   if (std::string{"snapshot of keyed state in memory"}.find(o.only) != std::string::npos) {
-    figures.push_back(frozen_in_memory(o));
-    print(figures.back());
+    figures = frozen_in_memory(o);
+    for (auto& f : figures)
+      print(f);
   }
   struct size {
     const char* name;

@@ -72,7 +72,7 @@ void detail::row_writer::write(const rows_then& rows, state_writer& out) const {
   const auto bit = std::uint64_t{1} << index;
   for (auto used = rows.used; used != 0; used &= used - 1) {
     const auto* row = rows.row(static_cast<unsigned>(std::countr_zero(used)));
-    if (!(row_segment::mark(row) & bit)) continue;
+    if (!(row_segment::mark(row) & bit) || (gone && gone(row + offset))) continue;
     auto& part = out.part_of(rows.segment->key_group);
     if (keyed) key(row + layout.key_offset, part);
     if (stamped) part.fixed(row_segment::stamp(row + offset));
@@ -81,7 +81,8 @@ void detail::row_writer::write(const rows_then& rows, state_writer& out) const {
 }
 
 detail::row_writer keyed_column::row_writer() const {
-  return {index_, stamped(), parts_have_keys(), store_->writer_of_keys(), writer()};
+  const auto living = writer_of_living(now());
+  return {index_, stamped(), parts_have_keys(), store_->writer_of_keys(), living ? living : writer(), has_gone(now())};
 }
 
 void keyed_column::snapshot(state_writer& out) const {

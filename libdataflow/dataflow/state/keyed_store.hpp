@@ -68,6 +68,11 @@ public:
   /// Writes a value, also when this column is gone.
   using cell_writer = std::function<void(const std::byte* cell, byte_writer& out)>;
   virtual cell_writer writer() const = 0;
+  /// Of states whose snapshots have nothing that has expired at `now`: the same without that, and whether all of a
+  /// value has; else empty.
+  virtual cell_writer writer_of_living(std::int64_t /*now*/) const { return {}; }
+  virtual std::function<bool(const std::byte* cell)> has_gone(std::int64_t /*now*/) const { return {}; }
+  virtual std::chrono::milliseconds snapshot_time_to_live() const { return std::chrono::milliseconds{0}; }
   virtual void encode(const std::byte* cell, byte_writer& out) const = 0;
   virtual void decode(std::byte* cell, byte_reader& in) = 0; ///< constructs
   // In a database: as above, or as entries with their lengths, to which append() adds one.
@@ -116,6 +121,7 @@ struct row_writer {
   bool stamped, keyed;
   void (*key)(const std::byte* key, byte_writer& out);
   keyed_column::cell_writer cell;
+  std::function<bool(const std::byte* cell)> gone; // empty: nothing goes
   void write(const rows_then& rows, state_writer& out) const;
 };
 } // namespace detail

@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstring>
 #include <map>
+#include <optional>
 
 namespace dataflow {
 
@@ -59,35 +60,17 @@ public:
   const char* Name() const override { return "dataflow.drop_expired"; }
   Decision FilterV2(int, const rocksdb::Slice&, ValueType type, const rocksdb::Slice& value, std::string* changed,
                     std::string*) const override {
-    const auto now = clock_.wall().count();
-    if (!entries_) return type == ValueType::kValue && expired(view(value), now) ? Decision::kRemove : Decision::kKeep;
+    if (!entries_ && type != ValueType::kValue) return Decision::kKeep;
     // Operands of a merge are filtered, too: they are sequences of entries like the value.
-    byte_reader in{view(value)};
-    std::string living;
-    bool any_expired = false;
-    while (!in.at_end()) {
-      const auto entry = in.text();
-      if (expired(entry, now)) {
-        any_expired = true;
-        continue;
-      }
-      byte_writer out;
-      out.text(entry);
-      living += out.buffer();
-    }
-    if (!any_expired) return Decision::kKeep;
-    if (living.empty() && type == ValueType::kValue) return Decision::kRemove;
-    *changed = std::move(living);
+    const auto left =
+        unexpired(view(value), entries_, std::chrono::milliseconds{life_}, clock_.wall().count(), *changed);
+    if (left && left->data() == value.data()) return Decision::kKeep;
+    if (!left && type == ValueType::kValue) return Decision::kRemove;
+    if (!left) changed->clear();
     return Decision::kChangeValue;
   }
 
 private:
-  bool expired(std::string_view stamped, std::int64_t now) const {
-    if (stamped.size() < sizeof(std::int64_t)) return false;
-    std::int64_t stamp = 0;
-    std::memcpy(&stamp, stamped.data(), sizeof stamp);
-    return stamp <= now - life_; // as ttl::expired
-  }
   const std::int64_t life_;
   const bool entries_;
   const dataflow::clock& clock_;
@@ -454,6 +437,30 @@ void read_database_files(const std::string& directory, const std::string& table,
     f(key, value);
     return true;
   });
+}
+
+std::optional<std::string_view> unexpired(std::string_view value, bool entries, std::chrono::milliseconds time_to_live,
+                                          std::int64_t now, std::string& room) {
+  const auto expired = [&](std::string_view stamped) {
+    if (stamped.size() < sizeof(std::int64_t)) return false;
+    std::int64_t stamp = 0;
+    std::memcpy(&stamp, stamped.data(), sizeof stamp);
+    return stamp <= now - time_to_live.count(); // as ttl::expired
+  };
+  if (!entries) return expired(value) ? std::nullopt : std::optional{value};
+  byte_writer living;
+  bool any_expired = false;
+  for (byte_reader in{value}; !in.at_end();) {
+    const auto entry = in.text();
+    if (expired(entry))
+      any_expired = true;
+    else
+      living.text(entry);
+  }
+  if (!any_expired) return value;
+  if (living.size() == 0) return std::nullopt;
+  room = living.take();
+  return room;
 }
 
 std::string database_key(std::uint32_t key_group, std::string_view key) {

@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,11 @@ struct state_table_options {
   /// milliseconds of wall time, and is dropped in the background so long after it.
   std::chrono::milliseconds time_to_live{0};
 };
+
+/// What is left at `now` (milliseconds of wall time) of a value of such a table: all of it, or what `room` has then;
+/// nothing when all of it has expired.
+std::optional<std::string_view> unexpired(std::string_view value, bool entries, std::chrono::milliseconds time_to_live,
+                                          std::int64_t now, std::string& room);
 
 /// The files of a database at one moment, for as long as this lives. They never change.
 class database_files {

@@ -11,31 +11,44 @@ namespace {
 constexpr std::size_t batch_bytes = 1 << 20;
 constexpr std::size_t least_rows = 1024; // below that a cache is none
 
-/// Rows of a database as canonical parts. Source: state_database or database_view.
-template <class Source>
-void write_parts(Source& from, std::uint32_t table, key_group_range groups, keyed_column::stored_writer convert,
-                 bool keyed, state_writer& out) {
-  from.scan(table, groups, [&](std::string_view key, std::string_view value) {
-    auto& part = out.part_of(database_key_group(key));
-    if (keyed) part.raw(key.data() + 2, key.size() - 2);
-    convert(value, part);
-    return true;
-  });
-}
+/// How rows of a database become canonical parts; needs neither the column nor the store.
+struct part_writer {
+  part_writer(const keyed_column& column, std::uint32_t t, key_group_range g)
+      : table(t), groups(g), convert(column.stored_to_part()), keyed(column.parts_have_keys()),
+        entries(column.has_entries()), life(column.snapshot_time_to_live()), now(column.now()) {}
+  /// Source: state_database or database_view.
+  template <class Source>
+  void write(Source& from, state_writer& out) const {
+    std::string room;
+    from.scan(table, groups, [&](std::string_view key, std::string_view value) {
+      if (life.count() > 0) {
+        const auto left = unexpired(value, entries, life, now, room);
+        if (!left) return true;
+        value = *left;
+      }
+      auto& part = out.part_of(database_key_group(key));
+      if (keyed) part.raw(key.data() + 2, key.size() - 2);
+      convert(value, part);
+      return true;
+    });
+  }
+
+  std::uint32_t table;
+  key_group_range groups;
+  keyed_column::stored_writer convert;
+  bool keyed, entries;
+  std::chrono::milliseconds life; // 0: all of it is written
+  std::int64_t now;
+};
 
 class frozen_table final : public frozen_state {
 public:
-  frozen_table(std::shared_ptr<const database_view> view, std::uint32_t table, key_group_range groups,
-               keyed_column::stored_writer convert, bool keyed)
-      : view_(std::move(view)), table_(table), groups_(groups), convert_(convert), keyed_(keyed) {}
-  void write(state_writer& out) const override { write_parts(*view_, table_, groups_, convert_, keyed_, out); }
+  frozen_table(std::shared_ptr<const database_view> view, const part_writer& how) : view_(std::move(view)), how_(how) {}
+  void write(state_writer& out) const override { how_.write(*view_, out); }
 
 private:
   std::shared_ptr<const database_view> view_;
-  std::uint32_t table_;
-  key_group_range groups_;
-  keyed_column::stored_writer convert_;
-  bool keyed_;
+  part_writer how_;
 };
 } // namespace
 
@@ -165,14 +178,13 @@ void stored_rows::flush() {
 
 void stored_rows::snapshot(const keyed_column& column, state_writer& out) {
   flush();
-  write_parts(*database_, tables_[column.index_], store_.states_->key_groups(), column.stored_to_part(),
-              column.parts_have_keys(), out);
+  part_writer{column, tables_[column.index_], store_.states_->key_groups()}.write(*database_, out);
 }
 
 std::shared_ptr<const frozen_state> stored_rows::frozen(const keyed_column& column,
                                                         std::shared_ptr<const database_view> view) const {
-  return std::make_shared<frozen_table>(std::move(view), tables_[column.index_], store_.states_->key_groups(),
-                                        column.stored_to_part(), column.parts_have_keys());
+  return std::make_shared<frozen_table>(std::move(view),
+                                        part_writer{column, tables_[column.index_], store_.states_->key_groups()});
 }
 
 void stored_rows::for_each_key(const std::function<void(byte_reader& key)>& f) {

@@ -22,6 +22,8 @@ public:
   ttl update_on_read() const { return with(&ttl::on_read_, true); }
   /// A value that has expired is shown until something removes it; reading it does. Otherwise it is never shown.
   ttl return_if_not_cleaned_up() const { return with(&ttl::shows_, true); }
+  /// Snapshots do not contain what has expired; the files of incremental checkpoints do.
+  ttl clean_up_in_snapshots() const { return with(&ttl::cleans_snapshots_, true); }
   /// Expired values are removed only when they are met.
   ttl without_background_clean_up() const { return with(&ttl::cleans_, false); }
 
@@ -29,6 +31,7 @@ public:
   bool updates_on_read() const noexcept { return on_read_; }
   bool shows_expired() const noexcept { return shows_; }
   bool cleans_up() const noexcept { return cleans_; }
+  bool cleans_snapshots() const noexcept { return cleans_snapshots_; }
   /// Both in milliseconds of wall time.
   bool expired(std::int64_t last_access, std::int64_t now) const noexcept {
     constexpr auto most = std::numeric_limits<std::int64_t>::max();
@@ -44,7 +47,7 @@ private:
     return t;
   }
   std::chrono::milliseconds time_;
-  bool on_read_ = false, shows_ = false, cleans_ = true;
+  bool on_read_ = false, shows_ = false, cleans_ = true, cleans_snapshots_ = false;
 };
 
 } // namespace dataflow

@@ -228,6 +228,8 @@ public:
   void open(operator_context& context, F& function, bool merging) {
     of_key_.open(context.states(), context.clock());
     of_window_.open(context.states(), context.clock());
+    of_key_.set_wake_up(context.wake_up());
+    of_window_.set_wake_up(context.wake_up());
     context.states().set_keyed(of_key_);
     context.states().set_keyed(of_window_, state_scope::window);
     function.bind_states(context.states());
@@ -253,6 +255,9 @@ public:
     if (of_window_.has_expiring_columns()) of_window_.clean_up(records * 2 + 2);
   }
 
+  /// Snapshots in progress hold too much of it.
+  bool must_wait() { return of_key_.must_wait() || of_window_.must_wait(); }
+
 private:
   keyed_context<K> of_key_;
   keyed_context<std::pair<K, W>, hash_of_key> of_window_;
@@ -263,6 +268,7 @@ struct no_function_states {
   void leave() noexcept {}
   void clear_window() noexcept {}
   void clean_up(std::size_t) noexcept {}
+  bool must_wait() const noexcept { return false; }
 };
 
 /// No function on top: the result itself goes out.

@@ -345,11 +345,12 @@ private:
     function_states_.enter(n.key, n.hash, entry.window);
   }
   void flush() {
+    if (function_states_.must_wait()) context().wait_for_wake_up();
     out_->flush();
     function_context_->sides().flush();
     if (late_out_) late_out_->flush();
   }
-  bool should_stop() { return out_->has_full_batch() || context().pause_requested(); }
+  bool should_stop() { return out_->has_full_batch() || context().pause_requested() || function_states_.must_wait(); }
   timestamp now() { return timestamp{context().clock().wall()}; }
   /// A timer for a time that has come fires with the next millisecond: more records may have this one.
   void ask_for_wake_up() {

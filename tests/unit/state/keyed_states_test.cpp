@@ -331,6 +331,50 @@ TEST_CASE("the background clean-up removes what nobody reads any more") {
   CHECK(at.keys.size() == 100);
 }
 
+TEST_CASE("snapshots do not contain what has expired, where the time to live says so") {
+  const auto sizes = [](auto rules) {
+    value_state<int> v = state("v", rules);
+    list_state<int> l = state("l", rules);
+    map_state<int, int> m = state("m", rules);
+    scope at{v, l, m};
+    for (int i = 0; i < 10; ++i) {
+      at.time(i * 10ms);
+      at.key("key" + std::to_string(i));
+      v = i;
+      for (int n : {1, 2}) {
+        l.add(n);
+        m.put(n, i);
+      }
+    }
+    at.time(100ms);
+    at.key("key0");
+    l.add(3);
+    at.keys.clear_key();
+    auto snapshot = std::make_shared<operator_snapshot>(at.states.snapshot());
+    auto frozen = std::make_shared<operator_snapshot>(at.states.freeze());
+    at.time(10s); // what counts is when it was taken
+    std::vector<std::size_t> found;
+    for (auto& from : {snapshot, frozen}) {
+      scope again{std::shared_ptr<const operator_snapshot>{from}};
+      value_state<int> v2 = state("v", rules);
+      list_state<int> l2 = state("l", rules);
+      map_state<int, int> m2 = state("m", rules);
+      v2.open(again.states), l2.open(again.states), m2.open(again.states);
+      std::size_t values = 0, items = 0, entries = 0;
+      again.keys.for_each_key([&](const std::string&) {
+        values += v2.has_value();
+        items += l2.get().size();
+        entries += m2.entries().size();
+      });
+      found.insert(found.end(), {again.keys.size(), values, items, entries});
+    }
+    return found;
+  };
+  using counts = std::vector<std::size_t>;
+  CHECK(sizes(ttl{50ms}) == counts{10, 10, 21, 20, 10, 10, 21, 20}); // in time that begins again
+  CHECK(sizes(ttl{50ms}.clean_up_in_snapshots()) == counts{5, 4, 9, 8, 5, 4, 9, 8});
+}
+
 TEST_CASE("all kinds of state come back after a restart, with their times of access") {
   struct all {
     value_state<std::string> v = state("v", ttl{100ms});

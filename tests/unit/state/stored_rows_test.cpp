@@ -274,3 +274,54 @@ TEST_CASE("a store begins with the files of another's database, or reads them") 
       CHECK(met > 1000);
     }
 }
+
+TEST_CASE("snapshots of rows on the disk do not contain what has expired, where the time to live says so") {
+  const ttl rules = ttl{50ms}.without_background_clean_up();
+  for (const bool cleans : {false, true}) {
+    const auto r = cleans ? rules.clean_up_in_snapshots() : rules;
+    temporary_directory place;
+    const auto databases = rocksdb_databases({4 << 20});
+    manual_clock clock;
+    state_registry states{{0, 127}, 128};
+    states.set_place({databases.get(), place / "state", 1, false, {}});
+    keyed_context<std::int64_t> keys;
+    keys.open(states, clock);
+    states.set_keyed(keys);
+    value_state<std::int64_t> value{state("value", r)};
+    list_state<std::int64_t> list{state("list", r)};
+    value.open(states), list.open(states);
+    for (std::int64_t i = 0; i < 10; ++i) {
+      clock.advance_to(i * 10ms);
+      keys.set_key(std::int64_t{i}, key_hash(i));
+      value = i;
+      list.add(i);
+      keys.set_key(std::int64_t{0}, key_hash(std::int64_t{0}));
+      list.add(i);
+    }
+    clock.advance_to(100ms);
+    keys.clear_key();
+    const auto count = [cleans](const stored_state& stored) {
+      std::size_t keys_found = 0, items = 0;
+      stored.for_each_part([&](const state_part& p) {
+        for (byte_reader in{p.bytes}; !in.at_end(); ++keys_found) {
+          std::int64_t key = 0;
+          codec<std::int64_t>::decode(key, in);
+          const auto n = stored.info.name == "list" ? in.length() : 1;
+          for (std::size_t i = 0; i < n; ++i, ++items) {
+            CHECK(in.fixed<std::int64_t>() > (cleans ? 50 : -1));
+            codec<std::int64_t>::decode(key, in);
+          }
+        }
+      });
+      return std::pair{keys_found, items};
+    };
+    const auto written = states.snapshot();
+    const auto frozen = states.freeze();
+    clock.advance_to(10s); // what counts is when it was taken
+    for (auto* s : {&written, &frozen}) {
+      using counts = std::pair<std::size_t, std::size_t>;
+      CHECK(count(s->states.at("value")) == (cleans ? counts{4, 4} : counts{10, 10}));
+      CHECK(count(s->states.at("list")) == (cleans ? counts{5, 8} : counts{10, 20}));
+    }
+  }
+}
