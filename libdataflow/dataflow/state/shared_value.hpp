@@ -18,16 +18,13 @@ public:
     what_->references.fetch_add(1, std::memory_order_relaxed);
   }
   shared_value& operator=(const shared_value&) = delete;
-  ~shared_value() {
-    if (what_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete what_;
-  }
+  ~shared_value() { give_up(what_); }
   const T& operator*() const noexcept { return what_->value; }
   const T* operator->() const noexcept { return &what_->value; }
   T& write() {
     if (what_->references.load(std::memory_order_acquire) > 1) {
-      auto* copy = new counted{{1}, what_->value};
-      what_->references.fetch_sub(1, std::memory_order_acq_rel);
-      what_ = copy;
+      auto* const old = std::exchange(what_, new counted{{1}, what_->value});
+      give_up(old); // the others may have done so meanwhile
     }
     return what_->value;
   }
@@ -37,6 +34,9 @@ private:
     std::atomic<std::uint32_t> references{1};
     T value{};
   };
+  static void give_up(counted* what) noexcept {
+    if (what->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete what;
+  }
   counted* what_;
 };
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 #include <random>
 #include <tests/support/effort.hpp>
@@ -218,4 +219,31 @@ TEST_CASE("a task that changes all keys waits for who writes the snapshot before
   CHECK(written == expected);
   CHECK(keys.held_bytes() == 0);
   CHECK_FALSE(keys.must_wait());
+}
+
+namespace {
+struct counted_content {
+  counted_content() { ++alive; }
+  counted_content(const counted_content&) {
+    ++alive;
+    if (while_copied) while_copied();
+  }
+  counted_content& operator=(const counted_content&) = delete;
+  ~counted_content() { --alive; }
+  static inline int alive = 0;
+  static inline std::function<void()> while_copied;
+};
+} // namespace
+
+TEST_CASE("a shared value goes with the last who has it, also when one gives it up while another copies it to write") {
+  using shared = detail::shared_value<counted_content>;
+  {
+    shared mine;
+    auto others = std::make_unique<shared>(mine);
+    counted_content::while_copied = [&] { others.reset(); };
+    mine.write();
+    counted_content::while_copied = {};
+    CHECK(counted_content::alive == 1);
+  }
+  CHECK(counted_content::alive == 0);
 }
