@@ -4,11 +4,10 @@
 /// answered from any thread. The record stays where it is until then, but is the task's: copy what another thread
 /// needs. Ordered: results leave in the order of their records. Unordered: in the order of the answers, but never
 /// across a watermark. Results carry their record's timestamp. Requests whose results have not gone on are state: they
-/// are asked again after a restart. The end of the input waits for all answers, but not for the time between two
-/// attempts: a retry that is due later comes at once, and no other follows it. A cancel waits for none. Retries and
-/// timeouts run in processing time, by operator_context::wake_at().
-/// Threading: the task's own, but for the handles. Errors: errc::timed_out, or what the function failed with.
-/// Source: Flink's AsyncWaitOperator, AsyncFunction and RichAsyncFunction.
+/// are asked again after a restart. The end of the input waits for all; a cancel waits for none. Retries and timeouts
+/// run in processing time, by operator_context::wake_at(). Threading: the task's own, but for the handles. Errors:
+/// errc::timed_out, or what the function failed with. Source: Flink's AsyncWaitOperator, AsyncFunction and
+/// RichAsyncFunction.
 #pragma once
 
 #include <dataflow/operators/async_options.hpp>
@@ -110,7 +109,6 @@ public:
     requests_.add_control(std::move(e));
   }
   progress finish() override {
-    if (!ended_) ask_without_delay();
     if (requests_.empty()) return progress::done;
     context().wait_for_wake_up();
     return progress::yielded;
@@ -134,16 +132,6 @@ private:
     // All of them are open already; what counts is how many of them wait for an answer.
     while (next_restored_ < restored_ && next_restored_ - requests_.begin() < settings_.capacity)
       ask(next_restored_++);
-  }
-
-  /// Nobody waits for a retry any more: those that were waiting come now, and are the last.
-  void ask_without_delay() {
-    ended_ = true;
-    mailbox_->attend();
-    drain();
-    for (auto id = requests_.begin(); id < requests_.end(); ++id)
-      if (auto* r = requests_.find(id); r && r->status == request_status::retrying) ask(id);
-    finish_call();
   }
 
   void ask(std::uint64_t id) {
@@ -202,7 +190,7 @@ private:
     auto* r = requests_.find(a.request);
     if (!r || r->status != request_status::asked || r->attempt != a.attempt) return; // of an earlier attempt
     const bool failed = static_cast<bool>(a.failure);
-    if (!ended_ && !r->timed_out && r->attempt <= settings_.retry.retries() &&
+    if (!r->timed_out && r->attempt <= settings_.retry.retries() &&
         (failed ? !options_.retry_on_error || options_.retry_on_error(a.failure)
                 : options_.retry_on_result && options_.retry_on_result(a.values))) {
       r->status = request_status::retrying;
@@ -305,7 +293,6 @@ private:
   std::priority_queue<due_time, std::vector<due_time>, std::greater<>> retries_;
   std::chrono::milliseconds armed_ = never; // when the next call was asked for
   bool stamped_ = false;
-  bool ended_ = false; // the input has
 };
 
 } // namespace dataflow

@@ -270,41 +270,6 @@ TEST_CASE("predicates choose which results and failures are asked for again") {
   CHECK_THROWS_AS(r.run_again(), error);
 }
 
-TEST_CASE("at the end of the input retries come at once, and no other follows") {
-  auto s = std::make_shared<service>();
-  options_of o;
-  o.timeout = 1min;
-  o.retry = fixed_delay{3, 10s};
-  o.retry_on_result = [](const numbers& values) { return values.empty(); };
-  operator_runner r{asking(client{s}, true, o)};
-  auto& out = r.capture<number>();
-  r.push<number>({1, 2, 3});
-  s->asked[0].result.fail("busy");
-  s->asked[1].result.complete({});
-  r.run_again();
-  CHECK(s->asked.size() == 3); // two of them wait for 10 s
-  r.end();
-  REQUIRE(s->asked.size() == 5);
-  s->answer(3);
-  s->asked[4].result.complete({});
-  s->asked[2].result.complete({}); // its first answer, and not asked for again
-  r.run_again();
-  CHECK(r.controls.back().kind == element_kind::end);
-  CHECK(values_of(out) == numbers{10});
-  r.set_time(20'000);
-  CHECK(s->asked.size() == 5);
-}
-
-TEST_CASE("a failure at the end of the input is not asked for again") {
-  auto s = std::make_shared<service>();
-  operator_runner r{asking(client{s}, false, {.timeout = 1min, .retry = fixed_delay{3, 10s}})};
-  r.push<number>({1});
-  r.end();
-  s->asked[0].result.fail("busy");
-  CHECK_THROWS_WITH_AS(r.run_again(), doctest::Contains("busy"), error);
-  CHECK(s->asked.size() == 1);
-}
-
 TEST_CASE("a timeout ends the retries of a record") {
   auto s = std::make_shared<service>();
   operator_runner r{asking(client_with_timeout{{s}}, false, {.timeout = 250ms, .retry = fixed_delay{100, 100ms}})};
