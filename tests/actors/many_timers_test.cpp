@@ -71,11 +71,11 @@ TEST_CASE(
   env.set_parallelism(1);
   auto fired = std::make_shared<std::int64_t>(0);
   auto keys = std::make_shared<std::vector<int>>(timer_keys, 0);
-  // The last key makes all timers due; the source stays, and says the same again and again.
+  // The last key makes all timers due; the source stays, and its watermarks advance.
   auto marks = watermark_strategy<std::int64_t>::punctuated([](const std::int64_t& n, timestamp) {
-    return n + 1 >= timer_keys ? std::optional{timestamp{1h}} : std::nullopt;
+    return n + 1 >= timer_keys ? std::optional{timestamp{std::chrono::milliseconds{n}}} : std::nullopt;
   });
-  env.generate([](std::int64_t i) { return std::min(i, timer_keys); }, {.records_per_second = 1e7})
+  env.generate([](std::int64_t i) { return i; }, {.records_per_second = 1e7})
       .assign_timestamps_and_watermarks(marks)
       .filter([](const std::int64_t& n) { return n < timer_keys; })
       .key_by([](std::int64_t n) { return n; })

@@ -16,13 +16,7 @@ namespace dataflow {
 class watermark_emitter final : public watermark_output {
 public:
   void emit_watermark(timestamp t) override {
-    if (t <= current_) {
-      if (!repeat_watermark_ || idle_) return;
-      repeat_watermark_ = false;
-      said_.push_back({at, element::watermark(current_)});
-      return;
-    }
-    repeat_watermark_ = false;
+    if (t <= current_) return;
     current_ = t;
     mark_active();
     said_.push_back({at, element::watermark(t)});
@@ -34,10 +28,9 @@ public:
   timestamp current() const noexcept { return current_; }
   bool is_idle() const noexcept { return idle_; }
   bool empty() const noexcept { return said_.empty(); }
-  /// Goes on from there. Watermark and idleness are said once more: those behind may not know of them.
+  /// Goes on from there. Idleness is said once more: those behind may not know of it.
   void restore(timestamp current, bool idle) noexcept {
     current_ = current;
-    repeat_watermark_ = current != min_timestamp;
     idle_ = repeat_ = idle;
   }
 
@@ -69,7 +62,7 @@ private:
   }
   std::vector<statement> said_;
   timestamp current_ = min_timestamp;
-  bool idle_ = false, repeat_ = false, repeat_watermark_ = false;
+  bool idle_ = false, repeat_ = false;
 };
 
 } // namespace dataflow

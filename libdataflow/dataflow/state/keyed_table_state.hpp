@@ -6,6 +6,7 @@
 
 #include <dataflow/record/hash.hpp>
 #include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/held_blocks.hpp>
 #include <dataflow/state/keyed_table.hpp>
 
 #include <algorithm>
