@@ -240,6 +240,7 @@ figure output_after_failure(const options& o, bool keyed) {
     env.enable_checkpointing(std::chrono::milliseconds{100});
     env.configure("restart-strategy.type", "fixed-delay");
     env.configure("restart-strategy.fixed-delay.delay", "0 ms");
+    env.configure("execution.buffer-timeout", "0 ms"); // what is measured is not how long a batch takes to fill
     auto source = env.generate(
         [](std::int64_t at) {
           return bid{at % 1000, 0, 1, at};
