@@ -51,6 +51,14 @@ std::uint64_t memory_of_process(std::string_view what) {
 }
 void forget_peak_of_memory() { std::ofstream{"/proc/self/clear_refs"} << 5; }
 
+environment on(std::shared_ptr<executor> cluster) {
+  environment_options o;
+  o.runner = std::move(cluster);
+  environment env{o};
+  env.set_parallelism(1);
+  return env;
+}
+
 /// What a run of the job below tells of itself.
 struct run_marks {
   std::atomic<std::int64_t> first{0}, loaded{0}, ended{0}; ///< steady clock, ns
@@ -106,10 +114,7 @@ run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, s
                         const std::string& checkpoints) {
   auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   run_marks marks;
-  environment_options e;
-  e.runner = cluster;
-  environment env{e};
-  env.set_parallelism(1);
+  auto env = on(cluster);
   if (!checkpoints.empty()) {
     env.enable_checkpointing(std::chrono::seconds{1});
     env.configure("execution.checkpointing.dir", checkpoints);
@@ -177,10 +182,7 @@ figure restored(const options& o, const char* backend) {
   for (int i = 0; i <= std::min(o.pairs, 5); ++i) {
     auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
     run_marks marks;
-    environment_options e;
-    e.runner = cluster;
-    environment env{e};
-    env.set_parallelism(1);
+    auto env = on(cluster);
     env.configure("state.backend.type", backend);
     if (i > 0) env.start_from(savepoint);
     env.generate([keys](std::int64_t at) {
@@ -233,10 +235,7 @@ figure output_after_failure(const options& o, bool keyed) {
   for (int i = 0; i < std::max(10, o.pairs * 3); ++i) {
     auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
     std::atomic<std::int64_t> thrown{0}, again{0};
-    environment_options e;
-    e.runner = cluster;
-    environment env{e};
-    env.set_parallelism(1);
+    auto env = on(cluster);
     env.enable_checkpointing(std::chrono::milliseconds{100});
     env.configure("restart-strategy.type", "fixed-delay");
     env.configure("restart-strategy.fixed-delay.delay", "0 ms");
