@@ -31,10 +31,6 @@ void check_delivery(const stream_graph& graph, const checkpoint_settings& settin
   }
 }
 
-} // namespace
-
-namespace {
-
 /// Where records go that a user's function has dealt out is not known at another parallelism.
 void check_partitioners(const job_graph& graph, const checkpoint_settings& settings) {
   const bool makes_some = settings.periodic() || !settings.directory.empty();

@@ -116,4 +116,20 @@ inline void run(subtask& task) {
   }
 }
 
+/// A source task whose splits are dealt out: all that its enumerator has for one reader.
+inline void deal_out_splits(subtask& task, split_enumerator& enumerator, dataflow::platform& world) {
+  struct context final : enumerator_context {
+    std::uint32_t parallelism() const noexcept override { return 1; }
+    void assign(std::uint32_t, source_split split) override { task->add_splits({std::move(split)}); }
+    void no_more_splits(std::uint32_t) override { task->no_more_splits(); }
+    dataflow::platform& platform() noexcept override { return *world; }
+    subtask* task;
+    dataflow::platform* world;
+  } answers;
+  answers.task = &task;
+  answers.world = &world;
+  enumerator.start(answers);
+  enumerator.split_requested(answers, 0);
+}
+
 } // namespace dataflow::test

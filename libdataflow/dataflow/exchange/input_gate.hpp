@@ -61,6 +61,7 @@ public:
   void expect_checkpoint(element barrier);
   /// Checkpoints that will not complete here, since the last call.
   std::vector<std::int64_t> take_given_up() { return std::exchange(given_up_, {}); }
+
   // Barriers that overtake.
 
   /// The newest barrier that has come or is expected, and has neither passed nor been given up; null: none.

@@ -16,6 +16,7 @@ namespace dataflow {
 void* allocate_pages(std::size_t bytes);
 void free_pages(void* memory) noexcept;
 
+/// Pages of their own, all 0; null for 0 bytes. Throws std::bad_alloc. To be given back with the same number of bytes.
 void* map_zeroes(std::size_t bytes);
 void unmap_zeroes(void* memory, std::size_t bytes) noexcept;
 /// Numbers that are 0, in pages of their own: making them takes no time, whatever their number; touching a page for the

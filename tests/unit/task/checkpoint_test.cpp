@@ -188,18 +188,7 @@ TEST_CASE("a source: the barrier goes out between two polls, and the positions a
   subtask task{c, world, to, metrics};
   task.open();
   auto enumerator = c.source->make_enumerator();
-  struct context final : enumerator_context {
-    std::uint32_t parallelism() const noexcept override { return 1; }
-    void assign(std::uint32_t, source_split split) override { task->add_splits({std::move(split)}); }
-    void no_more_splits(std::uint32_t) override { task->no_more_splits(); }
-    dataflow::platform& platform() noexcept override { return *world; }
-    subtask* task;
-    dataflow::platform* world;
-  } answers;
-  answers.task = &task;
-  answers.world = &world;
-  enumerator->start(answers);
-  enumerator->split_requested(answers, 0);
+  deal_out_splits(task, *enumerator, world);
   task.trigger_checkpoint(barrier_of(1)); // before the first record
   while (to.snapshots.empty())
     task.step();

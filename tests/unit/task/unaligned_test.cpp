@@ -291,18 +291,7 @@ TEST_CASE("a source without credit lets its barrier go") {
   auto enumerator = c.source->make_enumerator();
   subtask task{c, world, to, metrics};
   task.open();
-  struct context final : enumerator_context {
-    std::uint32_t parallelism() const noexcept override { return 1; }
-    void assign(std::uint32_t, source_split split) override { task->add_splits({std::move(split)}); }
-    void no_more_splits(std::uint32_t) override { task->no_more_splits(); }
-    dataflow::platform& platform() noexcept override { return *world; }
-    subtask* task;
-    dataflow::platform* world;
-  } answers;
-  answers.task = &task;
-  answers.world = &world;
-  enumerator->start(answers);
-  enumerator->split_requested(answers, 0);
+  deal_out_splits(task, *enumerator, world);
   run(task);
   CHECK(to.sent == "1 2 3");
   task.trigger_checkpoint(overtaking(1));
