@@ -1,6 +1,7 @@
 /// What every actor of a cluster is built with.
 #pragma once
 
+#include <dataflow/actors/network/task_manager_address.hpp>
 #include <dataflow/exchange/element.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/util/platform.hpp>
@@ -37,6 +38,8 @@ struct cluster_context {
   std::chrono::milliseconds slot_timeout{std::chrono::minutes{5}};
   /// What the databases of each task manager may take of memory.
   rocksdb_options state_memory;
+  /// Of the task manager, where it has a process of its own.
+  task_manager_address where;
   /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{std::chrono::minutes{1}};

@@ -6,6 +6,7 @@
 /// Fencing: messages about a task carry its attempt; what belongs to an earlier one is refused and logged once.
 #pragma once
 
+#include <dataflow/actors/network/task_manager_address.hpp>
 #include <dataflow/api/executor.hpp>
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
 #include <dataflow/checkpoint/restore_point.hpp>
@@ -58,7 +59,9 @@ struct channel_credit_grant {
 
 /// One end of a channel as the other end needs it: whom to send to, and its numbers there.
 struct channel_peer {
-  caf::actor task;
+  caf::actor task;          ///< null: the peer is on another task manager
+  std::string task_manager; ///< id of the one that runs the peer; empty in embedded clusters
+  task_key key;             ///< of the peer
   std::uint32_t attempt = 0;
   std::uint32_t gate = 0;    ///< of a producer: its output gate
   std::uint32_t channel = 0; ///< of a consumer: its input channel; of a producer: the channel within its gate
@@ -338,12 +341,14 @@ struct tasks_queried {
 struct slot_offer {
   std::uint64_t id = 0; ///< unique in the cluster, never used twice
   caf::actor slot, task_manager;
+  task_manager_address where;
   std::string job;       ///< who has it; empty: free
   caf::actor job_master; ///< of `job`
 };
 /// task manager -> resource manager: these slots are mine.
 struct register_slots {
   caf::actor task_manager;
+  task_manager_address where;
   std::vector<slot_offer> slots;
 };
 /// resource manager -> task manager: more slots, please (embedded clusters grow with their jobs).

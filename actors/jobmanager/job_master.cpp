@@ -358,19 +358,26 @@ void job_master_actor::task_deployed_at(const task_deployed& m) {
 }
 
 /// When all tasks of a region are there, they learn of each other: consumers first, so that nobody sends to a task
-/// that does not know its peers.
+/// that does not know its peers. A peer on another task manager is named by place and key: handles of actors would be
+/// reached by way of this process.
 void job_master_actor::connect_if_ready(region_index r) {
   const auto& members = plan_->regions()[r];
   for (auto t : members)
-    if (!tasks_[t].actor) return;
+    if (!tasks_[t].actor || !slots_[plan_->tasks()[t].slot]) return;
+  const auto where = [&](task_index t) -> const task_manager_address& { return slots_[plan_->tasks()[t].slot]->where; };
   for (auto i = members.rbegin(); i != members.rend(); ++i) {
+    const auto peer = [&](task_index t, std::uint32_t gate, std::uint32_t channel) {
+      const bool near = where(t).id == where(*i).id;
+      return channel_peer{
+          near ? tasks_[t].actor : caf::actor{}, where(t).id, key_of(t), key_of(t).attempt, gate, channel};
+    };
     start_task s;
     s.key = key_of(*i);
     s.outputs.resize(plan_->vertex_of(*i).outputs.size());
     for (const auto& c : plan_->outputs_of(*i))
-      s.outputs[c.gate].push_back({tasks_[c.peer].actor, execution_->attempt_of(c.peer), 0, c.peer_position});
+      s.outputs[c.gate].push_back(peer(c.peer, 0, c.peer_position));
     for (const auto& c : plan_->inputs_of(*i))
-      s.inputs.push_back({tasks_[c.peer].actor, execution_->attempt_of(c.peer), c.gate, c.peer_channel});
+      s.inputs.push_back(peer(c.peer, c.gate, c.peer_channel));
     send(tasks_[*i].actor, std::move(s));
   }
 }

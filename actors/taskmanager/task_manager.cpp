@@ -77,14 +77,14 @@ void task_manager_actor::add_new_slots(std::uint32_t count) {
 caf::actor task_manager_actor::spawn_slot(const std::string& name) {
   const auto id = (std::uint64_t{index_} << 32) | next_slot_++;
   auto slot = spawn<slot_actor>(id, context_, registry_, local_);
-  slots_[name] = {id, slot, caf::actor_cast<caf::actor>(this), {}, {}};
+  slots_[name] = {id, slot, caf::actor_cast<caf::actor>(this), context_.where, {}, {}};
   context_.announce("slot", slot);
   return slot;
 }
 
 void task_manager_actor::offer(std::vector<slot_offer> slots) {
   std::sort(slots.begin(), slots.end(), [](auto& a, auto& b) { return a.id < b.id; });
-  send(resource_manager_, register_slots{caf::actor_cast<caf::actor>(this), std::move(slots)});
+  send(resource_manager_, register_slots{caf::actor_cast<caf::actor>(this), context_.where, std::move(slots)});
 }
 
 void task_manager_actor::on_exit() {
