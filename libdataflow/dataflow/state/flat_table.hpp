@@ -6,9 +6,11 @@
 /// index in front of the entries takes two.
 /// Growing moves the entries: a pointer to a value is good until the next insertion, a candidate for as many insertions
 /// as make_room() made room for. The order of the slots depends on hashes; what walks them must not let it be seen.
-/// freeze() holds the table as it is; while is_held(), save() comes before every look-up that may change something.
-/// Threading: not shared, but for what freeze() gives. Ownership: owns keys and values. Source: the bytes are those of
-/// Abseil's Swiss tables.
+/// The number of slots grows by half, so that at least half of them are taken: what does not fit a cache depends on
+/// that. A hash is scaled to it by a multiplication (Lemire, "Fast random integer generation in an interval"). freeze()
+/// holds the table as it is; while is_held(), save() comes before every look-up that may change something. Threading:
+/// not shared, but for what freeze() gives. Ownership: owns keys and values. Source: the bytes are those of Abseil's
+/// Swiss tables.
 #pragma once
 
 #include <dataflow/state/held_blocks.hpp>
@@ -16,6 +18,9 @@
 
 #include <bit>
 #include <cstring>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace dataflow {
 
@@ -45,13 +50,14 @@ public:
     return true;
   }
   /// Starts loading what candidate() looks at.
-  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(tags_ + (hash & mask_)); }
+  void prefetch_home(std::uint64_t hash) const noexcept { __builtin_prefetch(tags_ + home_of(hash)); }
   /// Where a hash probably is, or none; starts loading that entry. REQUIRES: make_room() has been called.
   [[gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const noexcept {
-    const auto home = hash & mask_;
-    const auto matches = equal_bytes(load_tags(tags_ + home), tag_of(hash));
+    const auto home = home_of(hash);
+    const auto matches = tags_equal(tags_ + home, tag_of(hash));
     // No branch: where keys sit is what no branch predictor can know. Without a match, the home slot is loaded.
-    const auto position = (home + (matches ? first_byte(matches) : 0)) & mask_;
+    auto position = home + (matches ? first_of(matches) : 0);
+    position = position < slot_count_ ? position : position - slot_count_;
     const auto* e = slots_ + position;
     __builtin_prefetch(e, 1);
     if constexpr ((sizeof(entry) & (sizeof(entry) - 1)) != 0) // may straddle two lines
@@ -122,28 +128,39 @@ public:
   }
 
 private:
-  static constexpr std::size_t window = 8;    // tags that are looked at together
-  static constexpr std::size_t smallest = 64; // slots
+  static constexpr std::size_t smallest = detail::held_blocks::block; // slots; their number is a multiple of it
 
-  /// Never 0, which marks a free slot. The hash's high bits: its low bits choose the slot.
+  /// Never 0, which marks a free slot. The hash's high bits: its lower half chooses the slot.
   static std::uint8_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint8_t>((hash >> 57) | 0x80); }
-  static std::uint64_t load_tags(const std::uint8_t* at) noexcept {
+  static std::size_t home_among(std::size_t slots, std::uint64_t hash) noexcept {
+    return (std::uint64_t{static_cast<std::uint32_t>(hash)} * slots) >> 32;
+  }
+  std::size_t home_of(std::uint64_t hash) const noexcept { return home_among(slot_count_, hash); }
+
+  // Tags that are looked at together: which of them equal `tag`, as bits, of which only the lowest one is exact.
+#if defined(__SSE2__)
+  static constexpr std::size_t window = 16;
+  static unsigned tags_equal(const std::uint8_t* at, std::uint8_t tag) noexcept {
+    const auto tags = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+    return static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)))));
+  }
+  static std::size_t first_of(unsigned matches) noexcept { return static_cast<std::size_t>(std::countr_zero(matches)); }
+#else
+  static constexpr std::size_t window = 8;
+  static std::uint64_t tags_equal(const std::uint8_t* at, std::uint8_t tag) noexcept {
+    constexpr std::uint64_t ones = 0x0101010101010101ull, highs = 0x8080808080808080ull;
     std::uint64_t word = 0;
     std::memcpy(&word, at, window);
-    return word;
-  }
-  /// The high bit of each byte that equals `tag` is set; false alarms only behind the first one that is.
-  static std::uint64_t equal_bytes(std::uint64_t word, std::uint8_t tag) noexcept {
-    constexpr std::uint64_t ones = 0x0101010101010101ull, highs = 0x8080808080808080ull;
     const auto differing = word ^ (ones * tag);
-    return (differing - ones) & ~differing & highs;
+    return (differing - ones) & ~differing & highs; // false alarms only behind the first one
   }
-  static std::size_t first_byte(std::uint64_t matches) noexcept {
+  static std::size_t first_of(std::uint64_t matches) noexcept {
     if constexpr (std::endian::native == std::endian::little)
       return static_cast<std::size_t>(std::countr_zero(matches)) / 8;
     else
       return static_cast<std::size_t>(std::countl_zero(matches)) / 8;
   }
+#endif
 
   /// What a snapshot may keep longer than the table does.
   struct memory {
@@ -152,21 +169,22 @@ private:
     memory(const memory&) = delete;
     ~memory() { free_pages(at); }
     huge_vector<std::uint8_t> tags; // one per slot, and window - 1 more
-    entry* at;                      // a power of two
+    entry* at;
   };
   void use(std::shared_ptr<memory> m, std::size_t slots) noexcept {
     memory_ = std::move(m);
     tags_ = memory_ ? memory_->tags.data() : nullptr;
     slots_ = memory_ ? memory_->at : nullptr;
-    mask_ = slots == 0 ? 0 : slots - 1;
-    most_ = slots / 8 * 5;
+    slot_count_ = slots;
+    most_ = slots / 4 * 3;
     live_.clear(); // they have the memory of before to themselves
   }
   bool some_live() noexcept {
     std::erase_if(live_, [](auto& snapshot) { return snapshot->memory().over(); });
     return !live_.empty();
   }
-  std::size_t capacity() const noexcept { return tags_ ? mask_ + 1 : 0; }
+  std::size_t capacity() const noexcept { return slot_count_; }
+  static std::size_t next(std::size_t slot, std::size_t slots) noexcept { return slot + 1 == slots ? 0 : slot + 1; }
   decltype(auto) key_of(const entry& e) const noexcept {
     if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
       return (e.key);
@@ -177,7 +195,7 @@ private:
   template <class Key>
   std::pair<std::size_t, bool> probe(const Key& key, std::uint64_t hash) const noexcept {
     const auto tag = tag_of(hash);
-    for (auto i = hash & mask_;; i = (i + 1) & mask_) {
+    for (auto i = home_of(hash);; i = next(i, slot_count_)) {
       if (tags_[i] == 0) return {i, false};
       if (tags_[i] == tag && Equal{}(key_of(slots_[i]), key)) return {i, true};
     }
@@ -201,20 +219,19 @@ private:
     tags[i] = tag;
     if (i < window - 1) tags[tags.size() - (window - 1) + i] = tag;
   }
-  /// Room for `wanted` entries, at most five of eight slots taken. Nothing has changed when it throws.
+  /// Room for `wanted` entries, at most three of four slots taken. Nothing has changed when it throws.
   [[gnu::noinline]] void reserve(std::size_t wanted) {
     auto slots = std::max(smallest, capacity());
-    while (wanted > slots / 8 * 5)
-      slots *= 2;
+    while (wanted > slots / 4 * 3)
+      slots = (slots + slots / 2 + smallest - 1) / smallest * smallest;
     if (slots > none) throw std::bad_alloc{}; // candidates could not name them
-    const auto mask = slots - 1;
     auto fresh = std::make_shared<memory>(slots);
     for (std::size_t from = 0; from < capacity(); ++from) {
       if (tags_[from] == 0) continue;
       const std::uint64_t hash = Hash{}(key_of(slots_[from]));
-      auto i = hash & mask;
+      auto i = home_among(slots, hash);
       while (fresh->tags[i] != 0)
-        i = (i + 1) & mask;
+        i = next(i, slots);
       std::memcpy(static_cast<void*>(fresh->at + i), slots_ + from, sizeof(entry));
       put(fresh->tags, i, tag_of(hash));
     }
@@ -226,7 +243,7 @@ private:
   std::vector<std::shared_ptr<detail::held_blocks>> live_; // snapshots that share the memory
   const std::uint8_t* tags_ = nullptr;                     // in memory_
   entry* slots_ = nullptr;
-  std::size_t mask_ = 0;
+  std::size_t slot_count_ = 0;
   std::size_t size_ = 0;
   std::size_t most_ = 0; // entries before it grows
 };
