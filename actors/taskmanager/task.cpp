@@ -16,6 +16,7 @@ namespace dataflow::actors {
 task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
     : event_based_actor(config), arguments_(std::move(arguments)) {
   keep_exception_texts(*this);
+  log_name_ = task_title(*arguments_.job->plan, arguments_.key.task) + "#" + std::to_string(arguments_.key.attempt);
   subtask_ = std::make_unique<subtask>(
       make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get(),
                           std::exchange(arguments_.disk.place, {})),
@@ -107,15 +108,16 @@ bool task_actor::current(std::uint32_t attempt) {
   if (attempt == arguments_.key.attempt) return true;
   arguments_.control->metrics->stale_messages.add(1);
   if (!std::exchange(stale_logged_, true))
-    log_warn({"task", arguments_.job->id,
-              task_title(*arguments_.job->plan, arguments_.key.task) + "#" + std::to_string(arguments_.key.attempt)},
+    log_warn({"task", arguments_.job->id, log_name_},
              "a channel message of attempt " + std::to_string(attempt) + " was dropped; further ones are only counted");
   return false;
 }
 
-/// Everything that runs a user's code goes through here: what it throws fails the task with its text.
+/// Everything that runs a user's code goes through here: what it throws fails the task with its text, what it logs has
+/// the job and the task.
 template <class F>
 void task_actor::guarded(F&& f) {
+  const log_scope here{{"task", arguments_.job->id, log_name_}};
   try {
     f();
   } catch (...) {

@@ -72,6 +72,7 @@ private:
   std::vector<std::vector<channel_peer>> outputs_;
   std::vector<channel_peer> inputs_;
   bool running_ = false, step_pending_ = false, ended_ = false, stale_logged_ = false;
+  std::string log_name_; ///< the task with its subtask and attempt
   steady_time armed_ = step_result::never;
   std::uint64_t last_checkpoint_ = 0; // whose barrier has passed
 };

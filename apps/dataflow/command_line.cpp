@@ -119,6 +119,7 @@ CLI::App& add_state_commands(CLI::App& app, command_line& out) {
 
 void apply(const raw_options& raw, command_line& out) {
   if (!raw.config_file.empty()) out.config.load_file(raw.config_file);
+  out.config_file = raw.config_file;
   for (const auto& define : raw.defines)
     out.config.set_from_flag(define);
   if (!raw.parallelism.empty())

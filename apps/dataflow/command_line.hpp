@@ -23,7 +23,8 @@ struct command_line {
   std::string job;   ///< a library or a built-in example
   std::string entry; ///< -c: which job of the library
   std::vector<std::string> job_arguments;
-  configuration config; ///< --config, -D, -p
+  configuration config;    ///< --config, -D, -p
+  std::string config_file; ///< --config; empty: none
   bool detached = false, quiet = false, json = false, metrics = false, explain = false;
   info_format format = info_format::text;
 

@@ -1,16 +1,18 @@
+#include <dataflow/config/log_options.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/file_system.hpp>
-#include <dataflow/util/log.hpp>
 
 #include <apps/dataflow/commands.hpp>
 #include <apps/dataflow/detach.hpp>
 #include <apps/dataflow/exit_codes.hpp>
 #include <apps/dataflow/interrupts.hpp>
 #include <apps/dataflow/jobs.hpp>
+#include <apps/dataflow/log_reload.hpp>
 #include <apps/dataflow/progress.hpp>
 #include <apps/dataflow/screen.hpp>
 #include <csignal>
 #include <functional>
+#include <optional>
 #include <unistd.h>
 #include <utility>
 
@@ -26,8 +28,8 @@ enum class progress_kind { none, block, lines, json };
 class watcher {
 public:
   watcher(const command_line& line, std::shared_ptr<job_client> client, text_output& out, text_output& err,
-          screen& display, screen::streams kind)
-      : line_(line), client_(std::move(client)), out_(out), err_(err), display_(display), kind_(kind) {
+          screen& display, screen::streams kind, log_reload* log)
+      : line_(line), client_(std::move(client)), out_(out), err_(err), display_(display), kind_(kind), log_(log) {
     if (line.json)
       how_ = progress_kind::json;
     else if (line.quiet || line.detached)
@@ -45,6 +47,7 @@ public:
     const auto end = line_.stop_after ? time.now() + *line_.stop_after : steady_time::max();
     auto next = time.now() + std::min<std::chrono::nanoseconds>(interval, milliseconds{200}); // the first one soon
     while (!client_->wait_for(milliseconds{25})) {
+      if (log_) log_->poll();
       if (interrupts::received() != 0 || time.now() >= end) stop();
       if ((how_ == progress_kind::none && !line_.explain) || time.now() < next) continue;
       const auto report = client_->report();
@@ -119,6 +122,7 @@ private:
   text_output& err_;
   screen& display_;
   const screen::streams kind_;
+  log_reload* const log_; // null: SIGHUP has its default meaning
   progress_kind how_ = progress_kind::none;
   progress_tracker tracker_;
   bool stopping_ = false;
@@ -166,7 +170,12 @@ int run_here(const command_line& line, const std::function<void(int, const std::
   auto& out = *world.out;
   auto& err = *world.err;
   const interrupts signals;
-  set_log_level(parse_log_level(line.config.text("log.level")).value());
+  // Of an attached job, SIGHUP says that the terminal is gone.
+  std::optional<log_reload> log;
+  if (tell)
+    log.emplace(line.config, line.config_file);
+  else
+    configure_log(log_settings_of(line.config));
   const auto job = build_job(line);
   for (const auto& warning : job.warnings)
     err.write("warning: " + warning + "\n");
@@ -180,7 +189,7 @@ int run_here(const command_line& line, const std::function<void(int, const std::
     tell(exit_success, submitted);
   else if (!line.quiet && !line.json)
     err.write(submitted);
-  watcher job_at_work{line, client, out, err, display, kind};
+  watcher job_at_work{line, client, out, err, display, kind, log ? &*log : nullptr};
   const auto result = job_at_work.wait();
   report_result(line, result, out, err);
   return job_at_work.failure() != exit_success ? job_at_work.failure() : exit_code_of(result);

@@ -403,6 +403,29 @@ TEST_CASE("a detached job goes on without its shell, and is cancelled by a signa
   CHECK_MESSAGE(contains(text, "was cancelled."), text);
 }
 
+TEST_CASE("a detached job reads the configuration of its log again at SIGHUP") {
+  const scratch dir;
+  auto& files = dataflow::system_files();
+  const auto config = dir.file("conf.yaml", "log.level: error\n"), log = dir.path("logs/job.log");
+  const detached_job job{dir,
+                         {"running_sum", "--config", config, "-Dlog.file.path=" + log, "--records", "1000000000000"}};
+  const auto wait_for_line = [&](const std::string& line) {
+    while (!contains(files.read_file(log), line))
+      ::poll(nullptr, 0, 5);
+  };
+  files.write_file(config, "log.level: loud\n");
+  ::kill(job.pid, SIGHUP);
+  wait_for_line("SIGHUP: the log goes on as before: invalid_option: ");
+  CHECK(!contains(files.read_file(log), " info "));
+  files.write_file(config, "log.level: info\nlog.format: json\n");
+  ::kill(job.pid, SIGHUP);
+  wait_for_line("SIGHUP: the configuration of the log was read again; its level is info");
+  ::kill(job.pid, SIGTERM);
+  job.output();
+  const auto text = files.read_file(log);
+  CHECK_MESSAGE(contains(text, "\"level\":\"info\",\"logger\":\"job master\",\"job\":\""), text);
+}
+
 TEST_CASE("a detached job that fails says why in the file that was named") {
   const scratch dir;
   const detached_job job{dir, {"word_count", "--input", "/nonexistent/book.txt"}};

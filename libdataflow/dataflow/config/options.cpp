@@ -1,3 +1,4 @@
+#include <dataflow/config/option_rows.hpp>
 #include <dataflow/config/options.hpp>
 
 #include <algorithm>
@@ -13,7 +14,7 @@ using enum option_type;
 constexpr std::string_view ours = "Flink has no such key.";
 constexpr double int_max = 2147483647;
 
-const std::vector<option> table{
+const std::vector<option> engine_rows{
     // --- the job
     {.section = "Jobs",
      .key = "pipeline.name",
@@ -367,21 +368,21 @@ const std::vector<option> table{
      .choices = "NO_CLAIM|CLAIM"},
 
     // --- observation
-    {.section = "Metrics and log",
+    {.section = "Metrics",
      .key = "metrics.fetcher.update-interval",
      .type = duration,
      .fallback = "1 s",
      .doc = "How often the command line fetches and shows metrics.",
      .flink = "10 s in Flink, for its web page.",
      .least = 10},
-    {.section = "Metrics and log",
-     .key = "log.level",
-     .type = choice,
-     .fallback = "warn",
-     .doc = "Messages of this level and above go to standard error.",
-     .flink = "Flink configures log4j.",
-     .choices = "trace|debug|info|warn|error|off"},
 };
+
+const std::vector<option> table = [] {
+  auto all = engine_rows;
+  for (auto& more : {log_option_rows()})
+    all.insert(all.end(), more.begin(), more.end());
+  return all;
+}();
 
 /// Names that Flink still reads, or read, for the same thing.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{{
