@@ -23,6 +23,7 @@ ALLOWED = {
     "graph": ["connectors", "windows", "operators", "checkpoint", "state", "exchange", "record", "time", "metrics",
               "config", "util"],
     "recovery": ["graph", "metrics", "config", "util"],
+    "high_availability": ["checkpoint", "config", "util"],
     "api": ["graph", "connectors", "recovery", "windows", "operators", "checkpoint", "state", "exchange", "record", "time",
             "metrics", "config", "util"],
 }
