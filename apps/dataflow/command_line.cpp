@@ -12,7 +12,7 @@ namespace dataflow::cli {
 
 namespace {
 
-const std::vector<std::string> verbs{"run", "info", "examples", "options", "new", "state", "savepoint"};
+const std::vector<std::string> verbs{"run", "info", "examples", "options", "new", "state", "savepoint", "doctor"};
 
 struct raw_options {
   std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after;
@@ -20,15 +20,19 @@ struct raw_options {
   std::vector<std::string> defines;
 };
 
+void add_config_options(CLI::App& app, raw_options& raw) {
+  app.add_option("-D", raw.defines, "A configuration key: -Dkey=value; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  app.add_option("--config", raw.config_file, "A YAML file of configuration keys")->type_name("FILE");
+}
+
 void add_job_options(CLI::App& app, command_line& out, raw_options& raw) {
   app.allow_extras();
   app.add_option("job", out.job, "A job library (lib<job>.so), or the name of a built-in example")->required();
   app.add_option("-p,--parallelism", raw.parallelism, "Short for -Dparallelism.default=N");
   app.add_option("-c,--job", out.entry, "Which job, when the library has several");
-  app.add_option("-D", raw.defines, "A configuration key: -Dkey=value; may be repeated")
-      ->allow_extra_args(false)
-      ->type_name("KEY=VALUE");
-  app.add_option("--config", raw.config_file, "A YAML file of configuration keys")->type_name("FILE");
+  add_config_options(app, raw);
 }
 
 void add_start_options(CLI::App& run, command_line& out, raw_options& raw) {
@@ -196,6 +200,16 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
       ->add_option("path", out.savepoint, "Its directory, or its _metadata")
       ->required();
 
+  auto& doctor =
+      *app.add_subcommand("doctor", "Look whether this machine can be a node: ports, limits, disk, clock ...");
+  doctor.allow_extras();
+  add_config_options(doctor, raw);
+  doctor.add_option("--reach", out.reach, "Another node that should answer; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("HOST:PORT");
+  doctor.add_flag("--json", out.json, "One JSON object per finding");
+  doctor.footer("Exit code: 0 when nothing fails, 1 when something does.");
+
   // A mistyped verb is told from a missing one before CLI11 calls it an unexpected argument.
   if (!arguments.empty() && !arguments[0].starts_with("-") &&
       std::find(verbs.begin(), verbs.end(), arguments[0]) == verbs.end()) {
@@ -248,6 +262,10 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     out.verb = cli::verb::state;
   } else if (savepoint.parsed()) {
     out.verb = cli::verb::savepoint;
+  } else if (doctor.parsed()) {
+    refuse_extras(doctor);
+    out.verb = cli::verb::doctor;
+    apply(raw, out);
   } else {
     out.help = app.help();
   }

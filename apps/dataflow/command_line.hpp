@@ -12,7 +12,7 @@
 
 namespace dataflow::cli {
 
-enum class verb { run, info, examples, options, create, state, savepoint, help, version };
+enum class verb { run, info, examples, options, create, state, savepoint, doctor, help, version };
 enum class info_format { text, json, dot };
 
 struct command_line {
@@ -35,6 +35,9 @@ struct command_line {
 
   // savepoint dispose
   std::string savepoint;
+
+  // doctor
+  std::vector<std::string> reach; ///< "host:port" that should answer
 
   // options
   bool markdown = false, yaml = false;

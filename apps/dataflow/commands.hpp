@@ -20,6 +20,9 @@ int show_state(const command_line& line);
 /// `dataflow savepoint dispose`
 int dispose(const command_line& line);
 
+/// `dataflow doctor`
+int doctor(const command_line& line);
+
 /// "file:/..." with the whole path, as savepoints are named in messages.
 std::string uri_of(const std::string& path);
 

@@ -59,6 +59,8 @@ int dispatch(const command_line& line) {
     return show_state(line);
   case verb::savepoint:
     return dispose(line);
+  case verb::doctor:
+    return doctor(line);
   case verb::version:
     print(std::string{"dataflow "} + library_version + " (" + compiler_stamp + ", ABI " + std::to_string(abi_version) +
           ")\n");

@@ -7,6 +7,8 @@
 
 namespace dataflow {
 
+/// high_availability_options.cpp
+std::vector<option> high_availability_option_rows();
 /// log_options.cpp
 std::vector<option> log_option_rows();
 

@@ -379,7 +379,7 @@ const std::vector<option> engine_rows{
 
 const std::vector<option> table = [] {
   auto all = engine_rows;
-  for (auto& more : {log_option_rows()})
+  for (auto& more : {high_availability_option_rows(), log_option_rows()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }();
