@@ -472,6 +472,10 @@ milliseconds. Memory sizes are bytes, or a number with `kb`, `mb`, `gb` or `tb`,
     if (!o.flink.empty()) out += " *" + std::string{o.flink} + "*";
     out += " |\n";
   }
+  out += "\n## Where defaults differ from Flink's\n\n| key | here | in Flink |\n| --- | --- | --- |\n";
+  for (const auto& o : table)
+    if (!o.flink.empty() && o.flink != ours)
+      out += "| `" + std::string{o.key} + "` | " + shown_default(o) + " | " + std::string{o.flink} + " |\n";
   out += "\nOlder names that are read, too:";
   for (const auto& [alias, meant] : aliases)
     out += std::string{&alias == &aliases[0].first ? " " : "; "} + "`" + std::string{alias} + "` for `" +

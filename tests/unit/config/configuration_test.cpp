@@ -2,6 +2,7 @@
 #include <dataflow/config/options.hpp>
 #include <dataflow/util/error.hpp>
 #include <dataflow/util/file_contents.hpp>
+#include <dataflow/util/file_system.hpp>
 
 #include <doctest/doctest.h>
 
@@ -132,6 +133,17 @@ TEST_CASE("the example file holds every key at its default") {
   for (const auto& o : all_options())
     CHECK_MESSAGE(c.lookup(o.key).value == o.fallback, o.key);
   CHECK(read_file_contents(DATAFLOW_SOURCE_DIR "/config/dataflow.yaml") == options_as_yaml());
+}
+
+TEST_CASE("every example file can be loaded") {
+  std::size_t examples = 0;
+  for (const auto& file : find_files(system_files(), DATAFLOW_SOURCE_DIR "/config"))
+    if (file.path.ends_with(".yaml")) {
+      CAPTURE(file.path);
+      CHECK_NOTHROW(configuration{}.load_file(file.path));
+      ++examples;
+    }
+  CHECK(examples >= 2);
 }
 
 TEST_CASE("the reference page is the table") {
