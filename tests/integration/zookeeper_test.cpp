@@ -17,7 +17,7 @@
 using namespace dataflow;
 using namespace std::chrono_literals;
 using kind = election_change::kind;
-using test::error_of;
+using dataflow::test::error_of;
 
 namespace zookeeper_test {
 
@@ -35,7 +35,7 @@ public:
     start();
   }
   void start() {
-    process_ = std::make_unique<test::program>(std::vector<std::string>{
+    process_ = std::make_unique<::test::program>(std::vector<std::string>{
         "/usr/bin/java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/zookeeper.jar",
         "org.apache.zookeeper.server.ZooKeeperServerMain", config_});
   }
@@ -45,10 +45,10 @@ public:
   std::shared_ptr<zookeeper_client> client() const { return std::make_shared<zookeeper_client>(settings()); }
 
 private:
-  test::scratch dir_;
+  ::test::scratch dir_;
   const std::uint16_t port_;
   std::string config_;
-  std::unique_ptr<test::program> process_;
+  std::unique_ptr<::test::program> process_;
 };
 
 struct contender {
@@ -163,7 +163,7 @@ TEST_CASE("zookeeper: everything is there again after the server was killed and 
 
 TEST_CASE("zookeeper: a store over it keeps large values in files and small ones in nodes") {
   const server zk;
-  const test::scratch dir;
+  const ::test::scratch dir;
   contender a{zk, 1, "a:1"};
   const auto granted = a.wait();
   const auto values = std::make_shared<zookeeper_store>(a.client, "/dataflow/test");
