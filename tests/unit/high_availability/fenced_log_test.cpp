@@ -15,7 +15,7 @@ using test::rounds;
 
 namespace fenced_log_test {
 
-/// A file system in which something happens right before the k-th time that a name is made.
+/// A file system in which something happens right before the k-th time that a name is made, or a record is read.
 class interrupted_files final : public file_system {
 public:
   explicit interrupted_files(file_system& behind) : behind_(behind) {}
@@ -23,7 +23,17 @@ public:
     countdown_ = k;
     what_ = std::move(what);
   }
-  std::unique_ptr<readable_file> open_read(const std::string& p) override { return behind_.open_read(p); }
+  void before_reading(const std::string& path, std::function<void()> what) {
+    read_ = path;
+    what_ = std::move(what);
+  }
+  std::unique_ptr<readable_file> open_read(const std::string& p) override {
+    if (p == read_) {
+      read_.clear();
+      what_();
+    }
+    return behind_.open_read(p);
+  }
   std::unique_ptr<writable_file> open_write(const std::string& p, write_mode m) override {
     return behind_.open_write(p, m);
   }
@@ -43,6 +53,7 @@ public:
 private:
   file_system& behind_;
   std::uint64_t countdown_ = 0;
+  std::string read_;
   std::function<void()> what_;
 };
 
@@ -135,6 +146,34 @@ TEST_CASE("a leader that is replaced right before its write is refused, also whe
       b.put(second, "z", "goes on");
       CHECK(reader.get("z") == "goes on");
     }
+}
+
+TEST_CASE("a reader is not taken in by a record that a replaced leader has written under a number that is free again") {
+  memory_file_system disk;
+  interrupted_files slow{disk}, slow_reader{disk};
+  fenced_log a{slow, "/ha"}, b{disk, "/ha", 4}, reader{slow_reader, "/ha"};
+  const auto first = a.lead(0, "a", "a:1").value();
+  a.put(first, "x", "1");
+  CHECK(reader.get("x") == "1");
+  leader_token second = 0;
+  slow.before_link(1, [&] { // a has looked, and is about to write record 3
+    second = b.lead(first, "b", "b:1").value();
+    slow_reader.before_reading("/ha/record-3", [&] { // the reader has seen that it is there
+      for (int i = 0; i < 9; ++i)
+        b.put(second, "y", std::to_string(i));
+      CHECK(!disk.exists("/ha/record-3"));
+      disk.put_if_absent("/ha/record-3", disk.read_file("/ha/of-a"));
+    });
+    // What a writes: taken from where it writes it.
+    for (const auto& path : disk.paths())
+      if (path.starts_with("/ha/.put-")) disk.write_file("/ha/of-a", disk.read_file(path));
+    CHECK(reader.get("x") == "1");
+  });
+  CHECK(error_of([&] { a.put(first, "x", "of the stopped leader"); }).code() == errc::stale_message);
+  CHECK(second > first);
+  CHECK(disk.read_file("/ha/record-3") == disk.read_file("/ha/of-a"));
+  CHECK(reader.get("x") == "1");
+  CHECK(reader.get("y") == "8");
 }
 
 TEST_CASE("a log is compacted, and readers that are behind follow") {

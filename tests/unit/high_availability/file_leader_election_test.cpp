@@ -167,6 +167,23 @@ TEST_CASE("a contender that dies at its k-th access to the disk leaves a leader 
     }
 }
 
+TEST_CASE("a contender whose disk fails once leads at one of the next polls, without waiting for itself") {
+  for (std::uint64_t k = 1; k < 30; ++k) {
+    CAPTURE(k);
+    memory_file_system disk;
+    faulty_file_system faulty{disk};
+    manual_clock time;
+    contender a{faulty, time, 1, "a:1"};
+    faulty.fail_any(k);
+    int granted = 0;
+    for (int i = 0; i < 4; ++i)
+      granted += a.poll().what == kind::granted ? 1 : 0;
+    CHECK(granted == 1);
+    faulty.heal();
+    CHECK(a.election->leader().has_value());
+  }
+}
+
 TEST_CASE("the election works on a real disk") {
   const test::temporary_directory d;
   auto& files = system_files();
