@@ -106,6 +106,10 @@ TEST_CASE("the doctor tries what the engine will do with a directory") {
     faulty.heal();
   }
   CHECK(failed >= calls - 6);
+  faulty.fail_call(faulty_file_system::call::link, 1);
+  const auto no_links = n.examine();
+  CHECK(about(no_links, "directory", "execution.checkpointing.dir").result == health::fail);
+  CHECK(about(no_links, "directory", "io.tmp.dirs").result == health::ok); // needs none
   faulty.disk_full_after(100);
   const auto full = about(n.examine(), "directory", "execution.checkpointing.dir");
   CHECK(full.result == health::fail);
