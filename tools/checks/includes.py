@@ -19,6 +19,7 @@ ALLOWED = {
     "operators": ["checkpoint", "state", "exchange", "record", "time", "metrics", "config", "util"],
     "windows": ["operators", "state", "record", "time", "config", "util"],
     "connectors": ["operators", "checkpoint", "state", "exchange", "record", "time", "metrics", "config", "util"],
+    "network": ["checkpoint", "exchange", "record", "time", "config", "util"],
     "task": ["connectors", "operators", "checkpoint", "state", "exchange", "record", "time", "metrics", "config", "util"],
     "graph": ["connectors", "windows", "operators", "checkpoint", "state", "exchange", "record", "time", "metrics",
               "config", "util"],
