@@ -208,3 +208,86 @@ TEST_CASE("an aborted checkpoint lets go what it held; one that is overtaken is 
   arrive(0, barrier_of(3));
   CHECK(drained(g.gate) == "|3 3");
 }
+
+namespace {
+/// Puts elements in and takes them out when asked.
+struct slow_gate {
+  input_gate gate;
+  std::map<std::uint32_t, std::uint64_t> sent;
+  std::size_t most = 0;
+  void put(std::uint32_t channel, element e) {
+    gate.receive(channel, sent[channel]++, 0, std::move(e));
+    most = std::max(most, gate.queued());
+  }
+  void watermark(std::uint32_t channel, std::int64_t ms) { put(channel, element::watermark(at(ms))); }
+  void record(std::uint32_t channel) {
+    batch_ptr b = batch_pool::make(record_type_of<std::int64_t>())->get();
+    b.as<std::int64_t>().records.push_back(1);
+    put(channel, element::of(std::move(b)));
+  }
+  /// "r0 5 r1": a record of channel 0, a watermark, a record of channel 1.
+  std::string take(std::size_t most_elements = 1000) {
+    std::string out;
+    for (std::size_t i = 0; i < most_elements; ++i) {
+      const auto a = gate.next();
+      if (!a) break;
+      out += (out.empty() ? "" : " ") + (a->what.is_batch()                        ? "r" + std::to_string(a->channel)
+                                         : a->what.kind == element_kind::watermark ? std::to_string(a->what.value)
+                                                                                   : "|");
+    }
+    return out;
+  }
+};
+} // namespace
+
+TEST_CASE("watermarks that nobody reads do not pile up: of those with nothing between them the last one counts") {
+  slow_gate g{input_gate{{{0, false}, {0, false}}}, {}};
+  for (std::int64_t t = 1; t <= 10'000; ++t) {
+    g.watermark(0, t);
+    g.watermark(1, t * 2);
+  }
+  CHECK(g.most == 2);
+  CHECK(g.take() == "10000");
+  for (std::int64_t t = 1; t <= 10'000; ++t)
+    g.watermark(0, 10'000 + t);
+  CHECK(g.most == 2);
+  CHECK(g.take() == "20000"); // held back by the other one
+}
+
+TEST_CASE("a watermark never passes a record, a barrier or an idle mark of its own channel") {
+  slow_gate g{input_gate{{{0, false}}}, {}};
+  g.watermark(0, 1);
+  g.watermark(0, 2);
+  g.record(0);
+  g.watermark(0, 3);
+  g.watermark(0, 4);
+  g.put(0, element::control(element_kind::idle));
+  g.put(0, element::control(element_kind::active));
+  g.watermark(0, 5);
+  g.put(0, element::barrier(1, true, nullptr));
+  g.watermark(0, 6);
+  g.watermark(0, 7);
+  CHECK(g.take() == "2 r0 4 | | 5 | 7");
+  g.watermark(0, 8);
+  CHECK(g.take() == "8");
+}
+
+TEST_CASE("watermarks behind a barrier that waits for another channel do not pile up either") {
+  slow_gate g{input_gate{{{0, false}, {0, false}}}, {}};
+  g.put(0, element::barrier(1, true, nullptr));
+  g.watermark(1, 1'000'000);
+  CHECK(g.take() == "");
+  for (std::int64_t t = 1; t <= 10'000; ++t) {
+    g.watermark(0, t);
+    CHECK(g.take() == ""); // looked at, and put aside
+  }
+  g.record(0);
+  for (std::int64_t t = 10'001; t <= 20'000; ++t) {
+    g.watermark(0, t);
+    g.take();
+  }
+  CHECK(g.most <= 4);
+  g.put(1, element::barrier(1, true, nullptr));
+  g.watermark(0, 20'001);
+  CHECK(g.take() == "| 10000 r0 20000 20001");
+}
