@@ -118,6 +118,11 @@ CLI::App& add_state_commands(CLI::App& app, command_line& out) {
   diff.add_option("other", out.state.other, "The later checkpoint")->required();
   add_state(diff);
   add_state(add("export", "All entries, one JSON object per line"));
+  auto& rewrite = add("rewrite", "Write a savepoint in which a command has changed the values of a state");
+  add_state(rewrite);
+  rewrite.add_option("--with", out.state.with, "Gets the lines of `export` and writes those that are to be there")
+      ->required();
+  rewrite.add_option("--to", out.state.to, "Directory of the new savepoint")->required();
   return state;
 }
 
@@ -194,11 +199,17 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   create.add_option("directory", out.directory, "Where; the default is ./<name>");
 
   auto& state = add_state_commands(app, out);
-  auto& savepoint = *app.add_subcommand("savepoint", "Remove a savepoint");
+  auto& savepoint = *app.add_subcommand("savepoint", "Remove a savepoint, or look whether a job can start from it");
   savepoint.require_subcommand(1);
   savepoint.add_subcommand("dispose", "Remove a savepoint, or a checkpoint of a job that does not run")
       ->add_option("path", out.savepoint, "Its directory, or its _metadata")
       ->required();
+  auto& check = *savepoint.add_subcommand("check", "Whether a job could start from it; nothing is run");
+  check.add_option("path", out.savepoint, "Its directory, or its _metadata")->required();
+  add_job_options(check, out, raw);
+  check.add_flag("-n,--allowNonRestoredState,--allow-non-restored-state", raw.allow_non_restored,
+                 "Drop state of operators that the job does not have");
+  check.add_flag("--json", out.json, "One JSON object");
 
   auto& doctor =
       *app.add_subcommand("doctor", "Look whether this machine can be a node: ports, limits, disk, clock ...");
@@ -260,6 +271,11 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     out.verb = cli::verb::create;
   } else if (state.parsed()) {
     out.verb = cli::verb::state;
+  } else if (check.parsed()) {
+    out.verb = cli::verb::check_savepoint;
+    out.job_arguments = job_arguments(check, given, out.job);
+    raw.from_savepoint = out.savepoint;
+    apply(raw, out);
   } else if (savepoint.parsed()) {
     out.verb = cli::verb::savepoint;
   } else if (doctor.parsed()) {

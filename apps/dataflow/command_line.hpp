@@ -12,7 +12,7 @@
 
 namespace dataflow::cli {
 
-enum class verb { run, info, examples, options, create, state, savepoint, doctor, help, version };
+enum class verb { run, info, examples, options, create, state, savepoint, check_savepoint, doctor, help, version };
 enum class info_format { text, json, dot };
 
 struct command_line {
@@ -33,7 +33,7 @@ struct command_line {
   std::optional<std::chrono::milliseconds> stop_after; ///< from the submission on
   bool drain = false;
 
-  // savepoint dispose
+  // savepoint dispose and check
   std::string savepoint;
 
   // doctor
@@ -47,8 +47,9 @@ struct command_line {
 
   // state
   struct {
-    std::string action; ///< list, inspect, get, diff or export
+    std::string action; ///< list, inspect, get, diff, export or rewrite
     std::string checkpoint, other, state, key;
+    std::string with, to; ///< rewrite
     std::size_t top = 10;
   } state;
 };

@@ -61,6 +61,8 @@ int dispatch(const command_line& line) {
     return dispose(line);
   case verb::doctor:
     return doctor(line);
+  case verb::check_savepoint:
+    return check_savepoint(line);
   case verb::version:
     print(std::string{"dataflow "} + library_version + " (" + compiler_stamp + ", ABI " + std::to_string(abi_version) +
           ")\n");

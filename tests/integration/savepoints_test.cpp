@@ -84,3 +84,30 @@ TEST_CASE("what a run cannot start from, and flags that make no sense") {
   CHECK(run_command({"run", "--drain", "running_sum"}).code == 2);
   CHECK(run_command({"run", "--stop-after", "soon", "running_sum"}).code == 2);
 }
+
+TEST_CASE("dataflow savepoint check says whether a job could start from a savepoint, and runs nothing") {
+  const scratch dir;
+  test::program first{run_flagged({"--stop-with-savepoint", dir.path("savepoints")})};
+  REQUIRE(first.wait_for_error("Job has been submitted"));
+  first.signal(SIGTERM);
+  const auto path = path_in(first.wait().err);
+
+  auto r = run_command({"savepoint", "check", path, "running_sum", "-p", "2"});
+  CHECK_MESSAGE(r.code == 0, r.err);
+  CHECK(says(r.out, "Job 'running_sum' can start from savepoint 1 of job 'running_sum'."));
+  CHECK(says(r.out, "  goes on  "));
+  CHECK(says(r.out, ", parallelism 1 -> 2"));
+  CHECK_FALSE(says(r.out, "dropped"));
+  r = run_command({"savepoint", "check", path, "running_sum", "--json"});
+  CHECK(nlohmann::json::parse(r.out)["operators"].size() > 1);
+
+  r = run_command({"savepoint", "check", path, "word_count", "--input", "README.md"});
+  CHECK(r.code == 3);
+  CHECK(says(r.err, "unmatched_state"));
+  r = run_command({"savepoint", "check", path, "word_count", "-n", "--input", "README.md"});
+  CHECK(r.code == 0);
+  CHECK(says(r.out, "  dropped  "));
+  CHECK(says(r.out, "  begins   "));
+  CHECK(run_command({"savepoint", "check", dir.path("nowhere"), "running_sum"}).code == 3);
+  CHECK(run_command({"savepoint", "check", path}).code == 2);
+}
