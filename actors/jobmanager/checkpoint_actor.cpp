@@ -223,7 +223,9 @@ void checkpoint_actor::complete(const checkpoint_actions::completion& c) {
   try {
     for (auto& kept : store_.retained())
       if (kept.id == c.id) note_published(*kept.metadata);
-  } catch (...) { // without the note nobody may publish: a restart tries it again
+    if (c.kind == checkpoint_kind::savepoint && restore_ && restore_->metadata.id == c.id)
+      note_published(restore_->metadata); // it stops the job
+  } catch (...) {                         // without the note nobody may publish: a restart tries it again
     const auto why = current_error(errc::internal).within("what sinks publish could not be noted");
     send(job_master_, checkpoints_failed{why, false});
     return;
