@@ -231,3 +231,35 @@ TEST_CASE("open windows and rolling reductions go on with a changed record type"
   }
   CHECK(lines == expected);
 }
+
+TEST_CASE(
+    "a changed record type in the files of databases is refused, saying what to do; a savepoint of that job serves") {
+  log_capture quiet;
+  const change_lab lab;
+  auto e = lab.env();
+  e.configure("state.backend.type", "rocksdb");
+  e.configure("execution.checkpointing.incremental", "true");
+  e.configure("execution.checkpointing.dir", "/checkpoints");
+  e.configure("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+  build_watch<before_change::seen>(e);
+  auto job = e.execute_async("watch");
+  lab.cluster->run_for(100ms);
+  const auto checkpoint = job->trigger_checkpoint(), savepoint = job->trigger_savepoint("/savepoints");
+  job->cancel();
+  job->wait();
+
+  auto refused = lab.env();
+  refused.configure("state.backend.type", "rocksdb");
+  build_watch<after_change::seen>(refused);
+  refused.start_from(checkpoint);
+  const auto why = test::error_of([&] { refused.execute("watch"); });
+  CHECK_MESSAGE(why.code() == errc::incompatible_state, why.to_string());
+  CHECK_MESSAGE(why.cause().find("was stored in the files of a database as ") != std::string::npos, why.to_string());
+  CHECK(why.advice() == "take a savepoint with the job that wrote it, and start from that");
+
+  auto allowed = lab.env();
+  allowed.configure("state.backend.type", "rocksdb");
+  build_watch<after_change::seen>(allowed);
+  allowed.start_from(savepoint);
+  CHECK(allowed.execute("watch").status == job_status::finished);
+}
