@@ -25,6 +25,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -125,6 +126,13 @@ struct task_update {
   error failure;                                    ///< of FAILED
   std::map<std::string, std::int64_t> accumulators; ///< of FINISHED
   std::uint64_t last_checkpoint = 0;                ///< of FINISHED: whose barrier it has seen; its word is under way
+  std::uint64_t records_read = 0;                   ///< of a source that has ended
+  std::optional<record_origin> failed_at;           ///< of FAILED: the record at which, where the source traces them
+};
+/// task -> job master: its source has left a record out, as deploy_task says.
+struct record_skipped {
+  task_key key;
+  record_origin record;
 };
 
 // ---- checkpoints
@@ -156,6 +164,7 @@ struct checkpoint_access;
 /// task -> its slot's state keeper: write this down and tell the job master.
 struct write_snapshot {
   task_key key;
+  std::string job;
   std::string name; ///< of the task: begins the names of objects
   caf::actor job_master;
   std::shared_ptr<const checkpoint_access> access;
@@ -270,7 +279,8 @@ struct checkpoint_access {
   std::shared_ptr<checkpoint_objects> objects;
   compression how = compression::none;
   bool incremental = false;
-  bool expected = true; ///< else the job makes savepoints only, when somebody asks for one
+  bool expected = true;                   ///< else the job makes savepoints only, when somebody asks for one
+  std::optional<std::string> copies = {}; ///< where tasks keep copies of their state, below this; unset: they keep none
 };
 /// What all tasks of a job share; immutable.
 struct job_description {
@@ -285,6 +295,7 @@ struct deploy_task {
   task_key key;
   caf::actor job_master;
   std::vector<operator_restore> restore; ///< where its operators go on; empty: they begin
+  source_trace trace = {};               ///< see poisoned_records
 };
 /// What an operator of a task starts from.
 struct restored_operator {
@@ -303,7 +314,6 @@ struct task_disk {
 struct read_state {
   deploy_task task;
   task_disk disk;
-  std::shared_ptr<local_state> local;
 };
 /// state keeper -> slot.
 struct state_loaded {
@@ -512,6 +522,7 @@ DATAFLOW_MESSAGE(watermark_limit)
 DATAFLOW_MESSAGE(announce_limits)
 DATAFLOW_MESSAGE(result_part)
 DATAFLOW_MESSAGE(task_update)
+DATAFLOW_MESSAGE(record_skipped)
 DATAFLOW_MESSAGE(trigger_checkpoint)
 DATAFLOW_MESSAGE(notify_checkpoint_complete)
 DATAFLOW_MESSAGE(notify_checkpoint_aborted)

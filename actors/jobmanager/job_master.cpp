@@ -181,6 +181,7 @@ void job_master_actor::build() {
   execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
                                                                                 : failover_strategy::region);
+  poisoned_ = poisoned_records{poisoned_record_settings::from(c)};
   tasks_.resize(plan_->tasks().size());
   slots_.resize(plan_->slots().size());
   for (auto& v : plan_->graph().vertices) {
@@ -282,7 +283,8 @@ void job_master_actor::deploy_region(region_index r, const restore_from& from) {
   for (auto t : members) {
     execution_->task_changed(t, execution_->attempt_of(t), task_status::deploying, {}, now());
     log_info({"job master", job_->id, title(t)}, "switched to DEPLOYING");
-    send(slot_of(t), deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this), restore_of(t, from)});
+    send(slot_of(t),
+         deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this), restore_of(t, from), trace_of(t)});
   }
 }
 
@@ -399,6 +401,7 @@ void job_master_actor::task_changed(const task_update& m) {
     tasks_[m.key.task].accumulators = m.accumulators;
     tasks_[m.key.task].last_checkpoint = m.last_checkpoint;
   }
+  look_for_record(m);
   if (m.status == task_status::failed)
     failures_.push_back({context_.world->clock->wall(), title(m.key.task), m.failure});
   if (m.status == task_status::failed) stop_failed(m.failure);

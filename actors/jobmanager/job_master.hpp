@@ -13,6 +13,7 @@
 #include <dataflow/actors/supervision/supervised_children.hpp>
 #include <dataflow/metrics/registry.hpp>
 #include <dataflow/recovery/job_execution.hpp>
+#include <dataflow/recovery/poisoned_records.hpp>
 #include <dataflow/time/watermark_group.hpp>
 
 #include <caf/event_based_actor.hpp>
@@ -44,6 +45,7 @@ private:
     std::uint64_t last_checkpoint = 0;               ///< of a task at its end: whose barrier it has seen
     std::uint64_t last_word = 0;                     ///< the last checkpoint that it has acknowledged or declined
     bool awaits_last = false;                        ///< its input has ended, and it waits for one more checkpoint
+    std::uint64_t records_read = 0;                  ///< by the attempt before, of a source
   };
 
   void start();
@@ -76,6 +78,10 @@ private:
   std::string title(task_index t) const;
   std::chrono::milliseconds now() const;
 
+  // job_master_records.cpp
+  void look_for_record(const task_update& m);
+  source_trace trace_of(task_index t);
+
   // job_master_checkpoints.cpp
   void build_checkpoints(const configuration& settings, std::uint64_t seed);
   void start_coordinator();
@@ -105,6 +111,7 @@ private:
   std::shared_ptr<const execution_plan> plan_;
   std::shared_ptr<const job_description> description_;
   std::optional<job_execution> execution_;
+  poisoned_records poisoned_;
   std::vector<deployed_task> tasks_;
   std::vector<std::optional<slot_offer>> slots_; // by slot of the plan
   std::vector<region_index> waiting_regions_;    // for slots

@@ -77,7 +77,8 @@ caf::behavior slot_actor::make_behavior() {
           spawn_task(m.task, std::move(m.operators), std::move(m.disk));
       },
       [this](const write_snapshot& m) { send(state_keeper(), m); },
-      [this](const release_slot&) {
+      [this](const release_slot& m) {
+        if (state_keeper_) send(state_keeper_, m);
         if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
       },
   };
@@ -96,7 +97,7 @@ void slot_actor::deploy(const deploy_task& m) {
   disk.place.incremental = m.job->checkpoints && m.job->checkpoints->incremental;
   if (m.job->checkpoints) disk.files = std::make_shared<shared_files>();
   if (m.restore.empty()) return spawn_task(m, nullptr, std::move(disk));
-  send(state_keeper(), read_state{m, std::move(disk), local_});
+  send(state_keeper(), read_state{m, std::move(disk)});
 }
 
 /// Of a job that may never make a savepoint, the slot itself: a state keeper has a thread.
@@ -107,8 +108,9 @@ caf::actor slot_actor::keeper_for(const job_description& job) {
 
 const caf::actor& slot_actor::state_keeper() {
   if (!state_keeper_)
-    state_keeper_ = context_.own_threads ? spawn<state_keeper_actor, caf::detached + caf::linked>(context_.alive)
-                                         : spawn<state_keeper_actor, caf::linked>(context_.alive);
+    state_keeper_ = context_.own_threads
+                        ? spawn<state_keeper_actor, caf::detached + caf::linked>(context_.alive, local_)
+                        : spawn<state_keeper_actor, caf::linked>(context_.alive, local_);
   return state_keeper_;
 }
 
@@ -118,7 +120,7 @@ void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored
   try {
     task = spawn<task_actor, caf::monitored>(task_arguments{m.job, m.key, m.job_master, context_.world, control,
                                                             context_.alive, context_.sent, std::move(restored),
-                                                            keeper_for(*m.job), std::move(disk)});
+                                                            keeper_for(*m.job), std::move(disk), m.trace});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;

@@ -17,10 +17,11 @@ task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
     : event_based_actor(config), arguments_(std::move(arguments)) {
   keep_exception_texts(*this);
   log_name_ = task_title(*arguments_.job->plan, arguments_.key.task) + "#" + std::to_string(arguments_.key.attempt);
-  subtask_ = std::make_unique<subtask>(
-      make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get(),
-                          std::exchange(arguments_.disk.place, {})),
-      *arguments_.world, *this, *arguments_.control->metrics, arguments_.control->pause);
+  auto what = make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get(),
+                                  std::exchange(arguments_.disk.place, {}));
+  what.trace = std::exchange(arguments_.trace, {});
+  subtask_ = std::make_unique<subtask>(std::move(what), *arguments_.world, *this, *arguments_.control->metrics,
+                                       arguments_.control->pause);
 }
 
 task_actor::~task_actor() = default;
@@ -121,7 +122,7 @@ void task_actor::guarded(F&& f) {
   try {
     f();
   } catch (...) {
-    fail(current_error());
+    fail(current_error(), subtask_->failed_at());
   }
 }
 
@@ -172,21 +173,23 @@ void task_actor::arm_timer(steady_time at) {
   delayed_send(this, at > now ? at - now : steady_time{0}, timer_due{at.count()});
 }
 
-void task_actor::report(task_status status, error failure) {
+void task_actor::report(task_status status, error failure, std::shared_ptr<const record_origin> failed_at) {
   arguments_.control->status.store(status, std::memory_order_relaxed);
   task_update update{arguments_.key, status, std::move(failure), {}};
   if (status == task_status::finished) {
     update.accumulators = subtask_->accumulators();
     update.last_checkpoint = last_checkpoint_;
   }
+  if (is_terminal(status)) update.records_read = subtask_->records_read();
+  if (failed_at) update.failed_at = *failed_at;
   event_based_actor::send(arguments_.job_master, std::move(update));
 }
 
-void task_actor::fail(error e) {
+void task_actor::fail(error e, std::shared_ptr<const record_origin> failed_at) {
   if (ended_) return;
   ended_ = true;
   subtask_->close();
-  report(task_status::failed, e);
+  report(task_status::failed, e, std::move(failed_at));
   quit(to_caf(e));
 }
 
@@ -217,6 +220,10 @@ void task_actor::grant(std::uint32_t channel, std::uint32_t batches, std::uint64
 /// Readers of blocking sources ask on their own thread, so nothing of the actor may be touched here.
 void task_actor::request_split() { caf::anon_send(arguments_.job_master, split_request{arguments_.key}); }
 
+void task_actor::record_skipped(const record_origin& record) {
+  caf::anon_send(arguments_.job_master, actors::record_skipped{arguments_.key, record});
+}
+
 void task_actor::report_result(std::uint64_t collector, std::string bytes) {
   event_based_actor::send(arguments_.job_master, result_part{arguments_.key, collector, std::move(bytes)});
 }
@@ -235,11 +242,11 @@ void task_actor::snapshot_taken(subtask_snapshot snapshot) {
     subtask_snapshot snapshot;
   };
   auto held = std::make_shared<const with_code>(with_code{arguments_.job, std::move(snapshot)});
-  event_based_actor::send(arguments_.state_keeper,
-                          write_snapshot{arguments_.key, task_title(*arguments_.job->plan, arguments_.key.task),
-                                         arguments_.job_master, arguments_.job->checkpoints,
-                                         std::shared_ptr<const subtask_snapshot>{held, &held->snapshot},
-                                         arguments_.disk.files});
+  event_based_actor::send(
+      arguments_.state_keeper,
+      write_snapshot{arguments_.key, arguments_.job->id, task_title(*arguments_.job->plan, arguments_.key.task),
+                     arguments_.job_master, arguments_.job->checkpoints,
+                     std::shared_ptr<const subtask_snapshot>{held, &held->snapshot}, arguments_.disk.files});
 }
 
 void task_actor::awaits_checkpoint() {
