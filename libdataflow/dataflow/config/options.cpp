@@ -346,7 +346,10 @@ const std::vector<option> engine_rows{
      .key = "execution.checkpointing.incremental",
      .type = boolean,
      .fallback = "false",
-     .doc = "Checkpoints store what has changed since the one before, where the state backend can."},
+     .doc =
+         "Checkpoints store what has changed, and name what earlier ones have stored: files of databases, and rows in "
+         "memory.",
+     .flink = "Only with RocksDB in Flink."},
     {.section = "Checkpoints",
      .key = "execution.checkpointing.allow-doubled-output",
      .type = boolean,

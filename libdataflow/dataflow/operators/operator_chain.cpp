@@ -529,7 +529,7 @@ void operator_chain::take_state(stage& s, chain_snapshot& into) {
     if (s.op) s.op->prepare_snapshot(into.barrier.value);
     const auto& options = into.barrier.options;
     const bool savepoint = options && options->kind == checkpoint_kind::savepoint;
-    into.state.operators[s.config.uid].states = s.registry.freeze(savepoint);
+    into.state.operators[s.config.uid].states = s.registry.freeze(savepoint, into.barrier.value);
   } catch (...) {
     if (!into.failure) into.failure = located(s.index);
   }
@@ -559,12 +559,16 @@ void operator_chain::tell_all(F&& f) {
 }
 
 void operator_chain::checkpoint_completed(std::int64_t checkpoint) {
+  for (auto& s : stages_)
+    s->registry.checkpoint_completed(checkpoint);
   tell_all([&](stream_operator& op) { op.checkpoint_completed(checkpoint); });
 }
 
 void operator_chain::checkpoint_aborted(std::int64_t checkpoint) {
-  for (auto& s : stages_)
+  for (auto& s : stages_) {
     if (s->stopped == checkpoint) s->stopped.reset();
+    s->registry.checkpoint_aborted(checkpoint);
+  }
   refresh_next_wake();
   tell_all([&](stream_operator& op) { op.checkpoint_aborted(checkpoint); });
 }

@@ -11,6 +11,7 @@
 
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/held_rows.hpp>
+#include <dataflow/state/row_changes.hpp>
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
@@ -123,6 +124,9 @@ struct row_writer {
   keyed_column::cell_writer cell;
   std::function<bool(const std::byte* cell)> gone; // empty: nothing goes
   void write(const rows_then& rows, state_writer& out) const;
+  /// The same for a checkpoint that leaves out what is stored already: in entries, what has gone among them.
+  void write_entries(const rows_then& rows, const store_increment& increment, state_writer& out,
+                     byte_writer& scratch) const;
 };
 } // namespace detail
 
@@ -186,8 +190,11 @@ public:
     for (auto* c : columns_)
       c->clear();
   }
-  /// All rows as they are now, and marks them as unchanged. REQUIRES: no database.
-  keyed_snapshot freeze();
+  /// All rows as they are now. With the number of a checkpoint, and when checkpoints are incremental, it holds what it
+  /// has to write; else all rows are marked as unchanged. REQUIRES: no database.
+  keyed_snapshot freeze(std::optional<std::int64_t> checkpoint = {});
+  void checkpoint_completed(std::int64_t checkpoint) { changes_.completed(checkpoint); }
+  void checkpoint_aborted(std::int64_t checkpoint) { changes_.aborted(checkpoint); }
   /// Snapshots in progress may then hold no more than state_place::snapshot_bytes each. `wake` may be called by any
   /// thread.
   void set_wake_up(std::function<void()> wake) { wake_ = std::move(wake); }
@@ -196,8 +203,9 @@ public:
   /// Bytes that snapshots in progress hold.
   std::size_t held_bytes() const noexcept;
   /// Until end_freeze(), the columns' freeze() gives what the store holds now. With `files`, and a database: the files
-  /// that hold all of it, and the columns give nothing; else null.
-  std::shared_ptr<const database_files> begin_freeze(bool files);
+  /// that hold all of it, and the columns give nothing; else null. Without a database, the columns may leave out what
+  /// is stored already (`incremental`).
+  std::shared_ptr<const database_files> begin_freeze(bool incremental, std::optional<std::int64_t> checkpoint);
   void end_freeze() noexcept;
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
   void clean_up(std::size_t rows);
@@ -297,14 +305,15 @@ private:
   struct group {
     std::vector<std::uint32_t> segments;  // indices of segments_
     std::vector<std::uint32_t> with_room; // of these, those with a free row
+    std::size_t rows = 0;
   };
   void make_writable();
-  /// Before a row comes, goes or changes. The segment may be another one then.
-  void protect(std::uint32_t segment, unsigned row) {
-    if (!live_.empty()) save(segment, row);
+  /// Before a row comes, goes or (`content`) changes. The segment may be another one then.
+  void protect(std::uint32_t segment, unsigned row, bool content = false) {
+    if (!live_.empty()) save(segment, row, content);
   }
-  void save(std::uint32_t segment, unsigned row);
-  void mark_changed(std::size_t segment) noexcept { changed_[segment / 64] |= std::uint64_t{1} << segment % 64; }
+  void save(std::uint32_t segment, unsigned row, bool content);
+  void note_removed();
   bool holds_too_much();
   void make_row();
   void drop_empty_row();
@@ -325,7 +334,7 @@ private:
   std::vector<detail::row_segment*> segments_;
   std::shared_ptr<detail::segment_directory> directory_; // the same, for snapshots
   std::vector<std::shared_ptr<detail::held_rows>> live_; // snapshots in progress
-  std::vector<std::uint64_t> changed_;                   // a bit per segment: since the last snapshot
+  detail::row_changes changes_;
   std::function<void()> wake_;
   std::vector<group> groups_; // of the subtask's key groups
   std::shared_ptr<const detail::row_layout> layout_;
