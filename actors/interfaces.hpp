@@ -239,7 +239,9 @@ struct checkpoint_timer {
   std::int64_t at = 0; ///< milliseconds; an earlier one may have replaced it
 };
 /// job master -> coordinator (request): from where do tasks start? Answered with restore_from.
-struct choose_restore {};
+struct choose_restore {
+  bool doubted = false; ///< a task has found that what it read is damaged: every byte is looked at
+};
 struct restore_from {
   std::uint64_t checkpoint = 0; ///< 0: from nothing
   std::shared_ptr<const restore_assignment> assignment;

@@ -405,6 +405,7 @@ void job_master_actor::task_changed(const task_update& m) {
   if (m.status == task_status::failed)
     failures_.push_back({context_.world->clock->wall(), title(m.key.task), m.failure});
   if (m.status == task_status::failed) stop_failed(m.failure);
+  doubted_ = doubted_ || m.failure.code() == errc::corrupt_state;
   auto actions = execution_->task_changed(m.key.task, m.key.attempt, m.status, m.failure, now());
   if (m.status == task_status::running) tell_coordinator(m.key, checkpoint_task_changed::change::running);
   if (m.status == task_status::failed && no_restart_mends(m.failure))

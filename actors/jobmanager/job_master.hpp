@@ -146,6 +146,7 @@ private:
   supervised_children children_;       // the coordinator
   std::vector<region_index> choosing_; // regions that wait for the word from where they go on
   bool choosing_asked_ = false;
+  bool doubted_ = false;              // what a task has read was damaged
   std::set<std::uint64_t> under_way_; // checkpoints that tasks may know of
   std::map<vertex_index, std::string> source_uids_;
   checkpoint_statistics checkpoints_;

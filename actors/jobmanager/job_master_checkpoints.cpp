@@ -333,7 +333,7 @@ void job_master_actor::choose_restore_point() {
   auto c = coordinator();
   if (!c) return; // asked when it is there again
   choosing_asked_ = true;
-  request(c, caf::infinite, choose_restore{})
+  request(c, caf::infinite, choose_restore{std::exchange(doubted_, false)})
       .then(
           [this](const restore_from& from) {
             choosing_asked_ = false;

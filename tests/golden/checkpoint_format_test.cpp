@@ -96,6 +96,7 @@ TEST_CASE("keyed state in entries of format version 3 loads, and what is written
   memory_file_system files;
   file_checkpoint_storage today{files, "/", "job", 1, 0};
   files.create_directories("/job/chk-9");
+  files.create_directories("/job/shared");
   const auto summary = test::write_sample_in_entries(today, "/job/chk-9");
   REQUIRE(summary.shared.size() == 2);
   const auto stored = system_files().read_file(root + "/job/chk-9/" + summary.object.name);

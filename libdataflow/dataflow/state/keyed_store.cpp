@@ -51,14 +51,17 @@ public:
 private:
   std::function<void(const detail::rows_then&)> writing(state_writer& out) const {
     if (!increment_) return [&](const detail::rows_then& r) { how_.write(r, out); };
-    // `group`: whose part has been begun.
-    return [&, group = std::int64_t{-1}, scratch = byte_writer{}](const detail::rows_then& r) mutable {
+    // `group`: whose part has been begun. `removes`: keys may be stored that have to go.
+    return [&, group = std::int64_t{-1}, removes = false, scratch = byte_writer{}](const detail::rows_then& r) mutable {
       const auto& what = increment_->store();
       const auto of = r.segment->key_group;
-      if (std::exchange(group, of) != of && what.form_of(of) == detail::group_form::changes)
-        if (const auto& gone = what.removed[of - what.groups.first]; !gone.empty())
-          out.part_of(of).raw(gone.data(), gone.size());
-      how_.write_entries(r, what, out, scratch);
+      const auto form = what.form_of(of);
+      if (std::exchange(group, of) != of) {
+        removes = form == detail::group_form::changes && increment_->has_earlier(of);
+        const auto& gone = what.removed[of - what.groups.first];
+        if (removes && !gone.empty()) out.part_of(of).raw(gone.data(), gone.size());
+      }
+      if (form != detail::group_form::nothing) how_.write_entries(r, removes, out, scratch);
     };
   }
   std::shared_ptr<const keyed_snapshot> snapshot_; // gives the rows up with the last column
@@ -91,17 +94,16 @@ void detail::row_writer::write(const rows_then& rows, state_writer& out) const {
   }
 }
 
-void detail::row_writer::write_entries(const rows_then& rows, const store_increment& increment, state_writer& out,
+void detail::row_writer::write_entries(const rows_then& rows, bool removes, state_writer& out,
                                        byte_writer& scratch) const {
   const auto& layout = rows.segment->layout();
-  const auto form = increment.form_of(rows.segment->key_group);
-  if (form == group_form::nothing || index >= layout.cells.size()) return;
+  if (index >= layout.cells.size()) return;
   const auto offset = layout.cells[index].offset;
   const auto bit = std::uint64_t{1} << index;
   for (auto used = rows.used & rows.needed; used != 0; used &= used - 1) {
     const auto* row = rows.row(static_cast<unsigned>(std::countr_zero(used)));
     const bool there = (row_segment::mark(row) & bit) && !(gone && gone(row + offset));
-    if (!there && form == group_form::whole) continue;
+    if (!there && !removes) continue;
     auto& part = out.part_of(rows.segment->key_group);
     scratch.clear();
     key(row + layout.key_offset, scratch);

@@ -124,9 +124,8 @@ struct row_writer {
   keyed_column::cell_writer cell;
   std::function<bool(const std::byte* cell)> gone; // empty: nothing goes
   void write(const rows_then& rows, state_writer& out) const;
-  /// The same for a checkpoint that leaves out what is stored already: in entries, what has gone among them.
-  void write_entries(const rows_then& rows, const store_increment& increment, state_writer& out,
-                     byte_writer& scratch) const;
+  /// The same in entries; with `removes` also of keys that have no value.
+  void write_entries(const rows_then& rows, bool removes, state_writer& out, byte_writer& scratch) const;
 };
 } // namespace detail
 

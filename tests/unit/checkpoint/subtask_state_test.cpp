@@ -245,12 +245,12 @@ TEST_CASE("an object of a later format is refused with its version") {
   auto summary = write_subtask_state(small_chain(), out);
   auto& bytes = shelf.objects["object"];
   const auto place = detail::check_ends(bytes.substr(0, 16), bytes.substr(bytes.size() - 40), bytes.size());
-  const auto header = detail::subtask_header(3);
+  const auto header = detail::subtask_header(4);
   bytes = header + bytes.substr(16, place.offset + place.size - 16) +
           detail::subtask_trailer(header, place.offset, bytes.substr(place.offset, place.size));
   const auto e = error_of([&] { read_all(summary.object, shelf); });
   CHECK(e.code() == errc::newer_format);
-  CHECK(e.cause() == "the stored object 'object': it has format version 3, this library reads up to 2");
+  CHECK(e.cause() == "the stored object 'object': it has format version 4, this library reads up to 3");
 }
 
 TEST_CASE("a subtask without state writes no object, and says which states it has") {
