@@ -1,4 +1,5 @@
 #include <dataflow/state/keyed_store.hpp>
+#include <dataflow/state/frozen_table.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/clock.hpp>
@@ -149,7 +150,7 @@ std::shared_ptr<const frozen_state> keyed_store::freeze_column(const keyed_colum
 std::shared_ptr<const database_files> keyed_store::begin_freeze(bool incremental,
                                                                 std::optional<std::int64_t> checkpoint) {
   leave();
-  if (!has_columns()) return nullptr;
+  if (!has_columns() && !has_tables_) return nullptr;
   if (!stored_) {
     rows_now_ = std::make_shared<const keyed_snapshot>(freeze(incremental ? checkpoint : std::nullopt));
     return nullptr;
@@ -159,6 +160,29 @@ std::shared_ptr<const database_files> keyed_store::begin_freeze(bool incremental
   if (incremental) return stored_->database().snapshot(stored_directory_ + "-" + std::to_string(++snapshots_));
   stored_now_ = stored_->database().freeze();
   return nullptr;
+}
+
+state_database& keyed_store::share_database() noexcept {
+  has_tables_ = true;
+  return stored_->database();
+}
+
+std::shared_ptr<const frozen_state> keyed_store::freeze_table(std::uint32_t table, table_writer convert) const {
+  if (in_files_now_) return std::make_shared<in_files>();
+  if (!stored_now_) return nullptr;
+  return std::make_shared<detail::frozen_table>(stored_now_, table, states_->key_groups(), convert);
+}
+
+void keyed_store::write_table(std::uint32_t table, table_writer convert, state_writer& out) const {
+  auto& database = stored_->database();
+  database.write();
+  detail::write_table(database, table, states_->key_groups(), convert, out);
+}
+
+void keyed_store::read_restored(const std::string& table,
+                                const std::function<void(std::string_view, std::string_view)>& f) const {
+  for (const auto* from : to_read_)
+    read_database_files(from->directory, table, from->groups, f);
 }
 
 void keyed_store::end_freeze() noexcept {

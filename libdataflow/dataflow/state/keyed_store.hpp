@@ -29,6 +29,7 @@ namespace dataflow {
 class clock;
 class database_view;
 class keyed_store;
+class state_database;
 namespace detail {
 struct row_writer;
 class stored_rows;
@@ -210,6 +211,19 @@ public:
   void clean_up(std::size_t rows);
   bool has_expiring_columns() const noexcept { return expiring_; }
 
+  // Tables of the operator's own, in the same database as the rows.
+
+  /// The database. From now on snapshots hold it also when there are no columns. REQUIRES: stored().
+  state_database& share_database() noexcept;
+  /// What the operator's parts have of a row of its table.
+  using table_writer = void (*)(std::string_view key, std::string_view value, byte_writer& part);
+  /// For freeze() of a declared state: null when nothing is being frozen.
+  std::shared_ptr<const frozen_state> freeze_table(std::uint32_t table, table_writer convert) const;
+  /// For snapshot() of a declared state.
+  void write_table(std::uint32_t table, table_writer convert, state_writer& out) const;
+  /// Calls f(key, value) for what files that are restored have in a table of that name, and the database has not.
+  void read_restored(const std::string& table, const std::function<void(std::string_view, std::string_view)>& f) const;
+
   // Batched look-ups: look_ahead.hpp.
 
   /// True: rows have gone since candidates were given, which must be looked for again.
@@ -349,6 +363,7 @@ private:
   std::shared_ptr<const keyed_snapshot> rows_now_;
   std::shared_ptr<const database_view> stored_now_;
   bool in_files_now_ = false;
+  bool has_tables_ = false; // besides those of columns
 };
 
 inline std::byte* keyed_column::find() {

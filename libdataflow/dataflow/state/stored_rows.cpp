@@ -41,9 +41,9 @@ struct part_writer {
   std::int64_t now;
 };
 
-class frozen_table final : public frozen_state {
+class frozen_column final : public frozen_state {
 public:
-  frozen_table(std::shared_ptr<const database_view> view, const part_writer& how) : view_(std::move(view)), how_(how) {}
+  frozen_column(std::shared_ptr<const database_view> view, const part_writer& how) : view_(std::move(view)), how_(how) {}
   void write(state_writer& out) const override { how_.write(*view_, out); }
 
 private:
@@ -183,8 +183,8 @@ void stored_rows::snapshot(const keyed_column& column, state_writer& out) {
 
 std::shared_ptr<const frozen_state> stored_rows::frozen(const keyed_column& column,
                                                         std::shared_ptr<const database_view> view) const {
-  return std::make_shared<frozen_table>(std::move(view),
-                                        part_writer{column, tables_[column.index_], store_.states_->key_groups()});
+  return std::make_shared<frozen_column>(std::move(view),
+                                         part_writer{column, tables_[column.index_], store_.states_->key_groups()});
 }
 
 void stored_rows::for_each_key(const std::function<void(byte_reader& key)>& f) {
