@@ -1,4 +1,4 @@
-/// The files of a snapshot's databases, where a restore would put them.
+/// What is frozen as a restore gets it: written as parts, or the files of databases where it would put them.
 #pragma once
 
 #include <dataflow/state/declared_state.hpp>
@@ -10,6 +10,16 @@
 #include <tests/support/temporary_directory.hpp>
 
 namespace dataflow::test {
+
+inline std::shared_ptr<const operator_snapshot> written(const operator_snapshot& frozen) {
+  auto all = std::make_shared<operator_snapshot>();
+  for (auto& [name, state] : frozen.states) {
+    auto& to = all->states[name];
+    to.info = state.info;
+    state.for_each_part([&](const state_part& p) { to.parts.push_back(p); });
+  }
+  return all;
+}
 
 class fetched_databases {
 public:

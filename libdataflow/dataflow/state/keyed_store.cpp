@@ -1,5 +1,5 @@
-#include <dataflow/state/keyed_store.hpp>
 #include <dataflow/state/frozen_table.hpp>
+#include <dataflow/state/keyed_store.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/clock.hpp>
@@ -160,6 +160,16 @@ std::shared_ptr<const database_files> keyed_store::begin_freeze(bool incremental
   if (incremental) return stored_->database().snapshot(stored_directory_ + "-" + std::to_string(++snapshots_));
   stored_now_ = stored_->database().freeze();
   return nullptr;
+}
+
+void keyed_store::account(std::ptrdiff_t bytes) noexcept {
+  if (stored_) stored_->account(bytes);
+}
+void keyed_store::make_room_for_growth() {
+  if (stored_) stored_->make_room();
+}
+std::size_t keyed_store::counted_bytes() const noexcept {
+  return memory_bytes() + (stored_ ? stored_->counted_content() : 0);
 }
 
 state_database& keyed_store::share_database() noexcept {

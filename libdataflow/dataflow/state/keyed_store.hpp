@@ -86,6 +86,10 @@ public:
   virtual stored_writer stored_to_part() const {
     return [](std::string_view stored, byte_writer& part) { part.raw(stored.data(), stored.size()); };
   }
+  /// Of values whose memory outside of their rows is counted, instead of estimated by what is written of them: how much
+  /// it is. Whoever changes such a value says so with keyed_store::account().
+  virtual bool is_counted() const { return false; }
+  virtual std::size_t content_bytes(const std::byte* /*cell*/) const { return 0; }
   /// Whether a part of a snapshot has the key in front of each value; else restore() finds it in the value.
   virtual bool parts_have_keys() const { return true; }
   virtual std::chrono::milliseconds background_time_to_live() const { return std::chrono::milliseconds{0}; }
@@ -210,6 +214,15 @@ public:
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
   void clean_up(std::size_t rows);
   bool has_expiring_columns() const noexcept { return expiring_; }
+
+  // Of counted columns, with a database.
+
+  /// The current row's value has become larger, or smaller.
+  void account(std::ptrdiff_t bytes) noexcept;
+  /// Rows are written back until those in memory take no more than they may. REQUIRES: no key is current.
+  void make_room_for_growth();
+  /// What rows, index and counted values take.
+  std::size_t counted_bytes() const noexcept;
 
   // Tables of the operator's own, in the same database as the rows.
 

@@ -1,3 +1,4 @@
+#include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/time_index.hpp>
 
 #include <algorithm>
@@ -11,6 +12,11 @@ constexpr std::size_t usual_bytes = 128; // of an element in the cache
 constexpr std::size_t most_cached = 256; // of a group
 constexpr std::uint64_t sign = std::uint64_t{1} << 63;
 } // namespace
+
+std::size_t time_index::cache_for(const state_registry& states, const state_database& database) noexcept {
+  const auto rows = states.place().memory_bytes;
+  return (rows > 0 ? rows : database.row_memory()) / 16;
+}
 
 void time_index::put_time(timestamp t, std::string& out) {
   const auto flipped = static_cast<std::uint64_t>(t.time_since_epoch().count()) ^ sign;
@@ -34,8 +40,8 @@ bool time_index::earlier::operator()(const head& a, const head& b) const noexcep
 time_index::time_index(state_database& database, const std::string& table, key_group_range groups, ties order,
                        std::size_t cache_bytes)
     : database_(database), table_(database.open_table({.name = table})), range_(groups),
-      most_(std::clamp<std::size_t>(cache_bytes / groups.size() / usual_bytes, 1, most_cached)),
-      groups_(groups.size()), heads_(earlier{order}) {
+      most_(std::clamp<std::size_t>(cache_bytes / groups.size() / usual_bytes, 1, most_cached)), groups_(groups.size()),
+      heads_(earlier{order}) {
   bool any = false;
   database_.scan(table_, range_, [&](std::string_view, std::string_view) { return !(any = true); });
   if (!any) return;

@@ -6,10 +6,10 @@
 ///   time        8 bytes, big endian, with the sign flipped: ordered as bytes
 ///   rest        whatever the owner tells one thing due from another by
 ///
-/// and the value is empty. Adding and removing only write; what is due first comes from the cache, which is filled again
-/// from the table, from where the last one was, when it is used up.
-/// Threading: the task's own. Ownership: borrows the database. Errors: those of the database.
-/// Source: Flink's RocksDBCachingPriorityQueueSet and KeyGroupPartitionedPriorityQueue.
+/// and the value is empty. Adding and removing only write; what is due first comes from the cache, which is filled
+/// again from the table, from where the last one was, when it is used up. Threading: the task's own. Ownership: borrows
+/// the database. Errors: those of the database. Source: Flink's RocksDBCachingPriorityQueueSet and
+/// KeyGroupPartitionedPriorityQueue.
 #pragma once
 
 #include <dataflow/state/state_database.hpp>
@@ -24,6 +24,8 @@
 
 namespace dataflow {
 
+class state_registry;
+
 class time_index {
 public:
   /// Which of several with the same time comes first.
@@ -32,6 +34,8 @@ public:
   time_index(state_database& database, const std::string& table, key_group_range groups, ties order,
              std::size_t cache_bytes);
   time_index(const time_index&) = delete;
+  /// A share of what the operator's rows may take in memory.
+  static std::size_t cache_for(const state_registry& states, const state_database& database) noexcept;
 
   bool empty() const noexcept { return heads_.empty(); }
   /// REQUIRES: not empty.

@@ -25,7 +25,7 @@ public:
 
   stored_timers(keyed_store& store, const std::string& name)
       : store_(store), index_(store.share_database(), name, store.states().key_groups(), time_index::ties::by_group,
-                              store.share_database().row_memory() / 4) {}
+                              time_index::cache_for(store.states(), store.share_database())) {}
 
   bool empty() const noexcept { return index_.empty(); }
   /// Reads all of them.

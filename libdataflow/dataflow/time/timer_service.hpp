@@ -55,9 +55,7 @@ public:
   // For the current key.
   void register_event_time(timestamp t, const N& space = {}) { event_.insert(of_current_key(t, space)); }
   void delete_event_time(timestamp t, const N& space = {}) { event_.erase(of_current_key(t, space)); }
-  void register_processing_time(timestamp t, const N& space = {}) {
-    processing_.insert(of_current_key(t, space));
-  }
+  void register_processing_time(timestamp t, const N& space = {}) { processing_.insert(of_current_key(t, space)); }
   void delete_processing_time(timestamp t, const N& space = {}) { processing_.erase(of_current_key(t, space)); }
   /// Wall times since 1970 UTC.
   void register_processing_time(std::chrono::milliseconds t, const N& space = {}) {

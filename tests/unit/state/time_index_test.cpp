@@ -26,7 +26,8 @@ struct item {
 struct order {
   time_index::ties ties;
   bool operator()(const item& a, const item& b) const {
-    if (ties == time_index::ties::by_group) return std::tie(a.time, a.group, a.rest) < std::tie(b.time, b.group, b.rest);
+    if (ties == time_index::ties::by_group)
+      return std::tie(a.time, a.group, a.rest) < std::tie(b.time, b.group, b.rest);
     return std::tie(a.time, a.rest, a.group) < std::tie(b.time, b.rest, b.group);
   }
 };
@@ -130,4 +131,25 @@ TEST_CASE("an index by time keeps no more in memory than it may, and orders all 
   }
   CHECK(n == 50'002);
   CHECK(last == most);
+}
+
+TEST_CASE("keys in the table of an index by time do not change: files of checkpoints contain them") {
+  world w;
+  time_index index{*w.db, "due", {0, 0x3ff}, time_index::ties::by_group, 64 << 10};
+  index.add(0x0102, at(-2), "r");
+  index.add(0x0102, at(258), "");
+  w.db->write();
+  std::vector<std::string> keys;
+  w.db->scan(index.table(), {0, 0x3ff}, [&](std::string_view key, std::string_view value) {
+    CHECK(value.empty());
+    keys.emplace_back(key);
+    return true;
+  });
+  REQUIRE(keys.size() == 2);
+  CHECK(keys[0] == std::string("\x01\x02\x7f\xff\xff\xff\xff\xff\xff\xfer", 11));
+  CHECK(keys[1] == std::string("\x01\x02\x80\0\0\0\0\0\x01\x02", 10));
+  const auto read = time_index::read(keys[0]);
+  CHECK(read.key_group == 0x0102);
+  CHECK(read.time == at(-2));
+  CHECK(read.rest == "r");
 }

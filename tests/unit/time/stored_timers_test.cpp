@@ -57,17 +57,6 @@ struct service {
   std::string current;
 };
 
-/// What frozen states write, as parts: as a checkpoint stores it.
-std::shared_ptr<const operator_snapshot> written(const operator_snapshot& frozen) {
-  auto all = std::make_shared<operator_snapshot>();
-  for (auto& [name, state] : frozen.states) {
-    auto& to = all->states[name];
-    to.info = state.info;
-    state.for_each_part([&](const state_part& p) { to.parts.push_back(p); });
-  }
-  return all;
-}
-
 } // namespace
 
 TEST_CASE("timers on the disk fire as those in memory, and go from one to the other with snapshots") {
