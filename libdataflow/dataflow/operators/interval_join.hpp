@@ -106,14 +106,17 @@ public:
     if (context.states().has_databases()) {
       stored_ = std::make_unique<stored_buffers>(config_.bounds, buffers_->info());
       stored_->open(context.states(), context.clock());
+      context.states().declare(visited_);
+      if (visited_.value() > min_timestamp && visited_.value() < watermark_.value()) { // a snapshot in between
+        stored_->set_watermark(watermark_.value());
+        while (!stored_->visit_expired(visits_per_call))
+          stored_->make_room();
+        stored_->make_room();
+      }
     } else {
       context.states().declare(*buffers_);
       in_files_.read(context.states(), context.clock(), buffers_->info().name,
                      [this](const state_part& p) { buffers_->restore(p); });
-    }
-    if (watermark_.value() > min_timestamp) { // what has expired may have been stored
-      buffers_->set_watermark(watermark_.value());
-      if (stored_) stored_->set_watermark(watermark_.value());
     }
     cursor_.emplace(context.max_parallelism());
     context.states().declare(*cursor_);
@@ -145,6 +148,7 @@ public:
     const bool done = stored_ ? stored_->visit_expired(visits_per_call) : buffers_->visit_expired(visits_per_call);
     if (stored_) stored_->make_room();
     if (!done) return progress::yielded;
+    if (stored_) visited_.set(t);
     return stream_operator::advance_watermark(t);
   }
 
@@ -284,6 +288,7 @@ private:
   last_watermark watermark_;
   std::optional<interval_join_buffers<key_type, L, R>> buffers_;
   rows_in_files<key_type> in_files_;
+  last_watermark visited_{"_visited"};     // of stored_: all that had expired then has gone
   std::unique_ptr<stored_buffers> stored_; // in the place of these, where there are databases
   std::optional<join_cursor> cursor_;
   bool sends_early_ = true; // pairs go on before their record is through

@@ -1,6 +1,6 @@
-/// What an interval join remembers, in the database of a keyed store: a row per key, and when the last of it expires.
+/// What an interval join remembers, in the database of a keyed store: a row per key, and when the first of it expires.
 ///
-/// What has expired of a key goes when the key is touched, and all of it at the latest when its last record expires.
+/// Whenever the watermark advances, the keys are visited of which something has expired.
 /// Stored are, behind the key, the records of the first and of the second input: how many (varint), then of each the
 /// timestamp (8) and the record.
 /// Threading: the task's own. Ownership: owns the rows. Errors: those of the database.
@@ -28,7 +28,7 @@ public:
   const entry* begin() const noexcept { return all_.data(); }
   const entry* end() const noexcept { return all_.data() + all_.size(); }
   /// REQUIRES: not empty.
-  timestamp last() const noexcept { return all_.back().at; }
+  timestamp first() const noexcept { return all_.front().at; }
   const entry* from(timestamp t) const noexcept {
     return std::partition_point(begin(), end(), [t](const entry& e) { return e.at < t; });
   }
@@ -77,8 +77,7 @@ public:
     stored_run<R> right;
   };
 
-  stored_join_buffers(const interval_bounds& bounds, state_info info)
-      : bounds_(bounds), step_(std::max<std::int64_t>(1, bounds.longest_wait() / 16)), rows_(std::move(info)) {}
+  stored_join_buffers(const interval_bounds& bounds, state_info info) : bounds_(bounds), rows_(std::move(info)) {}
 
   void open(state_registry& states, const clock& clock) {
     rows_.open(states, clock);
@@ -94,7 +93,7 @@ public:
       }
     });
   }
-  /// The key's records without the expired ones, until another key is entered, or leave().
+  /// The key's records, until another key is entered, or leave().
   template <class Key>
   slot& enter(const Key& key, std::uint64_t hash) {
     if (current_) {
@@ -103,8 +102,6 @@ public:
     }
     current_ = &rows_.enter(key, hash);
     due_ = due_time(*current_);
-    current_->left.drop_until(expired_[0]);
-    current_->right.drop_until(expired_[1]);
     return *current_;
   }
   void leave() {
@@ -129,7 +126,7 @@ public:
     expired_[0] = bounds_.expired_until(0, t);
     expired_[1] = bounds_.expired_until(1, t);
   }
-  /// Forgets up to `most` keys of which nothing is left; whether that was all of them.
+  /// Cleans up to `most` keys; whether that was all of them.
   bool visit_expired(std::size_t most) {
     for (; !index_->empty() && index_->first_time() <= watermark_; --most) {
       if (most == 0) return false;
@@ -137,7 +134,9 @@ public:
       const auto first = index_->first();
       byte_reader in{first.rest};
       codec<K>::decode(key, in);
-      enter(key, key_hash(key));
+      auto& s = enter(key, key_hash(key));
+      s.left.drop_until(expired_[0]);
+      s.right.drop_until(expired_[1]);
       leave();
     }
     return true;
@@ -159,20 +158,13 @@ private:
     static bool empty(const slot& s) noexcept { return s.left.empty() && s.right.empty(); }
     static std::size_t bytes(const slot& s) noexcept { return s.left.bytes() + s.right.bytes(); }
   };
-  /// When the last record expires, rounded up so that a record seldom moves it.
   std::optional<timestamp> due_time(const slot& s) const {
     if (traits::empty(s)) return {};
-    const auto t = std::max(s.left.empty() ? min_timestamp : bounds_.expiry(0, s.left.last()),
-                            s.right.empty() ? min_timestamp : bounds_.expiry(1, s.right.last()));
-    const auto ms = t.time_since_epoch().count();
-    const auto into = ((ms % step_) + step_) % step_;
-    if (into == 0) return t;
-    const std::chrono::milliseconds more{step_ - into};
-    return t > max_timestamp - more ? max_timestamp : t + more;
+    return std::min(s.left.empty() ? max_timestamp : bounds_.expiry(0, s.left.first()),
+                    s.right.empty() ? max_timestamp : bounds_.expiry(1, s.right.first()));
   }
 
   const interval_bounds bounds_;
-  const std::int64_t step_;
   counted_rows<K, slot, traits> rows_;
   std::optional<time_index> index_;
   slot* current_ = nullptr;

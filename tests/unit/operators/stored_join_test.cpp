@@ -67,6 +67,25 @@ TEST_CASE("an interval join in a database gives the pairs of one in memory, in t
   }
 }
 
+TEST_CASE(
+    "in a database, too, a record as old as the watermark that waits for nothing later stays until that advances") {
+  places where;
+  for (const bool restarts : {false, true}) {
+    operator_runner r{join(-1000, 0), {.inputs = 2, .place = where.next()}};
+    auto& out = r.capture<std::string>();
+    r.push_timed<piece>({{{1, "early"}, 9000}}, 0);
+    r.watermark(9000); // forgets it
+    r.push_timed<piece>({{{1, "a"}, 9000}}, 0);
+    if (restarts) r.restart_in(where.next());
+    r.push_timed<piece>({{{1, "x"}, 9000}}, 1);
+    r.push_timed<piece>({{{1, "b"}, 9001}}, 0);
+    r.watermark(9001);
+    if (restarts) r.restart_in(where.next());
+    r.push_timed<piece>({{{1, "y"}, 9001}}, 1);
+    CHECK(values_of(out) == std::vector<std::string>{"a+x", "b+x"});
+  }
+}
+
 TEST_CASE("the buffers of a join in a database keep within their memory, and nothing stays of keys that are not seen "
           "again") {
   constexpr std::size_t budget = 512 << 10;
