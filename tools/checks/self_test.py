@@ -5,6 +5,7 @@ import sys
 import tempfile
 import unittest
 
+import headers
 import includes
 import operator_table
 import tree
@@ -82,6 +83,22 @@ class text_of_the_tree(unittest.TestCase):
         self.assertTrue(self.problems("actors/a.cpp", "// TODO\n"))
         self.assertTrue(self.problems("actors/a.cpp", "\n" * 601))
         self.assertFalse(self.problems("actors/a.cpp", "\n" * 600))
+
+
+class chains_of_headers(unittest.TestCase):
+    def chains(self, **reached):
+        return sorted(headers.chains(list(reached), lambda h: frozenset(reached[h])))
+
+    def test_a_header_stands_behind_what_it_includes_only(self):
+        self.assertEqual(self.chains(a="", b="a", c="ab"), [["a", "b", "c"]])
+        self.assertEqual(len(self.chains(a="", b="a", c="a")), 2)
+        self.assertEqual(self.chains(a="", b=""), [["a"], ["b"]])
+
+    def test_as_few_as_can_be(self):
+        self.assertEqual(self.chains(a="", b="", c="ab", d="a"), [["a", "d"], ["b", "c"]])
+
+    def test_a_circle_gets_no_help(self):
+        self.assertEqual(self.chains(a="", b="abc", c="abc"), [["a"], ["b"], ["c"]])
 
 
 class rows_of_operators(unittest.TestCase):
