@@ -71,6 +71,18 @@ class text_of_the_tree(unittest.TestCase):
         self.assertFalse(self.problems("tests/unit/a_test.cpp", "", built=["tests/unit/a_test.cpp"]))
         self.assertTrue(self.problems("libdataflow/dataflow/util/a_test.cpp", ""))
 
+    def test_a_test_that_is_compiled_with_others(self):
+        with tempfile.TemporaryDirectory() as root:
+            for path in ("tests/unit/a_test.cpp", "tests/unit/b_test.cpp", "build/Unity/unity_g0_cxx.cxx"):
+                os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                    file.write(f'#include "{root}/tests/unit/b_test.cpp"\n' if "Unity" in path else "")
+            with open(os.path.join(root, "build", "compile_commands.json"), "w", encoding="utf-8") as file:
+                json.dump([{"directory": root, "file": "build/Unity/unity_g0_cxx.cxx"}], file)
+            problems = list(tree.unbuilt_tests(root, os.path.join(root, "build")))
+            self.assertEqual(len(problems), 1)
+            self.assertIn("a_test.cpp", problems[0])
+
     def test_a_path_of_a_machine(self):
         self.assertTrue(self.problems("docs/a.md", "see /home/someone/dataflow\n"))
         self.assertTrue(self.problems("tools/a", "cd " + "/".join(["", "work", "main"]) + "\n"))
