@@ -3,10 +3,12 @@
 ///
 /// Messages are plain structs; an actor handles a struct by its type. Those marked INTERNAL an actor sends to itself.
 /// In one process they travel as they are. Whatever a message shares (plans, metrics, batches) is immutable or counted.
-/// Fencing: messages about a task carry its attempt; what belongs to an earlier one is refused and logged once.
+/// What is sent to other processes, too, stands in the list at the end; network/messages.hpp has what only exists
+/// there. Fencing: messages about a task carry its attempt; what belongs to an earlier one is refused and logged once.
 #pragma once
 
 #include <dataflow/actors/network/task_manager_address.hpp>
+#include <dataflow/actors/network/travelling_messages.hpp>
 #include <dataflow/api/executor.hpp>
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
 #include <dataflow/checkpoint/restore_point.hpp>
@@ -21,6 +23,7 @@
 
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/fwd.hpp>
 #include <caf/message.hpp>
 
 #include <map>
@@ -30,6 +33,8 @@
 #include <vector>
 
 namespace dataflow::actors {
+
+struct job_origin; // network/messages.hpp
 
 /// A task within its job, at one attempt.
 struct task_key {
@@ -293,11 +298,16 @@ struct job_description {
 };
 /// job master -> slot: build a task (it waits for start_task).
 struct deploy_task {
-  std::shared_ptr<const job_description> job;
+  std::shared_ptr<const job_description> job; ///< without a plan when it came from another process: see job_catalogue
   task_key key;
   caf::actor job_master;
   std::vector<operator_restore> restore; ///< where its operators go on; empty: they begin
   source_trace trace = {};               ///< see poisoned_records
+};
+/// job catalogue -> slot, INTERNAL: the job's code is here, or will not be.
+struct job_ready {
+  deploy_task task;
+  error failure;
 };
 /// What an operator of a task starts from.
 struct restored_operator {
@@ -388,6 +398,10 @@ struct slots_granted {
 struct slots_denied {
   error why;
 };
+/// resource manager -> job master: not enough yet; what is missing and until when it waits, in words.
+struct slots_awaited {
+  std::string what;
+};
 /// job master -> resource manager.
 struct slots_released {
   std::string job;
@@ -407,6 +421,7 @@ struct job_submission {
   std::shared_ptr<const stream_graph> graph;
   configuration settings;
   std::shared_ptr<const restore_point> restore = {}; ///< what it starts from; null: from nothing
+  std::shared_ptr<const job_origin> origin = {};     ///< where other processes get its code; null: there are none
 };
 /// client -> job manager -> dispatcher (request; answered with unit or an error). Handing in the same job once more
 /// changes nothing, so a client may ask again when the answer was lost.
@@ -428,6 +443,7 @@ struct start_job {};
 struct job_update {
   std::string job;
   job_status status = job_status::created;
+  std::string waits_for = {}; ///< what is missing; empty: nothing is, or it is not known
 };
 /// job master -> dispatcher -> client: the job has ended. Shared, because results may be large.
 struct job_ended {
@@ -511,29 +527,12 @@ struct allowed_unsafe_message_type<dataflow::actors::sink_batch<T>> : std::true_
 #define DATAFLOW_MESSAGE(name) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::actors::name)
 DATAFLOW_MESSAGE(channel_data)
 DATAFLOW_MESSAGE(channel_credit_grant)
-DATAFLOW_MESSAGE(start_task)
-DATAFLOW_MESSAGE(cancel_task)
 DATAFLOW_MESSAGE(run_step)
 DATAFLOW_MESSAGE(timer_due)
 DATAFLOW_MESSAGE(wake_source)
-DATAFLOW_MESSAGE(split_request)
-DATAFLOW_MESSAGE(splits_assigned)
-DATAFLOW_MESSAGE(no_more_splits)
-DATAFLOW_MESSAGE(watermark_report)
-DATAFLOW_MESSAGE(watermark_limit)
 DATAFLOW_MESSAGE(announce_limits)
-DATAFLOW_MESSAGE(result_part)
-DATAFLOW_MESSAGE(task_update)
-DATAFLOW_MESSAGE(record_skipped)
-DATAFLOW_MESSAGE(trigger_checkpoint)
-DATAFLOW_MESSAGE(notify_checkpoint_complete)
-DATAFLOW_MESSAGE(notify_checkpoint_aborted)
-DATAFLOW_MESSAGE(results_at_barrier)
 DATAFLOW_MESSAGE(write_snapshot)
-DATAFLOW_MESSAGE(checkpoint_acknowledged)
-DATAFLOW_MESSAGE(checkpoint_declined)
 DATAFLOW_MESSAGE(checkpoint_task_changed)
-DATAFLOW_MESSAGE(task_awaits_checkpoint)
 DATAFLOW_MESSAGE(snapshot_enumerators)
 DATAFLOW_MESSAGE(enumerators_snapshotted)
 DATAFLOW_MESSAGE(begin_barriers)
@@ -545,40 +544,25 @@ DATAFLOW_MESSAGE(checkpoint_timer)
 DATAFLOW_MESSAGE(choose_restore)
 DATAFLOW_MESSAGE(restore_from)
 DATAFLOW_MESSAGE(checkpoints_over)
-DATAFLOW_MESSAGE(request_checkpoint)
-DATAFLOW_MESSAGE(checkpoint_taken)
+DATAFLOW_MESSAGE(job_ready)
 DATAFLOW_MESSAGE(read_state)
 DATAFLOW_MESSAGE(state_loaded)
-DATAFLOW_MESSAGE(deploy_task)
-DATAFLOW_MESSAGE(task_deployed)
-DATAFLOW_MESSAGE(cancel_tasks)
-DATAFLOW_MESSAGE(release_slot)
-DATAFLOW_MESSAGE(query_tasks)
-DATAFLOW_MESSAGE(tasks_queried)
-DATAFLOW_MESSAGE(register_slots)
 DATAFLOW_MESSAGE(add_slots)
-DATAFLOW_MESSAGE(slot_reserved)
 DATAFLOW_MESSAGE(request_slots)
 DATAFLOW_MESSAGE(slots_granted)
 DATAFLOW_MESSAGE(slots_denied)
+DATAFLOW_MESSAGE(slots_awaited)
 DATAFLOW_MESSAGE(slots_released)
 DATAFLOW_MESSAGE(request_expired)
 DATAFLOW_MESSAGE(submit_job)
-DATAFLOW_MESSAGE(cancel_job)
-DATAFLOW_MESSAGE(query_job)
 DATAFLOW_MESSAGE(start_job)
-DATAFLOW_MESSAGE(job_update)
-DATAFLOW_MESSAGE(job_ended)
 DATAFLOW_MESSAGE(restart_due)
-DATAFLOW_MESSAGE(use_resource_manager)
 DATAFLOW_MESSAGE(job_archived)
 DATAFLOW_MESSAGE(use_dispatcher)
-DATAFLOW_MESSAGE(describe_tree)
 DATAFLOW_MESSAGE(respawn_child)
 DATAFLOW_MESSAGE(feed_ack)
 DATAFLOW_MESSAGE(feed_close)
 DATAFLOW_MESSAGE(feed_taken)
 DATAFLOW_MESSAGE(feed_over)
 DATAFLOW_MESSAGE(deliver_batch)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::job_report)
 #undef DATAFLOW_MESSAGE

@@ -6,6 +6,9 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+#include <tuple>
+
 namespace dataflow::actors {
 
 dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<job_store> store,
@@ -29,6 +32,7 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (!fresh) return to_caf(error{errc::invalid_argument, "job " + m.job->id + " was submitted already"});
         i->second.job = m.job;
         i->second.client = m.client;
+        i->second.submitted = context_.world->clock->wall();
         i->second.checkpoints = std::make_shared<checkpoint_home>();
         supervise(i->second);
         return caf::unit;
@@ -38,7 +42,8 @@ caf::behavior dispatcher_actor::make_behavior() {
         auto j = store_->jobs.find(m.job);
         if (j == store_->jobs.end() || j->second.result) return;
         j->second.status = m.status;
-        send(j->second.client, m);
+        j->second.waits_for = m.waits_for;
+        if (j->second.client) send(j->second.client, m);
       },
       [this](const job_ended& m) {
         auto j = store_->jobs.find(m.result->id);
@@ -75,6 +80,17 @@ caf::behavior dispatcher_actor::make_behavior() {
           promise.deliver(to_caf(error{errc::job_not_found, "no job with the id " + m.job + " is running"}));
         return promise;
       },
+      [this](const attach_client& m) -> caf::result<job_update> {
+        const auto j = store_->jobs.find(m.job);
+        if (j == store_->jobs.end()) return to_caf(error{errc::job_not_found, "no job with the id " + m.job});
+        auto& r = j->second;
+        if (r.result)
+          send(m.client, job_ended{r.result});
+        else
+          r.client = m.client;
+        return job_update{m.job, r.status, r.waits_for};
+      },
+      [this](list_jobs) { return list(); },
       [this](const use_resource_manager& m) {
         resource_manager_ = m.resource_manager;
         for (auto& [id, r] : store_->jobs)
@@ -162,10 +178,21 @@ std::string dispatcher_actor::describe() const {
   return text;
 }
 
+jobs_listed dispatcher_actor::list() const {
+  jobs_listed all;
+  for (auto& [id, r] : store_->jobs)
+    all.jobs.push_back({id, r.job->name, r.status, r.submitted, r.ended, r.waits_for});
+  std::sort(all.jobs.begin(), all.jobs.end(),
+            [](auto& a, auto& b) { return std::tie(a.started, a.id) < std::tie(b.started, b.id); });
+  return all;
+}
+
 void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_result> result) {
   r.result = std::move(result);
   r.status = r.result->status;
-  send(r.client, job_ended{r.result});
+  r.ended = context_.world->clock->wall();
+  r.waits_for.clear();
+  if (r.client) send(r.client, job_ended{r.result});
   r.client = nullptr;
   r.checkpoints = nullptr;
 }

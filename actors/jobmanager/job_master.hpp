@@ -54,6 +54,7 @@ private:
   void apply(job_actions actions);
   void deploy(region_index r);
   void deploy_waiting();
+  void prepare_task_managers(region_index r);
   void deploy_region(region_index r, const restore_from& from);
   void connect_if_ready(region_index r);
   void prepare_sources(region_index r, const restore_from& from);
@@ -62,7 +63,7 @@ private:
   const source_factories& source_of(task_index t) const;
   void task_deployed_at(const task_deployed& m);
   void task_changed(const task_update& m);
-  void slot_lost(const caf::actor_addr& who);
+  void slot_lost(const caf::actor_addr& who, const error& why);
   void fail_job(const error& e);
   void set_status(job_status s);
   void end();
@@ -116,7 +117,8 @@ private:
   std::vector<std::optional<slot_offer>> slots_; // by slot of the plan
   std::vector<region_index> waiting_regions_;    // for slots
   bool slots_requested_ = false;
-  metric_registry metrics_; // of the job's own scope
+  std::set<caf::actor_addr> prepared_; // task managers in other processes that know the job
+  metric_registry metrics_;            // of the job's own scope
   const std::shared_ptr<counter_cell> restarts_;
   std::map<vertex_index, source_coordinator> sources_;
   std::map<std::string, watermark_group> alignment_; // by group

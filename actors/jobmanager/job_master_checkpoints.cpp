@@ -40,9 +40,6 @@ checkpoint_plan plan_for(const job_submission& job, const execution_plan& plan, 
   return out;
 }
 
-/// Where checkpoints are kept in memory; no path of a disk.
-constexpr std::string_view in_memory_root = "/(in memory)";
-
 } // namespace
 
 void job_master_actor::build_checkpoints(const configuration& settings, std::uint64_t seed) {

@@ -1,4 +1,5 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/job_catalogue.hpp>
 #include <dataflow/actors/taskmanager/slot.hpp>
 #include <dataflow/actors/taskmanager/state_keeper.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
@@ -76,6 +77,13 @@ caf::behavior slot_actor::make_behavior() {
         else
           spawn_task(m.task, std::move(m.operators), std::move(m.disk));
       },
+      [this](job_ready& m) {
+        if (masters_.count(m.task.job_master.address()) == 0) return;
+        if (m.failure)
+          send(m.task.job_master, task_update{m.task.key, task_status::failed, std::move(m.failure), {}});
+        else
+          deploy(m.task);
+      },
       [this](const write_snapshot& m) { send(state_keeper(), m); },
       [this](const release_slot& m) {
         if (state_keeper_) send(state_keeper_, m);
@@ -86,6 +94,7 @@ caf::behavior slot_actor::make_behavior() {
 
 void slot_actor::deploy(const deploy_task& m) {
   if (masters_.insert(m.job_master.address()).second) monitor(m.job_master);
+  if (!m.job->plan) return await_code(m);
   task_disk disk;
   try {
     if (m.job->tasks.backend == state_backend::rocksdb && has_keyed_operator(*m.job->plan, m.key.task))
@@ -98,6 +107,24 @@ void slot_actor::deploy(const deploy_task& m) {
   if (m.job->checkpoints) disk.files = std::make_shared<shared_files>();
   if (m.restore.empty()) return spawn_task(m, nullptr, std::move(disk));
   send(state_keeper(), read_state{m, std::move(disk)});
+}
+
+/// The job master is in another process: the job's code is built here, too.
+void slot_actor::await_code(const deploy_task& m) {
+  if (!context_.jobs) {
+    send(m.job_master,
+         task_update{
+             m.key, task_status::failed, error{errc::internal, "a task without its job's code came to a slot"}, {}});
+    return;
+  }
+  auto weak = caf::actor_cast<caf::weak_actor_ptr>(ctrl());
+  context_.jobs->when_ready(m.job->id, [weak, m](std::shared_ptr<const job_description> job, const error& failure) {
+    const auto slot = weak.lock();
+    if (!slot) return;
+    job_ready ready{m, failure};
+    if (job) ready.task.job = std::move(job);
+    caf::anon_send(caf::actor_cast<caf::actor>(slot), std::move(ready));
+  });
 }
 
 /// Of a job that may never make a savepoint, the slot itself: a state keeper has a thread.

@@ -12,7 +12,30 @@
 
 namespace dataflow::cli {
 
-enum class verb { run, info, examples, options, create, state, savepoint, check_savepoint, doctor, help, version };
+enum class verb {
+  run,
+  run_application,
+  info,
+  examples,
+  options,
+  create,
+  state,
+  dispose,
+  jobmanager,
+  taskmanager,
+  list,
+  cancel,
+  stop,
+  savepoint,
+  check_savepoint,
+  checkpoint,
+  doctor,
+  cluster_start,
+  cluster_stop,
+  try_job,
+  help,
+  version
+};
 enum class info_format { text, json, dot };
 
 struct command_line {
@@ -38,6 +61,16 @@ struct command_line {
 
   // doctor
   std::vector<std::string> reach; ///< "host:port" that should answer
+  // clusters of processes
+  bool remote = false;           ///< run: -m was given
+  bool all = false;              ///< list: jobs that have ended, too
+  std::string job_id;            ///< of what runs there
+  std::string target_directory;  ///< of a savepoint; empty: as configured
+  std::string library;           ///< try-job
+  unsigned task_managers = 1;    ///< cluster start and run-application
+  std::string cluster_directory; ///< of its pid files and logs; empty: the user's own in io.tmp.dirs
+  std::string pid_file;          ///< of jobmanager and taskmanager, started by cluster start
+  int starter = -1;              ///< the same: a pipe from which it hears that all is well
 
   // options
   bool markdown = false, yaml = false;
