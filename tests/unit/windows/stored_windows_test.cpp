@@ -29,7 +29,7 @@ TEST_CASE("windows in a database give the results of those in memory") {
   places where;
   std::uint64_t seed = 5000;
   for (auto& s : shapes)
-    for (std::size_t round = 0; round < rounds(3); ++round) {
+    for (std::size_t round = 0; round < rounds(2); ++round) {
       ++seed;
       INFO("seed " << seed << ", size " << s.size << ", slide " << s.slide << ", offset " << s.offset << ", lateness "
                    << s.lateness);
@@ -45,16 +45,16 @@ TEST_CASE("windows in a database give the results of those in memory") {
 TEST_CASE("windows go from memory to a database and back, by parts and by files, and results stay the same") {
   places where;
   std::uint64_t seed = 6000;
-  for (auto& s : shapes)
-    for (std::size_t round = 0; round < rounds(3); ++round) {
-      ++seed;
-      INFO("seed " << seed << ", size " << s.size << ", slide " << s.slide << ", offset " << s.offset << ", lateness "
-                   << s.lateness);
-      const auto expected = run(general(s, digests), s, seed, {}, 2048, 20);
+  for (auto& s : shapes) {
+    ++seed;
+    if (sanitized && seed % 4 != 0) continue;
+    INFO("seed " << seed << ", size " << s.size << ", slide " << s.slide << ", offset " << s.offset << ", lateness "
+                 << s.lateness);
+    const auto expected = run(general(s, digests), s, seed, {}, 2048, 20);
+    if (seed % 2 == 0)
       check_same(run(general(s, digests), s, seed, everywhere(where, seed), 2048, 20, where.next()), expected);
-      check_same(run(sliced(s, digests), s, seed, everywhere(where, seed), 2048, 20, where.next()), expected);
-      check_same(run(sliced(s, digests), s, seed, everywhere(where, seed + 1), 2048, 20), expected);
-    }
+    check_same(run(sliced(s, digests), s, seed, everywhere(where, seed), 2048, 20, where.next()), expected);
+  }
 }
 
 TEST_CASE("sums in slices in a database keep the fields of the record that came first") {
@@ -65,7 +65,7 @@ TEST_CASE("sums in slices in a database keep the fields of the record that came 
   const detail::numbered_contents<event, merge_type> numbered{merge};
   const detail::reduced_contents<event, merge_type> reduced{merge};
   for (auto& s : shapes) {
-    ++seed;
+    if (++seed % 4 != 0) continue;
     INFO("seed " << seed << ", size " << s.size << ", slide " << s.slide << ", lateness " << s.lateness);
     const auto expected = run(general(s, reduced), s, seed, {}, 2048, 20);
     check_same(run(sliced(s, numbered), s, seed, everywhere(where, seed), 2048, 20, where.next()), expected);
