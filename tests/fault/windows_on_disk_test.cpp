@@ -122,8 +122,8 @@ void check_deaths(std::uint64_t seeds, const char* incremental, const char* unal
 } // namespace
 
 TEST_CASE("tasks with windows, timers and joins on the disk die at any moment: every record counts once") {
-  check_deaths(rounds(10), "false", "false");
-  check_deaths(rounds(15), "true", "false");
+  check_deaths(rounds(6), "false", "false");
+  check_deaths(rounds(8), "true", "false");
 }
 
-TEST_CASE("the same with unaligned checkpoints") { check_deaths(rounds(10), "true", "true"); }
+TEST_CASE("the same with unaligned checkpoints") { check_deaths(rounds(6), "true", "true"); }
