@@ -55,7 +55,7 @@ caf::behavior job_manager_actor::make_behavior() {
       [this](const list_jobs& m) { return to_dispatcher(m); },
       [this](const task_manager_joined& m) { remote_managers_.emplace(m.task_manager, caf::actor{}); },
       [this](const register_slots& m) { register_remote(m); },
-      [this](const task_manager_lost& m) { task_manager_gone(m); },
+      [this](const task_manager_lost& m) { return task_manager_gone(m); },
       [this](const respawn_child& m) { children_.respawn(m); },
       [this](describe_tree) { return describe(); },
   };
@@ -104,10 +104,15 @@ void job_manager_actor::register_remote(const register_slots& m) {
   if (auto r = children_.child(resource_manager)) send(r, m);
 }
 
-/// One with a process of its own: whoever watches it has said so.
-void job_manager_actor::task_manager_gone(const task_manager_lost& m) {
+/// One with a process of its own: whoever watches it has said so. Answered when the job masters have been told.
+caf::response_promise job_manager_actor::task_manager_gone(const task_manager_lost& m) {
+  auto promise = make_response_promise();
   remote_managers_.erase(m.task_manager);
-  if (auto r = children_.child(resource_manager)) send(r, m);
+  if (auto r = children_.child(resource_manager))
+    promise.delegate(r, m);
+  else
+    promise.deliver(caf::unit);
+  return promise;
 }
 
 /// Hands a request on; it waits while the dispatcher is being replaced.

@@ -35,7 +35,7 @@ private:
   caf::response_promise to_dispatcher(const Message& m);
   caf::response_promise describe();
   void register_remote(const register_slots& m);
-  void task_manager_gone(const task_manager_lost& m);
+  caf::response_promise task_manager_gone(const task_manager_lost& m);
   template <class T, class... Args>
   caf::actor spawn_child(std::string_view kind, Args&&... args);
 

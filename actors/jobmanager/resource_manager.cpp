@@ -65,6 +65,7 @@ caf::behavior resource_manager_actor::make_behavior() {
         }
         for (auto& who : gone)
           lost(who);
+        return caf::unit;
       },
       [this](const slots_released& m) {
         for (auto id : m.slots)

@@ -55,6 +55,7 @@ private:
 };
 
 const log_fields here{"job manager", {}, {}};
+constexpr std::chrono::seconds told_deadline{5};
 
 } // namespace
 
@@ -81,8 +82,12 @@ caf::behavior job_manager_gateway_actor::make_behavior() {
       [this](const hello& m) { return greet(m); },
       [this](const heartbeat& m) { heard(m); },
       [this](const farewell& m) {
+        auto promise = make_response_promise();
         if (current(m.leader) && members_.count(m.task_manager) > 0)
-          lost(m.task_manager, error{errc::task_lost, "task manager " + m.task_manager + " was shut down"});
+          lost(m.task_manager, error{errc::task_lost, "task manager " + m.task_manager + " was shut down"}, promise);
+        else
+          promise.deliver(caf::unit);
+        return promise;
       },
       [this](heartbeat_tick) { tick(); },
       [this](const submit_origin& m) {
@@ -144,12 +149,16 @@ void job_manager_gateway_actor::tick() {
   delayed_send(this, beats_.settings().interval, heartbeat_tick{});
 }
 
-void job_manager_gateway_actor::lost(const std::string& id, error why) {
+void job_manager_gateway_actor::lost(const std::string& id, error why, std::optional<caf::response_promise> then) {
   log_warn(here, why.cause());
   const auto m = members_.extract(id);
   if (m) demonitor(m.mapped().actor);
   beats_.forget(id);
-  send<caf::message_priority::high>(job_manager_, task_manager_lost{id, std::move(why)});
+  auto told = [then]() mutable {
+    if (then) then->deliver(caf::unit);
+  };
+  request<caf::message_priority::high>(job_manager_, told_deadline, task_manager_lost{id, std::move(why)})
+      .then(told, [told](caf::error&) mutable { told(); });
 }
 
 void job_manager_gateway_actor::on_exit() {

@@ -11,8 +11,10 @@
 #include <dataflow/actors/network/messages.hpp>
 
 #include <caf/event_based_actor.hpp>
+#include <caf/response_promise.hpp>
 
 #include <map>
+#include <optional>
 #include <string>
 
 namespace dataflow::actors {
@@ -38,7 +40,8 @@ private:
   caf::result<welcome> greet(const hello& m);
   void heard(const heartbeat& m);
   void tick();
-  void lost(const std::string& id, error why);
+  /// `then`: answered when the jobs that had tasks there know why they are gone.
+  void lost(const std::string& id, error why, std::optional<caf::response_promise> then = {});
   bool current(const std::string& leader);
 
   cluster_context context_;

@@ -65,7 +65,7 @@ struct expelled {
   std::string leader;
   std::string task_manager;
 };
-/// task manager -> gateway: it leaves, in order.
+/// task manager -> gateway (request, answered with unit when jobs know): it leaves, in order.
 struct farewell {
   std::string leader;
   std::string task_manager;
@@ -74,7 +74,8 @@ struct farewell {
 struct task_manager_joined {
   std::string task_manager;
 };
-/// gateway -> root -> resource manager -> job masters: it is gone, and so is all that ran there.
+/// gateway -> root -> resource manager (request, answered with unit) -> job masters: it is gone, and so is all that ran
+/// there.
 struct task_manager_lost {
   std::string task_manager;
   error why;

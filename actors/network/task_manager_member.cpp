@@ -18,7 +18,7 @@ namespace dataflow::actors {
 namespace {
 
 constexpr std::chrono::milliseconds shortest_pause{100}, longest_pause{5000};
-constexpr std::chrono::seconds greeting_deadline{5};
+constexpr std::chrono::seconds greeting_deadline{5}, farewell_deadline{2};
 constexpr auto the_job_manager = "job manager"; // as one who is watched
 const log_fields here{"task manager", {}, {}};
 
@@ -53,12 +53,18 @@ caf::behavior task_manager_member_actor::make_behavior() {
         delayed_send(this, beats_.settings().interval, heartbeat_tick{});
       },
       [this](leave_cluster) {
-        leaving_ = true;
-        if (!leader_.empty()) send(gateway_, farewell{leader_, context_.where.id});
-        over(error{errc::component_lost, "the task manager leaves"});
-        if (!ending_) quit();
+        if (std::exchange(leaving_, true)) return;
+        if (leader_.empty()) return left();
+        request(gateway_, farewell_deadline, farewell{leader_, context_.where.id})
+            .then([this] { left(); }, [this](caf::error&) { left(); });
       },
   };
+}
+
+/// The jobs know why their tasks here end: now they may.
+void task_manager_member_actor::left() {
+  over(error{errc::component_lost, "the task manager leaves"});
+  if (!ending_) quit();
 }
 
 void task_manager_member_actor::connect() {

@@ -46,6 +46,7 @@ private:
   void connect();
   void greet(const caf::actor& gateway);
   void joined(const welcome& m);
+  void left();
   void over(const error& why);
   void retry(const error& why);
   void down(const caf::down_msg& m);

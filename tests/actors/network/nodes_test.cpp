@@ -3,7 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include <numeric>
+#include <algorithm>
+#include <limits>
 #include <tests/actors/network/network_cluster.hpp>
 #include <tests/support/error_of.hpp>
 #include <tests/support/tcp_proxy.hpp>
@@ -127,10 +128,9 @@ TEST_CASE("a task manager that leaves in order is missed at once: its job goes o
   c.add_task_manager();
   while (job->report().restarts == 0 || job->status() != job_status::running)
     REQUIRE_FALSE(job->wait_for(std::chrono::milliseconds{5}));
-  bool named = false;
-  for (auto& f : job->report().failures)
-    named = named || f.cause.cause().find("was shut down") != std::string::npos;
-  CHECK(named);
+  const auto failures = job->report().failures;
+  CHECK(std::any_of(failures.begin(), failures.end(),
+                    [](auto& f) { return f.cause.cause().find("was shut down") != std::string::npos; }));
   job->cancel();
   CHECK(job->wait().status == job_status::canceled);
 }
