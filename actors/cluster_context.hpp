@@ -19,6 +19,7 @@
 namespace dataflow::actors {
 
 class job_catalogue; // network/job_catalogue.hpp
+class data_links;    // network/data_links.hpp
 
 /// What a task hands to its consumers, as whoever watches sees it.
 struct sent_element {
@@ -43,6 +44,7 @@ struct cluster_context {
   // Of a task manager with a process of its own.
   task_manager_address where;
   std::shared_ptr<job_catalogue> jobs; ///< whose code is here; null: jobs come with their code
+  std::shared_ptr<data_links> links;   ///< to other task managers; null: there are none
   /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{std::chrono::minutes{1}};
@@ -67,6 +69,7 @@ struct cluster_context {
   void release() {
     alive.reset();
     jobs.reset();
+    links.reset();
     spawned = nullptr;
     reached = nullptr;
     sent = nullptr;

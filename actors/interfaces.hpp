@@ -71,12 +71,15 @@ struct channel_peer {
   std::uint32_t attempt = 0;
   std::uint32_t gate = 0;    ///< of a producer: its output gate
   std::uint32_t channel = 0; ///< of a consumer: its input channel; of a producer: the channel within its gate
+  /// Of a peer on another task manager, whose `task` is then the link: its address there. Set by the task itself.
+  std::uint64_t address = 0;
 };
 /// job master -> task: all tasks of the region are deployed; connect and run.
 struct start_task {
   task_key key;
   std::vector<std::vector<channel_peer>> outputs; ///< consumers, by gate and channel
   std::vector<channel_peer> inputs;               ///< producers, by input channel
+  std::vector<task_manager_address> places;       ///< of the peers that are on other task managers
 };
 /// task manager -> task, urgent: stop after the record at hand, as CANCELED.
 struct cancel_task {

@@ -7,6 +7,8 @@
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+
 namespace dataflow::actors {
 
 namespace {
@@ -365,8 +367,10 @@ void job_master_actor::connect_if_ready(region_index r) {
       return channel_peer{
           near ? tasks_[t].actor : caf::actor{}, where(t).id, key_of(t), key_of(t).attempt, gate, channel};
     };
-    start_task s;
-    s.key = key_of(*i);
+    start_task s{key_of(*i), {}, {}, {}};
+    for (auto t : members)
+      if (where(t).id != where(*i).id && std::count(s.places.begin(), s.places.end(), where(t)) == 0)
+        s.places.push_back(where(t));
     s.outputs.resize(plan_->vertex_of(*i).outputs.size());
     for (const auto& c : plan_->outputs_of(*i))
       s.outputs[c.gate].push_back(peer(c.peer, 0, c.peer_position));

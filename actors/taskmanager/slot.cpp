@@ -1,8 +1,10 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/data_links.hpp>
 #include <dataflow/actors/network/job_catalogue.hpp>
 #include <dataflow/actors/taskmanager/slot.hpp>
 #include <dataflow/actors/taskmanager/state_keeper.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/network/link_frames.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -145,9 +147,9 @@ void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored
   auto control = std::make_shared<task_control>();
   caf::actor task;
   try {
-    task = spawn<task_actor, caf::monitored>(task_arguments{m.job, m.key, m.job_master, context_.world, control,
-                                                            context_.alive, context_.sent, std::move(restored),
-                                                            keeper_for(*m.job), std::move(disk), m.trace});
+    task = spawn<task_actor, caf::monitored>(
+        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive, context_.sent,
+                       std::move(restored), keeper_for(*m.job), std::move(disk), m.trace, context_.links});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;
@@ -156,6 +158,7 @@ void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored
   registry_->add(m.job->id, m.key, {task_scope(m.job->id, plan, m.key.task), control, task},
                  context_.world->clock->now());
   tasks_.emplace(task.address(), child{m.key, m.job->id, m.job_master, control});
+  if (context_.links) context_.links->add_task(link_address(m.job->id, m.key.task, m.key.attempt), task);
   context_.announce("task", task);
   send(m.job_master, task_deployed{m.key, task});
 }

@@ -1,7 +1,9 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/data_links.hpp>
 #include <dataflow/actors/taskmanager/task.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
+#include <dataflow/network/element_codec.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -9,6 +11,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace dataflow::actors {
@@ -37,9 +40,16 @@ caf::behavior task_actor::make_behavior() {
       },
       [this](const channel_credit_grant& m) {
         if (!current(m.attempt) || ended_) return;
-        subtask_->credit(m.gate, m.channel, m.batches, m.bytes);
-        schedule_step();
+        guarded([&] {
+          subtask_->credit(m.gate, m.channel, m.batches, m.bytes);
+          schedule_step();
+        });
       },
+      [this](const element_received& m) {
+        if (!current(m.what.attempt) || ended_) return;
+        guarded([&] { receive(m); });
+      },
+      [this](const link_broken& m) { fail(m.why); },
       [this](run_step) { step(); },
       [this](const timer_due& m) {
         if (steady_time{m.at} != armed_) return;
@@ -131,11 +141,47 @@ void task_actor::start(start_task& m) {
   inputs_ = std::move(m.inputs);
   report(task_status::initializing);
   guarded([&] {
+    reach_peers(m.places);
     subtask_->open();
     running_ = true;
     report(task_status::running);
     schedule_step();
   });
+}
+
+/// Peers on other task managers are reached over links.
+void task_actor::reach_peers(const std::vector<task_manager_address>& places) {
+  if (!arguments_.links) return;
+  const auto own = link_address(arguments_.job->id, arguments_.key.task, arguments_.key.attempt);
+  std::map<std::string, caf::actor> links; // that the task uses
+  auto reach = [&](channel_peer& peer) {
+    if (peer.task || !arguments_.links->is_remote(peer.task_manager)) return;
+    auto& link = links[peer.task_manager];
+    if (!link) {
+      const auto place = std::find_if(places.begin(), places.end(),
+                                      [&](const task_manager_address& p) { return p.id == peer.task_manager; });
+      if (place != places.end()) link = arguments_.links->link_to(*place);
+      if (!link)
+        throw error{errc::connection_failed, "there is no link to task manager " + peer.task_manager +
+                                                 ", which has a task that this one exchanges records with"};
+      event_based_actor::send(link, use_link{own, caf::actor_cast<caf::actor>(this)});
+    }
+    peer.task = link;
+    peer.address = link_address(arguments_.job->id, peer.key.task, peer.key.attempt);
+  };
+  for (auto& gate : outputs_)
+    for (auto& peer : gate)
+      reach(peer);
+  for (auto& peer : inputs_)
+    reach(peer);
+}
+
+/// The job's own codecs run here, in its task.
+void task_actor::receive(const element_received& m) {
+  const auto& e = m.what;
+  auto& pool = subtask_->pool_of_channel(e.channel);
+  subtask_->receive(e.channel, e.sequence, e.credit, decode_element(e.payload.bytes, pool));
+  schedule_step();
 }
 
 void task_actor::schedule_step() {
@@ -203,17 +249,32 @@ void task_actor::on_exit() {
   arguments_.state_keeper = nullptr;
   arguments_.alive.reset();
   arguments_.sent = nullptr;
+  if (arguments_.links)
+    arguments_.links->remove_task(link_address(arguments_.job->id, arguments_.key.task, arguments_.key.attempt));
+  arguments_.links.reset();
 }
 
 void task_actor::send(std::uint32_t gate, std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes,
                       element e) {
   if (arguments_.sent) arguments_.sent({arguments_.key.task, arguments_.key.attempt, gate, channel, sequence, &e});
   auto& peer = outputs_[gate][channel];
+  if (peer.address != 0) {
+    byte_writer out;
+    encode_element(e, arguments_.links->compress(), out);
+    event_based_actor::send(
+        peer.task, send_element{{peer.address, peer.attempt, peer.channel, sequence, bytes, shared_bytes{out.take()}}});
+    return;
+  }
   event_based_actor::send(peer.task, channel_data{peer.attempt, peer.channel, sequence, bytes, std::move(e)});
 }
 
 void task_actor::grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
   auto& peer = inputs_[channel];
+  if (peer.address != 0) {
+    event_based_actor::send(peer.task,
+                            send_credit{{peer.address, peer.attempt, peer.gate, peer.channel, batches, bytes}});
+    return;
+  }
   event_based_actor::send(peer.task, channel_credit_grant{peer.attempt, peer.gate, peer.channel, batches, bytes});
 }
 

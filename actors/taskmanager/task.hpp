@@ -7,6 +7,7 @@
 
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/network/link_messages.hpp>
 #include <dataflow/metrics/task_metrics.hpp>
 #include <dataflow/task/subtask.hpp>
 #include <dataflow/util/platform.hpp>
@@ -34,7 +35,8 @@ struct task_arguments {
   std::shared_ptr<const restored_operators> restored; ///< null: it begins
   caf::actor state_keeper;                            ///< of the slot; null where there are no checkpoints
   task_disk disk;
-  source_trace trace = {}; ///< see deploy_task
+  source_trace trace = {};           ///< see deploy_task
+  std::shared_ptr<data_links> links; ///< see cluster_context
 };
 
 class task_actor final : public caf::event_based_actor, public subtask_host {
@@ -59,6 +61,8 @@ private:
   std::function<void()> wake_up() override;
 
   void start(start_task& m);
+  void reach_peers(const std::vector<task_manager_address>& places);
+  void receive(const element_received& m);
   void step();
   void schedule_step();
   void arm_timer(steady_time at);

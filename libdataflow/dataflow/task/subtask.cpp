@@ -92,6 +92,13 @@ void subtask::receive(std::uint32_t channel, std::uint64_t sequence, std::uint64
     input_->receive(channel, sequence, bytes, std::move(e));
 }
 
+batch_pool& subtask::pool_of_channel(std::uint32_t channel) {
+  if (channel >= config_.channels.size())
+    throw error{errc::channel_gap,
+                "an element for channel " + std::to_string(channel) + " of " + std::to_string(config_.channels.size())};
+  return *pool(*config_.edges.at(config_.channels[channel].edge).type);
+}
+
 void subtask::credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
   gates_.at(gate)->grant(channel, batches, bytes);
 }

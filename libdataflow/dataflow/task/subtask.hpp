@@ -110,6 +110,8 @@ public:
 
   void open();
   void receive(std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e);
+  /// Of the record type that comes on the channel; for elements that were bytes.
+  batch_pool& pool_of_channel(std::uint32_t channel);
   void credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes);
   void add_splits(std::vector<source_split> splits);
   void no_more_splits();
