@@ -5,6 +5,7 @@
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/network/job_catalogue.hpp>
 #include <dataflow/actors/network/job_manager_gateway.hpp>
+#include <dataflow/actors/network/link_system.hpp>
 #include <dataflow/actors/network/nodes.hpp>
 #include <dataflow/actors/network/random_id.hpp>
 #include <dataflow/actors/network/task_manager_member.hpp>
@@ -24,12 +25,20 @@ namespace dataflow::actors {
 
 namespace {
 
+/// The job manager is watched by CAF's heartbeats, which task managers want of whom they are connected to, and watches
+/// nobody by them: it has its own for task managers, and clients may be silent.
 struct node_config : caf::actor_system_config {
   explicit node_config(const configuration& settings) {
     configure(*this,
               static_cast<std::uint32_t>(std::max<std::int64_t>(0, settings.integer("taskmanager.scheduler.threads"))));
     add_wire_types(*this);
     load<caf::io::middleman>();
+    set("middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
+    set("middleman.connection-timeout", caf::timespan{std::chrono::hours{24 * 365}});
+  }
+  /// Of a task manager.
+  node_config(const configuration& settings, const tls_files& tls) : node_config(settings) {
+    configure_links(*this, tls);
   }
 };
 
@@ -47,7 +56,8 @@ struct node {
   std::future<void> ended;
   cluster_context context;
 
-  explicit node(const configuration& s) : settings(s), config(s) {
+  template <class... More>
+  explicit node(const configuration& s, const More&... more) : settings(s), config(s, more...) {
     fine_timers slack;
     system = std::make_unique<caf::actor_system>(config);
     auto& files = system_files();
@@ -131,14 +141,22 @@ std::string job_manager_node::describe_tree() {
 }
 
 struct task_manager_node::impl : node {
+  std::shared_ptr<data_links> links;
   caf::actor member;
   mutable std::mutex mutex;
   error why;
 
   impl(const configuration& s, program_jobs own, std::function<void(const std::string&, const error&)> changed)
-      : node(s) {
+      : impl(s, std::move(own), std::move(changed), tls_files::from(s, system_files())) {}
+  impl(const configuration& s, program_jobs own, std::function<void(const std::string&, const error&)> changed,
+       const tls_files& tls)
+      : node(s, tls) {
+    links = std::make_shared<data_links>(*system, *context.world->clock,
+                                         data_links_settings_of(settings, tls, random_seed()));
     context.jobs = std::make_shared<job_catalogue>(settings, store, std::move(own));
-    context.where.host = "127.0.0.1";
+    context.links = links;
+    context.where.host = settings.text("taskmanager.bind-host");
+    context.where.data_port = links->port();
     member_settings m;
     m.host = settings.text("jobmanager.rpc.address");
     m.port = static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port"));
@@ -158,6 +176,7 @@ struct task_manager_node::impl : node {
     caf::anon_send_exit(member, caf::exit_reason::user_shutdown);
     member = nullptr;
     ended.wait();
+    links->close();
     system.reset();
   }
 };

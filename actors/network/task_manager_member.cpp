@@ -1,4 +1,5 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/data_links.hpp>
 #include <dataflow/actors/network/job_catalogue.hpp>
 #include <dataflow/actors/network/job_manager_gateway.hpp>
 #include <dataflow/actors/network/random_id.hpp>
@@ -106,6 +107,7 @@ void task_manager_member_actor::joined(const welcome& m) {
   beats_.watch(the_job_manager, context_.world->clock->now());
   delayed_send(this, std::chrono::milliseconds{0}, heartbeat_tick{});
   context_.jobs->use_artifacts(m.artifacts);
+  if (context_.links) context_.links->become(context_.where.id);
   task_manager_ =
       context_.own_threads
           ? spawn<task_manager_actor, caf::detached + caf::monitored>(context_, m.index, settings_.slots, m.job_manager)
@@ -122,6 +124,7 @@ void task_manager_member_actor::over(const error& why) {
     if (!leaving_) log_warn(here, "registration " + context_.where.id + " is over: " + why.cause());
     if (gateway_) demonitor(gateway_);
     leader_.clear();
+    if (context_.links) context_.links->become({});
     if (settings_.changed && !leaving_) settings_.changed({}, why);
   }
   gateway_ = nullptr;

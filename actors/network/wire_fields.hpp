@@ -177,7 +177,7 @@ void fields(A& a, channel_peer& x) {
 }
 template <class A>
 void fields(A& a, start_task& x) {
-  a(x.key, x.outputs, x.inputs);
+  a(x.key, x.outputs, x.inputs, x.places);
 }
 template <class A>
 void fields(A& a, cancel_task& x) {
