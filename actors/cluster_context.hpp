@@ -20,6 +20,7 @@ namespace dataflow::actors {
 
 class job_catalogue; // network/job_catalogue.hpp
 class data_links;    // network/data_links.hpp
+class job_journal;   // network/job_journal.hpp
 
 /// What a task hands to its consumers, as whoever watches sees it.
 struct sent_element {
@@ -45,6 +46,8 @@ struct cluster_context {
   task_manager_address where;
   std::shared_ptr<job_catalogue> jobs; ///< whose code is here; null: jobs come with their code
   std::shared_ptr<data_links> links;   ///< to other task managers; null: there are none
+  /// Of a leading job manager: where jobs outlive it; null: they end with it.
+  std::shared_ptr<job_journal> journal;
   /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{std::chrono::minutes{1}};
@@ -70,6 +73,7 @@ struct cluster_context {
     alive.reset();
     jobs.reset();
     links.reset();
+    journal.reset();
     spawned = nullptr;
     reached = nullptr;
     sent = nullptr;

@@ -1,6 +1,7 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/dispatcher.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -10,6 +11,10 @@
 #include <tuple>
 
 namespace dataflow::actors {
+
+namespace {
+constexpr unsigned masters_bits = 20; // of a token: job masters that one leader may start for a job
+}
 
 dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<job_store> store,
                                    caf::actor root, caf::actor resource_manager)
@@ -34,6 +39,8 @@ caf::behavior dispatcher_actor::make_behavior() {
         i->second.client = m.client;
         i->second.submitted = context_.world->clock->wall();
         i->second.checkpoints = std::make_shared<checkpoint_home>();
+        // Tokens of a leader's job masters are between its own and the next leader's.
+        if (context_.journal) i->second.checkpoints->leader = context_.journal->token() << masters_bits;
         supervise(i->second);
         return caf::unit;
       },
@@ -107,6 +114,15 @@ caf::behavior dispatcher_actor::make_behavior() {
 
 /// Takes over from a dispatcher that died.
 void dispatcher_actor::adopt() {
+  if (context_.journal && store_->jobs.empty())
+    for (auto& result : context_.journal->results()) {
+      auto& r = store_->jobs[result->id];
+      r.job = std::make_shared<job_submission>(job_submission{result->id, result->name, nullptr, {}});
+      r.status = result->status;
+      r.submitted = result->final_report.started;
+      r.ended = r.submitted + result->duration;
+      r.result = std::move(result);
+    }
   for (auto& [id, r] : store_->jobs)
     if (!r.result) supervise(r);
   forget_ended();
@@ -189,6 +205,13 @@ jobs_listed dispatcher_actor::list() const {
 
 void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_result> result) {
   r.result = std::move(result);
+  if (context_.journal) {
+    try {
+      context_.journal->ended(*r.result);
+    } catch (const error& e) { // the next leader runs it again from its last checkpoint
+      log_error({"dispatcher", r.job->id, {}}, "the job's result is not stored: " + e.to_string());
+    }
+  }
   r.status = r.result->status;
   r.ended = context_.world->clock->wall();
   r.waits_for.clear();

@@ -1,5 +1,6 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/actors/network/job_submitter.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -46,7 +47,9 @@ private:
     const auto path = origin.artifact.empty() ? std::string{} : intake_->store->path(origin.artifact);
     if (intake_->trial) intake_->trial(origin, path);
     const auto graph = build_graph(origin, library_of(origin, path, intake_->own));
-    return make_submission(m.id, graph, merged(intake_->settings, origin.settings), *context_.world, m.origin);
+    auto job = make_submission(m.id, graph, merged(intake_->settings, origin.settings), *context_.world, m.origin);
+    if (context_.journal) context_.journal->accepted(m.id, origin, path);
+    return job;
   }
   void hand_in(const submit_origin& m, std::shared_ptr<const job_submission> job,
                caf::typed_response_promise<job_accepted> promise) {

@@ -4,7 +4,9 @@
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/network/job_catalogue.hpp>
+#include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/actors/network/job_manager_gateway.hpp>
+#include <dataflow/actors/network/leader_finder.hpp>
 #include <dataflow/actors/network/link_system.hpp>
 #include <dataflow/actors/network/nodes.hpp>
 #include <dataflow/actors/network/random_id.hpp>
@@ -96,7 +98,9 @@ struct job_manager_node::impl : node {
   caf::actor root, gateway;
   std::uint16_t port = 0;
 
-  impl(const configuration& s, program_jobs own, job_trial trial) : node(s) {
+  impl(const configuration& s, program_jobs own, job_trial trial, const std::shared_ptr<job_journal>& journal)
+      : node(s) {
+    context.journal = journal;
     auto intake = std::make_shared<const job_intake>(job_intake{settings, store, std::move(own), std::move(trial)});
     const heartbeat_settings beats{time_of(settings, "heartbeat.interval"), time_of(settings, "heartbeat.timeout")};
     if (beats.timeout <= beats.interval)
@@ -106,6 +110,7 @@ struct job_manager_node::impl : node {
     gateway = system->spawn<job_manager_gateway_actor, caf::detached>(context, intake, beats, leader, root);
     context.release();
     try {
+      if (journal) recover(*journal);
       port = listen(*system, gateway, static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port")));
     } catch (...) {
       stop();
@@ -113,6 +118,19 @@ struct job_manager_node::impl : node {
     }
   }
   ~impl() { stop(); }
+  /// A client that comes back finds its job.
+  void recover(job_journal& journal) {
+    caf::scoped_actor self{*system};
+    for (auto& job : journal.unfinished(*store)) {
+      const log_fields here{"job manager", job.id, {}};
+      log_info(here, "the job is recovered");
+      self->request(gateway, std::chrono::minutes{1}, submit_origin{job.id, job.origin, nullptr})
+          .receive([](const job_accepted&) {},
+                   [&](caf::error& e) {
+                     log_error(here, "the job is not recovered: " + from_caf(e, "the job manager").to_string());
+                   });
+    }
+  }
   void stop() {
     if (!root) return;
     if (port != 0) system->middleman().close(port);
@@ -124,8 +142,9 @@ struct job_manager_node::impl : node {
   }
 };
 
-job_manager_node::job_manager_node(const configuration& settings, program_jobs own, job_trial trial)
-    : impl_(std::make_unique<impl>(settings, std::move(own), std::move(trial))) {}
+job_manager_node::job_manager_node(const configuration& settings, program_jobs own, job_trial trial,
+                                   std::shared_ptr<job_journal> journal)
+    : impl_(std::make_unique<impl>(settings, std::move(own), std::move(trial), journal)) {}
 job_manager_node::~job_manager_node() = default;
 std::uint16_t job_manager_node::port() const noexcept { return impl_->port; }
 const std::string& job_manager_node::leader() const noexcept { return impl_->leader; }
@@ -160,6 +179,7 @@ struct task_manager_node::impl : node {
     member_settings m;
     m.host = settings.text("jobmanager.rpc.address");
     m.port = static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port"));
+    m.leader = leader_finder(settings, system_platform());
     m.slots = static_cast<std::uint32_t>(std::max<std::int64_t>(1, settings.integer("taskmanager.numberOfTaskSlots")));
     m.seed = random_seed();
     m.changed = [this, told = std::move(changed)](const std::string& id, const error& e) {

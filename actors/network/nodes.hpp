@@ -19,10 +19,14 @@
 
 namespace dataflow::actors {
 
+class job_journal; // job_journal.hpp
+
 class job_manager_node {
 public:
   /// `own`: jobs of the program itself; `trial`: builds a submitted job's graph first, somewhere else.
-  explicit job_manager_node(const configuration& settings, program_jobs own = {}, job_trial trial = {});
+  /// `journal`: of a leader, see job_journal.hpp; jobs of earlier leaders run again before anybody can connect.
+  explicit job_manager_node(const configuration& settings, program_jobs own = {}, job_trial trial = {},
+                            std::shared_ptr<job_journal> journal = {});
   ~job_manager_node();
   std::uint16_t port() const noexcept;
   const std::string& leader() const noexcept; ///< token

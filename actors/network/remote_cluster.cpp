@@ -89,6 +89,7 @@ struct job_state {
 
 struct remote_cluster::impl {
   remote_address where;
+  std::function<remote_address()> leader;
   std::chrono::milliseconds patience{0};
   client_config config;
   std::unique_ptr<caf::actor_system> system;
@@ -98,6 +99,7 @@ struct remote_cluster::impl {
   std::function<void(const std::string&)> waiting;
 
   void connect_once() {
+    if (leader) where = leader();
     std::promise<caf::actor> found;
     system->spawn([&](caf::event_based_actor* self) {
       const auto failed = [&found, this, self](const caf::error& e) {
@@ -152,6 +154,7 @@ namespace {
 struct job_listener_settings {
   std::string id;
   remote_address where;
+  std::function<remote_address()> leader; ///< null: always there
   std::chrono::milliseconds patience;
   std::shared_ptr<job_state> state;
   std::function<void(const std::string&)> waiting;
@@ -195,6 +198,13 @@ private:
     connect();
   }
   void connect() {
+    if (settings_.leader) {
+      try {
+        settings_.where = settings_.leader();
+      } catch (...) {
+        return later(current_error(errc::internal));
+      }
+    }
     connect_to(
         *this, settings_.where.host, settings_.where.port, [this](const caf::actor& gateway) { greet(gateway); },
         [this](const caf::error&) {
@@ -252,7 +262,7 @@ private:
     quit();
   }
 
-  const job_listener_settings settings_;
+  job_listener_settings settings_;
   caf::actor root_;
   steady_time since_{-1}; // when the connection was lost
   std::chrono::milliseconds pause_ = shortest_pause;
@@ -266,13 +276,13 @@ public:
       : cluster_(std::move(cluster)), id_(std::move(id)), state_(std::make_shared<job_state>()) {
     auto& c = *cluster_->impl_;
     // The listener ends with the system, before the cluster does.
-    listener_ = c.system->spawn<job_listener_actor>(
-        job_listener_settings{id_, c.where, c.patience, state_, [&c](const std::string& what) { c.say_waiting(what); },
-                              [&c](const welcome& m, const caf::actor& gateway) {
-                                std::lock_guard lock{c.mutex};
-                                c.met = m;
-                                c.gateway = gateway;
-                              }});
+    listener_ = c.system->spawn<job_listener_actor>(job_listener_settings{
+        id_, c.where, c.leader, c.patience, state_, [&c](const std::string& what) { c.say_waiting(what); },
+        [&c](const welcome& m, const caf::actor& gateway) {
+          std::lock_guard lock{c.mutex};
+          c.met = m;
+          c.gateway = gateway;
+        }});
     caf::anon_send(listener_, c.met);
   }
   ~remote_job_client() override { caf::anon_send_exit(listener_, caf::exit_reason::user_shutdown); }
@@ -345,10 +355,11 @@ remote_cluster::~remote_cluster() {
   impl_->met = {};
 }
 
-std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where,
-                                                        std::chrono::milliseconds patience) {
+std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,
+                                                        std::function<remote_address()> leader) {
   auto i = std::make_unique<impl>();
   i->where = where;
+  i->leader = std::move(leader);
   i->patience = patience;
   i->system = std::make_unique<caf::actor_system>(i->config);
   i->connect_once();

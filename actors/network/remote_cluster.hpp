@@ -8,6 +8,7 @@
 #pragma once
 
 #include <dataflow/actors/network/messages.hpp>
+#include <dataflow/actors/network/remote_address.hpp>
 #include <dataflow/api/executor.hpp>
 
 #include <chrono>
@@ -21,19 +22,12 @@ namespace dataflow::actors {
 
 struct checkpoint_taken; // interfaces.hpp
 
-struct remote_address {
-  std::string host = "localhost";
-  std::uint16_t port = 6123;
-  /// "host:port". Errors: invalid_option.
-  static remote_address parse(const std::string& text);
-  std::string to_string() const { return host + ":" + std::to_string(port); }
-};
-
 class remote_cluster : public std::enable_shared_from_this<remote_cluster> {
 public:
-  /// Connects.
+  /// Connects. `leader`: where the leading job manager listens, asked before each try to connect; null: always `where`.
   static std::shared_ptr<remote_cluster> connect(const remote_address& where,
-                                                 std::chrono::milliseconds patience = std::chrono::seconds{30});
+                                                 std::chrono::milliseconds patience = std::chrono::seconds{30},
+                                                 std::function<remote_address()> leader = {});
   ~remote_cluster();
 
   /// Uploads a library unless it is there already; returns its hash.

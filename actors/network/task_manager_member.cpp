@@ -71,6 +71,15 @@ void task_manager_member_actor::left() {
 void task_manager_member_actor::connect() {
   if (leaving_ || !leader_.empty() || ending_) return;
   const auto round = ++round_;
+  if (settings_.leader) {
+    try {
+      auto where = settings_.leader();
+      settings_.host = std::move(where.host);
+      settings_.port = where.port;
+    } catch (...) {
+      return retry(current_error(errc::internal));
+    }
+  }
   connect_to(
       *this, settings_.host, settings_.port,
       [this, round](const caf::actor& gateway) {

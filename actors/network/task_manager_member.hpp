@@ -10,6 +10,7 @@
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/network/heartbeats.hpp>
 #include <dataflow/actors/network/messages.hpp>
+#include <dataflow/actors/network/remote_address.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <caf/allowed_unsafe_message_type.hpp>
@@ -23,6 +24,8 @@ namespace dataflow::actors {
 struct member_settings {
   std::string host; ///< of the job manager
   std::uint16_t port = 0;
+  /// Where the leading job manager listens, asked before each try; null: always at host and port. May block.
+  std::function<remote_address()> leader;
   std::uint32_t slots = 1;
   std::uint64_t seed = 0; ///< of ids
   /// Told after each change, on the actor's thread: the id of the registration, or empty while there is none, with why.
@@ -52,7 +55,7 @@ private:
   void down(const caf::down_msg& m);
 
   cluster_context context_;
-  const member_settings settings_;
+  member_settings settings_;
   random_source random_;
   std::chrono::milliseconds pause_;
   caf::actor gateway_, task_manager_;

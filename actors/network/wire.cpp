@@ -66,6 +66,21 @@ job_origin decode_job_origin(std::string_view bytes) {
   return origin;
 }
 
+std::string encode(const job_result& result) {
+  wire_writer out;
+  out(result);
+  return out.take();
+}
+
+job_result decode_job_result(std::string_view bytes) {
+  const std::vector<caf::actor> none;
+  wire_reader in{bytes, none};
+  job_result result;
+  in(result);
+  in.finish();
+  return result;
+}
+
 std::string process_stamp() {
   return std::string{"dataflow "} + library_version + ", ABI " + std::to_string(abi_version) + ", " + compiler_stamp +
          ", layout " + std::to_string(detail::shared_layout());

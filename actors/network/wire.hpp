@@ -21,5 +21,8 @@ void add_wire_types(caf::actor_system_config& config);
 /// A job's origin as bytes, for whoever keeps it. Errors: malformed_record; those of configuration::set.
 std::string encode(const job_origin& origin);
 job_origin decode_job_origin(std::string_view bytes);
+/// The same of a job's result.
+std::string encode(const job_result& result);
+job_result decode_job_result(std::string_view bytes);
 
 } // namespace dataflow::actors

@@ -1,3 +1,4 @@
+#include <dataflow/actors/network/leader_finder.hpp>
 #include <dataflow/actors/network/nodes.hpp>
 #include <dataflow/actors/network/remote_cluster.hpp>
 #include <dataflow/util/file_system.hpp>
@@ -7,6 +8,7 @@
 #include <apps/dataflow/commands.hpp>
 #include <apps/dataflow/exit_codes.hpp>
 #include <apps/dataflow/interrupts.hpp>
+#include <apps/dataflow/leading.hpp>
 #include <apps/dataflow/local_cluster.hpp>
 #include <apps/dataflow/log_reload.hpp>
 #include <apps/dataflow/try_job.hpp>
@@ -29,7 +31,8 @@ actors::remote_address address_of(const command_line& line) {
 
 std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line) {
   return actors::remote_cluster::connect(
-      address_of(line), std::chrono::duration_cast<milliseconds>(line.config.duration("client.timeout")));
+      address_of(line), std::chrono::duration_cast<milliseconds>(line.config.duration("client.timeout")),
+      line.to_leader ? actors::leader_finder(line.config, system_platform()) : nullptr);
 }
 
 std::string day_and_time(milliseconds wall) {
@@ -43,6 +46,15 @@ std::string day_and_time(milliseconds wall) {
 /// Savepoints are written by the cluster's processes: what is relative here is meant from here.
 std::string absolute(const std::string& directory) {
   return directory.empty() ? directory : uri_of(directory).substr(std::string_view{"file:"}.size());
+}
+
+/// Of a job manager among several: where the others' task managers and clients find it.
+std::string published_address(const command_line& line) {
+  if (line.config.text("high-availability.type") == "none") return {};
+  if (line.config.integer("jobmanager.rpc.port") == 0)
+    throw error{errc::invalid_option, "jobmanager.rpc.port is 0, and high-availability.type is not none",
+                "give each job manager a port: others must find it"};
+  return address_of(line).to_string();
 }
 
 constexpr std::size_t rule_width = 62;
@@ -59,13 +71,29 @@ int run_job_manager(const command_line& line) {
   ::signal(SIGPIPE, SIG_IGN);
   log_reload log{line.config, line.config_file};
   started_process here{line};
-  const actors::job_manager_node node{line.config, built_in_examples(), try_in_child};
+  leading place{line.config, published_address(line)};
+  std::shared_ptr<actors::job_journal> journal;
+  if (place.contested()) {
+    say("The job manager stands by.\n");
+    journal = place.campaign([&] {
+      log.poll();
+      return interrupts::received() != 0 || here.orphaned();
+    });
+    if (!journal) return exit_success;
+    say("The job manager leads, with token " + std::to_string(journal->token()) + ".\n");
+  }
+  const actors::job_manager_node node{line.config, built_in_examples(), try_in_child, journal};
   say("The job manager listens on 127.0.0.1:" + std::to_string(node.port()) + ".\n");
-  for (; interrupts::received() == 0 && !here.orphaned(); log.poll())
+  for (; interrupts::received() == 0 && !here.orphaned(); log.poll()) {
     if (node.wait_for(milliseconds{50})) {
       report_error(error{errc::component_lost, "the job manager has given up", "see its log"}, false);
       return exit_job_failed;
     }
+    if (const auto why = place.lost()) { // whoever leads now runs its jobs
+      report_error(why->within("this job manager leads no more"), false);
+      return exit_job_failed;
+    }
+  }
   say("The job manager ends.\n");
   return exit_success;
 }

@@ -204,6 +204,8 @@ void apply(const raw_options& raw, command_line& out) {
     set("jobmanager.rpc.address", where.host, "-m");
     set("jobmanager.rpc.port", std::to_string(where.port), "-m");
     out.remote = true;
+  } else if (out.config.text("high-availability.type") != "none") {
+    out.remote = out.to_leader = true;
   }
   set("execution.state-recovery.path", raw.from_savepoint, "-s");
   set("execution.state-recovery.claim-mode", raw.claim_mode, "--claim-mode");

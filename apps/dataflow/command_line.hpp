@@ -62,7 +62,8 @@ struct command_line {
   // doctor
   std::vector<std::string> reach; ///< "host:port" that should answer
   // clusters of processes
-  bool remote = false;           ///< run: -m was given
+  bool remote = false;           ///< run: on a cluster, because of -m or to_leader
+  bool to_leader = false;        ///< no -m, and high-availability.type says that there is a leader to be found
   bool all = false;              ///< list: jobs that have ended, too
   std::string job_id;            ///< of what runs there
   std::string target_directory;  ///< of a savepoint; empty: as configured

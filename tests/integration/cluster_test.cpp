@@ -117,6 +117,20 @@ TEST_CASE("a task manager is killed under a job: it goes on on another one and p
   CHECK(lines_below(dir.path("output")) == counts(30'000));
 }
 
+TEST_CASE("a job runs over two task managers, and goes on when one of them is killed: every result is published once") {
+  const test::scratch dir;
+  cluster_processes c{3}; // with a slot each
+  test::program run{test::dataflow_command(c.arguments("run", joined({"-p", "2"}, counting(dir, 30'000, "10000"))))};
+  for (int at : {0, 1})
+    REQUIRE_MESSAGE(c.task_managers[static_cast<std::size_t>(at)]->wait_for_error("500 records in this run"),
+                    run.error_so_far());
+  c.task_managers[1]->signal(SIGKILL);
+  REQUIRE(c.task_managers[2]->wait_for_error("500 records in this run"));
+  const auto end = run.wait();
+  CHECK_MESSAGE(end.code == 0, end.err);
+  CHECK(lines_below(dir.path("output")) == counts(30'000));
+}
+
 TEST_CASE("a task manager that was stopped for longer than the timeout comes back as a new one") {
   const test::scratch dir;
   cluster_processes c{2, {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=500ms", "-Dlog.level=info"}};

@@ -1,0 +1,124 @@
+// Several job managers as real processes: the leading one is killed under a job that writes files exactly once.
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/file_system.hpp>
+#include <dataflow/util/network.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <sstream>
+#include <tests/integration/cluster_processes.hpp>
+
+using namespace dataflow;
+
+namespace job_manager_failover_test {
+
+constexpr std::int64_t records = 30'000;
+
+std::vector<std::string> lines_below(const std::string& directory) {
+  std::vector<std::string> lines;
+  for (const auto& f : find_files(system_files(), directory)) {
+    std::istringstream text{system_files().read_file(f.path)};
+    for (std::string line; std::getline(text, line);)
+      lines.push_back(line);
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::vector<std::string> expected() {
+  std::vector<std::string> lines;
+  for (std::int64_t i = 0; i < records; ++i)
+    lines.push_back(std::to_string(i % 7) + "," + std::to_string(i / 7 + 1));
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+struct cluster {
+  test::scratch dir;
+  std::vector<std::string> settings{"-Dhigh-availability.type=filesystem",
+                                    "-Dhigh-availability.storageDir=" + dir.path("ha")};
+  std::vector<std::string> with(std::vector<std::string> command) const {
+    command.insert(command.end(), settings.begin(), settings.end());
+    return command;
+  }
+  std::unique_ptr<test::program> job_manager() const {
+    const auto port = system_network().listen(0)->port();
+    return std::make_unique<test::program>(
+        test::dataflow_command(with({"jobmanager", "-Djobmanager.rpc.port=" + std::to_string(port)})));
+  }
+  test::outcome client(const std::vector<std::string>& command) const { return test::dataflow(with(command)); }
+};
+
+} // namespace job_manager_failover_test
+using namespace job_manager_failover_test;
+
+TEST_CASE(
+    "the leading job manager is killed under a job: a standby goes on with it, and every result is written once") {
+  const cluster c;
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  auto standby = c.job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  test::program task_manager{test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  test::program client{test::dataflow_command(
+      c.with({"run", test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"), "--output",
+              c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"}))};
+  REQUIRE(task_manager.wait_for_error("5000 records in this run"));
+
+  const auto killed = system_clock().now();
+  leader.reset(); // SIGKILL
+  REQUIRE(standby->wait_for_error("The job manager leads, with token "));
+  const auto leads = system_clock().now();
+  REQUIRE(standby->wait_for_error("The job manager listens on "));
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  REQUIRE(task_manager.wait_for_error("500 records in this run"));
+  const auto goes_on = system_clock().now();
+  const auto ms = [](steady_time t) { return std::to_string(t.count() / 1'000'000) + " ms"; };
+  const auto took = "from SIGKILL of the leader to the next one: " + ms(leads - killed) +
+                    ", to 500 records of the job: " + ms(goes_on - killed);
+  MESSAGE(took);
+
+  const auto result = client.wait(); // it has followed
+  CHECK_MESSAGE(result.code == 0, result.err);
+  CHECK(lines_below(c.dir.path("output")) == expected());
+  const auto listed = c.client({"list", "-a"});
+  CHECK_MESSAGE(listed.out.find("counts_to_files (FINISHED)") != std::string::npos, (listed.out + listed.err));
+
+  standby.reset();
+  const auto third = c.job_manager();
+  REQUIRE(third->wait_for_error("The job manager listens on "));
+  const auto kept = c.client({"list", "-a"});
+  CHECK_MESSAGE(kept.out.find("counts_to_files (FINISHED)") != std::string::npos, (kept.out + kept.err));
+  CHECK(kept.out.find("No running jobs.") != std::string::npos);
+}
+
+TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
+  const cluster c;
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  const auto submitted =
+      c.client({"run", "-d", test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
+                "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "1000000"});
+  REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
+  leader->signal(SIGTERM);
+  CHECK(leader->wait().code == 0);
+  const auto next = c.job_manager();
+  REQUIRE(next->wait_for_error("The job manager listens on "));
+  CHECK(c.client({"list"}).out.find(test::cluster_processes::id_in(submitted.out)) != std::string::npos);
+  test::program task_manager{test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  std::string finished;
+  while (finished.find("(FINISHED)") == std::string::npos)
+    finished = c.client({"list", "-a"}).out;
+  CHECK(lines_below(c.dir.path("output")) == expected());
+}
+
+TEST_CASE("a job manager among several needs a port that others can find") {
+  const cluster c;
+  const auto r = c.client({"jobmanager", "-Djobmanager.rpc.port=0"});
+  CHECK(r.code == 2);
+  CHECK(r.err.find("high-availability.type is not none") != std::string::npos);
+}
