@@ -174,7 +174,7 @@ struct task_manager_node::impl : node {
                                          data_links_settings_of(settings, tls, random_seed()));
     context.jobs = std::make_shared<job_catalogue>(settings, store, std::move(own));
     context.links = links;
-    context.where.host = settings.text("taskmanager.bind-host");
+    context.where.host = settings.text("taskmanager.host");
     context.where.data_port = links->port();
     member_settings m;
     m.host = settings.text("jobmanager.rpc.address");

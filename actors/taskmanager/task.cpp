@@ -151,16 +151,15 @@ void task_actor::start(start_task& m) {
 
 /// Peers on other task managers are reached over links.
 void task_actor::reach_peers(const std::vector<task_manager_address>& places) {
-  if (!arguments_.links) return;
   const auto own = link_address(arguments_.job->id, arguments_.key.task, arguments_.key.attempt);
   std::map<std::string, caf::actor> links; // that the task uses
   auto reach = [&](channel_peer& peer) {
-    if (peer.task || !arguments_.links->is_remote(peer.task_manager)) return;
+    if (peer.task) return;
     auto& link = links[peer.task_manager];
     if (!link) {
       const auto place = std::find_if(places.begin(), places.end(),
                                       [&](const task_manager_address& p) { return p.id == peer.task_manager; });
-      if (place != places.end()) link = arguments_.links->link_to(*place);
+      if (place != places.end() && arguments_.links) link = arguments_.links->link_to(*place);
       if (!link)
         throw error{errc::connection_failed, "there is no link to task manager " + peer.task_manager +
                                                  ", which has a task that this one exchanges records with"};
