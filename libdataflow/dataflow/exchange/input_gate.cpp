@@ -38,30 +38,7 @@ void input_gate::receive(std::uint32_t channel, std::uint64_t sequence, std::uin
   ++s.next_sequence;
   if (!e.is_batch() || recording_ > 0) [[unlikely]]
     note(channel, e);
-  // Watermarks take no credit. Of several with nothing between them the last one counts, so no more than one waits.
-  if (e.kind != element_kind::watermark) {
-    s.watermark = nullptr;
-    queue_.push_back({channel, bytes, std::move(e)});
-  } else if (s.watermark) {
-    s.watermark->value = std::max(s.watermark->value, e.value);
-  } else {
-    queue_.push_back({channel, bytes, std::move(e)});
-    s.watermark = &queue_.back().what;
-  }
-}
-
-/// The channel waits for barriers of others.
-void input_gate::hold(queued_element q) {
-  auto& s = states_[q.channel];
-  if (q.what.kind != element_kind::watermark) {
-    s.held = nullptr;
-    held_.push_back(std::move(q));
-  } else if (s.held) {
-    s.held->value = std::max(s.held->value, q.what.value);
-  } else {
-    held_.push_back(std::move(q));
-    s.held = &held_.back().what;
-  }
+  queue_.push_back({channel, bytes, std::move(e)});
 }
 
 std::optional<input_gate::holding_channel> input_gate::holding(unsigned input) {
@@ -97,12 +74,10 @@ std::optional<input_gate::arrival> input_gate::next() {
       return a;
     }
     if (queue_.empty()) return std::nullopt;
-    auto& front = queue_.front();
-    if (auto& last = states_[front.channel].watermark; last == &front.what) last = nullptr;
-    auto q = std::move(front);
+    auto q = std::move(queue_.front());
     queue_.pop_front();
     if (aligner_.blocked(q.channel)) {
-      hold(std::move(q));
+      held_.push_back(std::move(q));
       continue;
     }
     if (q.what.is_batch()) return arrival{q.channel, channels_[q.channel].input, q.bytes, std::move(q.what)};
@@ -196,8 +171,6 @@ void input_gate::aligned(barrier_aligner::outcome&& what) {
   if (!what.released || held_.empty()) return;
   queue_.insert(queue_.begin(), std::make_move_iterator(held_.begin()), std::make_move_iterator(held_.end()));
   held_.clear();
-  for (auto& s : states_)
-    s.held = nullptr;
 }
 
 void input_gate::abort_checkpoint(std::int64_t checkpoint) {

@@ -103,12 +103,9 @@ private:
     std::uint64_t next_sequence = 0;
     std::uint32_t position = 0; // among the channels of its input that count, as its merger knows it
     bool ended = false;
-    bool recorded = false;        // until its barrier of passed_ has come
-    element* watermark = nullptr; // the last that came on the channel, while it is in queue_; null: it is no watermark
-    element* held = nullptr;      // the same for held_
-    fifo<std::uint8_t> probes;    // flags of the rounds that came on this channel and are not merged yet
+    bool recorded = false;     // until its barrier of passed_ has come
+    fifo<std::uint8_t> probes; // flags of the rounds that came on this channel and are not merged yet
   };
-  void hold(queued_element q);
   void note(std::uint32_t channel, const element& e);
   void announce(const element& barrier);
   void forget(std::int64_t checkpoint);
