@@ -32,7 +32,8 @@ TEST_CASE("a receiver with a full mailbox is killed 1,000 times and every buffer
     const actors::task_key key{sink, 0};
     auto task = system.spawn<actors::task_actor>(actors::task_arguments{
         job, key, others, &system_platform(), std::make_shared<actors::task_control>(), nullptr});
-    if (i % 3 > 0) caf::anon_send(task, actors::start_task{key, {}, {{others, 0, 0, 0}, {others, 0, 0, 0}}});
+    if (i % 3 > 0)
+      caf::anon_send(task, actors::start_task{key, {}, {{others, {}, {}, 0, 0, 0}, {others, {}, {}, 0, 0, 0}}});
     for (std::uint64_t n = 0; n < 8; ++n) {
       auto b = pool->get();
       b.as<std::int64_t>().records.push_back(1);
