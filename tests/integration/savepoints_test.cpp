@@ -101,10 +101,12 @@ TEST_CASE("dataflow savepoint check says whether a job could start from a savepo
   r = run_command({"savepoint", "check", path, "running_sum", "--json"});
   CHECK(nlohmann::json::parse(r.out)["operators"].size() > 1);
 
-  r = run_command({"savepoint", "check", path, "word_count", "--input", "README.md"});
+  const std::string input = DATAFLOW_SOURCE_DIR "/README.md";
+  r = run_command({"savepoint", "check", path, "count_to_files", "--input", input, "--output", dir.path("output")});
   CHECK(r.code == 3);
   CHECK(says(r.err, "unmatched_state"));
-  r = run_command({"savepoint", "check", path, "word_count", "-n", "--input", "README.md"});
+  r = run_command(
+      {"savepoint", "check", path, "count_to_files", "-n", "--input", input, "--output", dir.path("output")});
   CHECK(r.code == 0);
   CHECK(says(r.out, "  dropped  "));
   CHECK(says(r.out, "  begins   "));
