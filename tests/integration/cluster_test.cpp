@@ -5,33 +5,13 @@
 
 #include <algorithm>
 #include <csignal>
-#include <sstream>
 #include <tests/integration/cluster_processes.hpp>
+#include <tests/integration/counted_files.hpp>
 
 using namespace dataflow;
 using test::cluster_processes;
 
 namespace cluster_test {
-
-std::vector<std::string> lines_below(const std::string& directory) {
-  std::vector<std::string> lines;
-  for (const auto& f : find_files(system_files(), directory)) {
-    std::istringstream text{system_files().read_file(f.path)};
-    for (std::string line; std::getline(text, line);)
-      lines.push_back(line);
-  }
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
-
-/// Of counts_to_files.
-std::vector<std::string> counts(std::int64_t records) {
-  std::vector<std::string> lines;
-  for (std::int64_t i = 0; i < records; ++i)
-    lines.push_back(std::to_string(i % 7) + "," + std::to_string(i / 7 + 1));
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
 
 std::vector<std::string> counting(const test::scratch& dir, std::int64_t records, const std::string& rate) {
   return {test::job_libraries + "libtest_killed.so",
@@ -79,7 +59,7 @@ TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savep
   const auto rest = c.client("run", joined({"-s", path}, counting(dir, 30'000, "1000000")));
   CHECK_MESSAGE(rest.code == 0, rest.err);
   CHECK(rest.err.find("has finished") != std::string::npos);
-  CHECK(lines_below(dir.path("output")) == counts(30'000));
+  CHECK(test::lines_below(dir.path("output")) == test::counted_lines(30'000));
 }
 
 TEST_CASE("a job of a cluster is cancelled by its id, and unknown ids are refused") {
@@ -114,7 +94,7 @@ TEST_CASE("a task manager is killed under a job: it goes on on another one and p
   const auto end = run.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
   CHECK(end.err.find("Restarts: ") != std::string::npos);
-  CHECK(lines_below(dir.path("output")) == counts(30'000));
+  CHECK(test::lines_below(dir.path("output")) == test::counted_lines(30'000));
 }
 
 TEST_CASE("a job runs over two task managers, and goes on when one of them is killed: every result is published once") {
@@ -128,7 +108,7 @@ TEST_CASE("a job runs over two task managers, and goes on when one of them is ki
   REQUIRE(c.task_managers[2]->wait_for_error("500 records in this run"));
   const auto end = run.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK(lines_below(dir.path("output")) == counts(30'000));
+  CHECK(test::lines_below(dir.path("output")) == test::counted_lines(30'000));
 }
 
 TEST_CASE("a task manager that was stopped for longer than the timeout comes back as a new one") {
@@ -145,7 +125,7 @@ TEST_CASE("a task manager that was stopped for longer than the timeout comes bac
   REQUIRE(zombie.wait_for_error("has registered with", 2));
   const auto end = run.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK(lines_below(dir.path("output")) == counts(30'000));
+  CHECK(test::lines_below(dir.path("output")) == test::counted_lines(30'000));
 }
 
 TEST_CASE("the job manager survives libraries that crash as they are loaded or build their graph") {
@@ -183,7 +163,7 @@ TEST_CASE("two versions of one job run side by side on a cluster") {
   // Each group's last sum is its largest; version 2 keeps half of each.
   std::int64_t largest[2] = {0, 0};
   for (int v = 0; v < 2; ++v)
-    for (const auto& line : lines_below(dir.path(std::to_string(v + 1))))
+    for (const auto& line : test::lines_below(dir.path(std::to_string(v + 1))))
       largest[v] = std::max<std::int64_t>(largest[v], std::stoll(line.substr(line.find('=') + 1)));
   CHECK(largest[0] > 0);
   CHECK(largest[1] == largest[0] / 2);
@@ -200,7 +180,7 @@ TEST_CASE("a second job manager on a port is refused, and a new one takes the ta
   c.start_job_manager(c.port());
   const auto end = c.client("run", counting(dir, 1000, "1000000"));
   CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK(lines_below(dir.path("output")) == counts(1000));
+  CHECK(test::lines_below(dir.path("output")) == test::counted_lines(1000));
 }
 
 TEST_CASE("processes of a cluster end in order on SIGTERM") {

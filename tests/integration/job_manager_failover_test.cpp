@@ -7,33 +7,14 @@
 
 #include <algorithm>
 #include <csignal>
-#include <sstream>
 #include <tests/integration/cluster_processes.hpp>
+#include <tests/integration/counted_files.hpp>
 
 using namespace dataflow;
 
 namespace job_manager_failover_test {
 
 constexpr std::int64_t records = 30'000;
-
-std::vector<std::string> lines_below(const std::string& directory) {
-  std::vector<std::string> lines;
-  for (const auto& f : find_files(system_files(), directory)) {
-    std::istringstream text{system_files().read_file(f.path)};
-    for (std::string line; std::getline(text, line);)
-      lines.push_back(line);
-  }
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
-
-std::vector<std::string> expected() {
-  std::vector<std::string> lines;
-  for (std::int64_t i = 0; i < records; ++i)
-    lines.push_back(std::to_string(i % 7) + "," + std::to_string(i / 7 + 1));
-  std::sort(lines.begin(), lines.end());
-  return lines;
-}
 
 struct cluster {
   test::scratch dir;
@@ -83,7 +64,7 @@ TEST_CASE(
 
   const auto result = client.wait(); // it has followed
   CHECK_MESSAGE(result.code == 0, result.err);
-  CHECK(lines_below(c.dir.path("output")) == expected());
+  CHECK(test::lines_below(c.dir.path("output")) == test::counted_lines(records));
   const auto listed = c.client({"list", "-a"});
   CHECK_MESSAGE(listed.out.find("counts_to_files (FINISHED)") != std::string::npos, (listed.out + listed.err));
 
@@ -113,7 +94,7 @@ TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   std::string finished;
   while (finished.find("(FINISHED)") == std::string::npos)
     finished = c.client({"list", "-a"}).out;
-  CHECK(lines_below(c.dir.path("output")) == expected());
+  CHECK(test::lines_below(c.dir.path("output")) == test::counted_lines(records));
 }
 
 TEST_CASE("a job manager among several needs a port that others can find") {
