@@ -167,7 +167,12 @@ public:
   job_listener_actor(caf::actor_config& config, job_listener_settings settings)
       : event_based_actor(config), settings_(std::move(settings)) {
     keep_exception_texts(*this);
-    set_down_handler([this](caf::down_msg&) { lost(); });
+    set_down_handler([this](caf::down_msg& m) {
+      if (root_ && m.source == root_.address())
+        lost();
+      else if (m.source == gateway_)
+        later(error{errc::component_lost, "the job manager is gone"});
+    });
   }
   caf::behavior make_behavior() override {
     return {
@@ -198,6 +203,7 @@ private:
     connect();
   }
   void connect() {
+    const auto round = ++round_;
     if (settings_.leader) {
       try {
         settings_.where = settings_.leader();
@@ -206,37 +212,57 @@ private:
       }
     }
     connect_to(
-        *this, settings_.where.host, settings_.where.port, [this](const caf::actor& gateway) { greet(gateway); },
-        [this](const caf::error&) {
-          later(error{errc::component_lost, "the job manager is out of reach"});
+        *this, settings_.where.host, settings_.where.port,
+        [this, round](const caf::actor& gateway) {
+          if (round == round_) greet(gateway);
+        },
+        [this, round](const caf::error&) {
+          if (round == round_) later(error{errc::component_lost, "the job manager is out of reach"});
         });
   }
+  /// For a moment CAF may know whoever listened there before: a request to it would wait for its deadline.
   void greet(const caf::actor& gateway) {
+    gateway_ = gateway.address();
+    monitor(gateway);
     request(gateway, answer_deadline, hello{process_stamp(), {}, {}})
         .then(
-            [this, gateway](const welcome& m) {
+            [this, gateway, round = round_](const welcome& m) {
+              if (round != round_) return;
+              forget_gateway();
               settings_.reconnected(m, gateway);
               attach(m.job_manager);
             },
-            [this](caf::error& e) { later(from_caf(e, "the job manager")); });
+            [this, round = round_](caf::error& e) {
+              if (round == round_) later(from_caf(e, "the job manager"));
+            });
   }
   void attach(const caf::actor& root) {
+    follow(root);
     request(root, answer_deadline, attach_client{settings_.id, caf::actor_cast<caf::actor>(this)})
         .then(
-            [this, root](const job_update& m) {
+            [this, round = round_](const job_update& m) {
+              if (round != round_) return;
               since_ = steady_time{-1};
               pause_ = shortest_pause;
-              follow(root);
               std::lock_guard lock{settings_.state->mutex};
               settings_.state->status = m.status;
             },
-            [this](caf::error& e) {
+            [this, round = round_](caf::error& e) {
+              if (round != round_) return;
               const auto why = from_caf(e, "the job manager");
               if (why.code() == errc::job_not_found) return give_up(why);
               later(why);
             });
   }
+  void forget_gateway() {
+    if (gateway_) demonitor(gateway_);
+    gateway_ = nullptr;
+  }
   void later(const error& why) {
+    ++round_;
+    forget_gateway();
+    if (root_) demonitor(root_);
+    root_ = nullptr;
     if (system_clock().now() - since_ > settings_.patience) return give_up(why);
     delayed_send(this, pause_, attach_again{});
     pause_ = std::min(2 * pause_, longest_pause);
@@ -264,7 +290,9 @@ private:
 
   job_listener_settings settings_;
   caf::actor root_;
-  steady_time since_{-1}; // when the connection was lost
+  caf::actor_addr gateway_; // while it is greeted
+  std::uint64_t round_ = 0; // of connecting; what belongs to an earlier one comes too late
+  steady_time since_{-1};   // when the connection was lost
   std::chrono::milliseconds pause_ = shortest_pause;
 };
 

@@ -92,8 +92,10 @@ void task_manager_member_actor::connect() {
       });
 }
 
+/// For a moment CAF may know whoever listened there before: a request to it would wait for its deadline.
 void task_manager_member_actor::greet(const caf::actor& gateway) {
   gateway_ = gateway;
+  monitor(gateway_);
   context_.where.id = make_id(random_());
   request(gateway, greeting_deadline, hello{process_stamp(), context_.where.id, caf::actor_cast<caf::actor>(this)})
       .then(
@@ -102,6 +104,8 @@ void task_manager_member_actor::greet(const caf::actor& gateway) {
           },
           [this, round = round_](caf::error& e) {
             if (round != round_) return;
+            demonitor(gateway_);
+            gateway_ = nullptr;
             const auto why = from_caf(e, "the job manager");
             if (why.code() == errc::incompatible_library) return quit(to_caf(why));
             retry(why);
@@ -111,7 +115,6 @@ void task_manager_member_actor::greet(const caf::actor& gateway) {
 void task_manager_member_actor::joined(const welcome& m) {
   leader_ = m.leader;
   pause_ = shortest_pause;
-  monitor(gateway_);
   beats_ = heartbeat_monitor{{m.interval, m.timeout}};
   beats_.watch(the_job_manager, context_.world->clock->now());
   delayed_send(this, std::chrono::milliseconds{0}, heartbeat_tick{});
@@ -161,7 +164,12 @@ void task_manager_member_actor::down(const caf::down_msg& m) {
     over(from_caf(m.reason, "the task manager"));
     return retry(from_caf(m.reason, "the task manager"));
   }
-  if (gateway_ && m.source == gateway_) over(error{errc::component_lost, "the connection to the job manager ended"});
+  if (!gateway_ || m.source != gateway_) return;
+  const error why{errc::component_lost, "the connection to the job manager ended"};
+  if (!leader_.empty()) return over(why);
+  ++round_; // it was greeted
+  gateway_ = nullptr;
+  retry(why);
 }
 
 void task_manager_member_actor::on_exit() {
