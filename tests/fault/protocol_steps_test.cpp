@@ -37,7 +37,7 @@ simulation_settings settings_for(const form& f) {
 }
 
 /// Under back-pressure, so that unaligned barriers have something to overtake.
-const keyed_job_options job_in_steps{.numbers = 400, .rate = 5000, .slowness = 100us};
+const keyed_job_options job_in_steps{.numbers = 1600, .rate = 5000, .slowness = 100us};
 
 /// The steps of the second checkpoint: from its directory to some time behind its notices.
 struct steps_of_checkpoint {

@@ -11,5 +11,7 @@ namespace test {
 std::vector<std::string> lines_below(const std::string& directory);
 /// Those that the job writes once each when it has counted so many records.
 std::vector<std::string> counted_lines(std::int64_t records);
+/// What is missing from lines and what is there too often, in words; empty if they are as expected. Both are sorted.
+std::string difference(const std::vector<std::string>& lines, const std::vector<std::string>& expected);
 
 } // namespace test

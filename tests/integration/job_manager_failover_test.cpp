@@ -64,7 +64,7 @@ TEST_CASE(
 
   const auto result = client.wait(); // it has followed
   CHECK_MESSAGE(result.code == 0, result.err);
-  CHECK(test::lines_below(c.dir.path("output")) == test::counted_lines(records));
+  CHECK(test::difference(test::lines_below(c.dir.path("output")), test::counted_lines(records)) == "");
   const auto listed = c.client({"list", "-a"});
   CHECK_MESSAGE(listed.out.find("counts_to_files (FINISHED)") != std::string::npos, (listed.out + listed.err));
 
@@ -94,7 +94,7 @@ TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   std::string finished;
   while (finished.find("(FINISHED)") == std::string::npos)
     finished = c.client({"list", "-a"}).out;
-  CHECK(test::lines_below(c.dir.path("output")) == test::counted_lines(records));
+  CHECK(test::difference(test::lines_below(c.dir.path("output")), test::counted_lines(records)) == "");
 }
 
 TEST_CASE("a job manager among several needs a port that others can find") {
