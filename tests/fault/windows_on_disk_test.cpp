@@ -30,7 +30,7 @@ struct sums {
   std::int64_t merge(const std::int64_t& a, const std::int64_t& b) const { return a + b; }
 };
 
-constexpr std::int64_t readings = 600, keys = 11;
+constexpr std::int64_t readings = 600, sensors = 11;
 
 } // namespace
 DATAFLOW_RECORD(reading, key, value, at);
@@ -79,7 +79,7 @@ std::vector<std::string> collected_by(const std::shared_ptr<simulated_cluster>& 
   auto all =
       env.sequence(1, readings, 3000)
           .map([](const std::int64_t& n) {
-            return reading{n * 7 % keys, n, n ^ 7};
+            return reading{n * 7 % sensors, n, n ^ 7};
           })
           .assign_timestamps_and_watermarks(watermark_strategy<reading>::punctuated([](const reading&, timestamp t) {
                                               return std::optional{t - 8ms};

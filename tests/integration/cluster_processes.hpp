@@ -6,7 +6,7 @@
 #include <tests/integration/program.hpp>
 #include <vector>
 
-namespace test {
+namespace dataflow::test {
 
 inline const std::string job_libraries = DATAFLOW_BINARY_DIR "/tests/job_libraries/";
 
@@ -59,4 +59,4 @@ private:
   const std::vector<std::string> settings_;
 };
 
-} // namespace test
+} // namespace dataflow::test

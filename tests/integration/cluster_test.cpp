@@ -9,12 +9,12 @@
 #include <tests/integration/counted_files.hpp>
 
 using namespace dataflow;
-using test::cluster_processes;
+using dataflow::test::cluster_processes;
 
 namespace cluster_test {
 
-std::vector<std::string> counting(const test::scratch& dir, std::int64_t records, const std::string& rate) {
-  return {test::job_libraries + "libtest_killed.so",
+std::vector<std::string> counting(const dataflow::test::scratch& dir, std::int64_t records, const std::string& rate) {
+  return {dataflow::test::job_libraries + "libtest_killed.so",
           "--checkpoints",
           dir.path("checkpoints"),
           "--output",
@@ -35,7 +35,7 @@ std::vector<std::string> joined(std::vector<std::string> all, const Parts&... pa
 using namespace cluster_test;
 
 TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savepoint, and goes on from it") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{1};
   const auto submitted = c.client("run", joined({"-d"}, counting(dir, 30'000, "5000")));
   REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
@@ -59,11 +59,12 @@ TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savep
   const auto rest = c.client("run", joined({"-s", path}, counting(dir, 30'000, "1000000")));
   CHECK_MESSAGE(rest.code == 0, rest.err);
   CHECK(rest.err.find("has finished") != std::string::npos);
-  CHECK(test::difference(test::lines_below(dir.path("output")), test::counted_lines(30'000)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                   dataflow::test::counted_lines(30'000)) == "");
 }
 
 TEST_CASE("a job of a cluster is cancelled by its id, and unknown ids are refused") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{1};
   const auto id = cluster_processes::id_in(c.client("run", joined({"-d"}, counting(dir, 1'000'000, "1000"))).out);
   REQUIRE(c.task_managers[0]->wait_for_error("500 records in this run"));
@@ -81,9 +82,9 @@ TEST_CASE("a job of a cluster is cancelled by its id, and unknown ids are refuse
 }
 
 TEST_CASE("a task manager is killed under a job: it goes on on another one and publishes every result once") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{2};
-  test::program run{test::dataflow_command(c.arguments("run", counting(dir, 30'000, "10000")))};
+  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", counting(dir, 30'000, "10000")))};
   for (int round = 0; round < 3; ++round) {
     // Slots are given out in the order of registration: the oldest task manager has the job.
     auto& victim = *c.task_managers[static_cast<std::size_t>(round)];
@@ -94,13 +95,15 @@ TEST_CASE("a task manager is killed under a job: it goes on on another one and p
   const auto end = run.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
   CHECK(end.err.find("Restarts: ") != std::string::npos);
-  CHECK(test::difference(test::lines_below(dir.path("output")), test::counted_lines(30'000)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                   dataflow::test::counted_lines(30'000)) == "");
 }
 
 TEST_CASE("a job runs over two task managers, and goes on when one of them is killed: every result is published once") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{3}; // with a slot each
-  test::program run{test::dataflow_command(c.arguments("run", joined({"-p", "2"}, counting(dir, 30'000, "10000"))))};
+  dataflow::test::program run{
+      dataflow::test::dataflow_command(c.arguments("run", joined({"-p", "2"}, counting(dir, 30'000, "10000"))))};
   for (int at : {0, 1})
     REQUIRE_MESSAGE(c.task_managers[static_cast<std::size_t>(at)]->wait_for_error("500 records in this run"),
                     run.error_so_far());
@@ -108,14 +111,15 @@ TEST_CASE("a job runs over two task managers, and goes on when one of them is ki
   REQUIRE(c.task_managers[2]->wait_for_error("500 records in this run"));
   const auto end = run.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK(test::difference(test::lines_below(dir.path("output")), test::counted_lines(30'000)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                   dataflow::test::counted_lines(30'000)) == "");
 }
 
 TEST_CASE("a task manager that was stopped for longer than the timeout comes back as a new one") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{2, {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=500ms", "-Dlog.level=info"}};
   auto& zombie = *c.task_managers[0];
-  test::program run{test::dataflow_command(c.arguments("run", counting(dir, 30'000, "10000")))};
+  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", counting(dir, 30'000, "10000")))};
   REQUIRE(zombie.wait_for_error("1000 records in this run"));
   zombie.signal(SIGSTOP);
   REQUIRE(c.job_manager->wait_for_error("was silent for 500 ms"));
@@ -125,13 +129,14 @@ TEST_CASE("a task manager that was stopped for longer than the timeout comes bac
   REQUIRE(zombie.wait_for_error("has registered with", 2));
   const auto end = run.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK(test::difference(test::lines_below(dir.path("output")), test::counted_lines(30'000)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                   dataflow::test::counted_lines(30'000)) == "");
 }
 
 TEST_CASE("the job manager survives libraries that crash as they are loaded or build their graph") {
   for (const std::string moment : {"load", "graph"}) {
     cluster_processes c{1, {}, "DATAFLOW_TEST_CRASH=" + moment};
-    const auto refused = c.client("run", {"-d", test::job_libraries + "libtest_crashes.so"});
+    const auto refused = c.client("run", {"-d", dataflow::test::job_libraries + "libtest_crashes.so"});
     CHECK(refused.code == 3);
     CHECK_MESSAGE(refused.err.find("libtest_crashes.so crashed") != std::string::npos, refused.err);
     CHECK(refused.err.find("signal 11") != std::string::npos);
@@ -150,12 +155,12 @@ TEST_CASE("a job with more parallelism than the cluster has slots says what is m
 }
 
 TEST_CASE("two versions of one job run side by side on a cluster") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{1, {"-Dtaskmanager.numberOfTaskSlots=2"}};
-  std::vector<std::unique_ptr<test::program>> runs;
+  std::vector<std::unique_ptr<dataflow::test::program>> runs;
   for (const std::string version : {"1", "2"})
-    runs.push_back(std::make_unique<test::program>(test::dataflow_command(
-        c.arguments("run", {test::job_libraries + "libtest_layout_" + version + ".so", "--out", dir.path(version)}))));
+    runs.push_back(std::make_unique<dataflow::test::program>(dataflow::test::dataflow_command(c.arguments(
+        "run", {dataflow::test::job_libraries + "libtest_layout_" + version + ".so", "--out", dir.path(version)}))));
   for (auto& r : runs) {
     const auto end = r->wait();
     CHECK_MESSAGE(end.code == 0, end.err);
@@ -163,16 +168,16 @@ TEST_CASE("two versions of one job run side by side on a cluster") {
   // Each group's last sum is its largest; version 2 keeps half of each.
   std::int64_t largest[2] = {0, 0};
   for (int v = 0; v < 2; ++v)
-    for (const auto& line : test::lines_below(dir.path(std::to_string(v + 1))))
+    for (const auto& line : dataflow::test::lines_below(dir.path(std::to_string(v + 1))))
       largest[v] = std::max<std::int64_t>(largest[v], std::stoll(line.substr(line.find('=') + 1)));
   CHECK(largest[0] > 0);
   CHECK(largest[1] == largest[0] / 2);
 }
 
 TEST_CASE("a second job manager on a port is refused, and a new one takes the task managers over from a killed one") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   cluster_processes c{1};
-  const auto second = test::dataflow({"jobmanager", "-Djobmanager.rpc.port=" + c.port()});
+  const auto second = dataflow::test::dataflow({"jobmanager", "-Djobmanager.rpc.port=" + c.port()});
   CHECK(second.code == 3);
   CHECK(second.err.find("port " + c.port()) != std::string::npos);
   c.job_manager->signal(SIGKILL);
@@ -180,7 +185,8 @@ TEST_CASE("a second job manager on a port is refused, and a new one takes the ta
   c.start_job_manager(c.port());
   const auto end = c.client("run", counting(dir, 1000, "1000000"));
   CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK(test::difference(test::lines_below(dir.path("output")), test::counted_lines(1000)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                   dataflow::test::counted_lines(1000)) == "");
 }
 
 TEST_CASE("processes of a cluster end in order on SIGTERM") {
@@ -192,33 +198,35 @@ TEST_CASE("processes of a cluster end in order on SIGTERM") {
 }
 
 TEST_CASE("a whole cluster is started and stopped by one command each") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   const std::vector<std::string> where{"--directory", dir.path("cluster")};
-  const auto started = test::dataflow(joined({"cluster", "start", "-n", "2", "-Djobmanager.rpc.port=0"}, where));
+  const auto started =
+      dataflow::test::dataflow(joined({"cluster", "start", "-n", "2", "-Djobmanager.rpc.port=0"}, where));
   REQUIRE_MESSAGE(started.code == 0, started.err);
   const std::string before = "A cluster runs at ";
   const auto address = started.out.substr(before.size(), started.out.find(' ', before.size()) - before.size());
-  CHECK(test::dataflow({"run", "-m", address, "running_sum", "--records", "1000"}).code == 0);
-  const auto twice = test::dataflow(joined({"cluster", "start"}, where));
+  CHECK(dataflow::test::dataflow({"run", "-m", address, "running_sum", "--records", "1000"}).code == 0);
+  const auto twice = dataflow::test::dataflow(joined({"cluster", "start"}, where));
   CHECK(twice.code == 3);
   CHECK(twice.err.find("already") != std::string::npos);
-  CHECK(test::dataflow(joined({"cluster", "stop"}, where)).out == "Stopped 3 processes.\n");
-  CHECK(test::dataflow({"list", "-m", address}).code == 3);
-  CHECK(test::dataflow(joined({"cluster", "stop"}, where)).out == "No cluster runs in " + dir.path("cluster") + ".\n");
+  CHECK(dataflow::test::dataflow(joined({"cluster", "stop"}, where)).out == "Stopped 3 processes.\n");
+  CHECK(dataflow::test::dataflow({"list", "-m", address}).code == 3);
+  CHECK(dataflow::test::dataflow(joined({"cluster", "stop"}, where)).out ==
+        "No cluster runs in " + dir.path("cluster") + ".\n");
 }
 
 TEST_CASE("an application brings its cluster along and leaves no process behind, not even when it is killed") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   const auto command = [&](std::vector<std::string> more) {
-    return test::dataflow_command(
+    return dataflow::test::dataflow_command(
         joined({"run-application", "--taskmanagers", "2", "-Dio.tmp.dirs=" + dir.path("")}, more));
   };
-  const auto done = test::program{command({"running_sum", "--records", "1000"})}.wait();
+  const auto done = dataflow::test::program{command({"running_sum", "--records", "1000"})}.wait();
   CHECK_MESSAGE(done.code == 0, done.err);
   CHECK(done.err.find("has finished") != std::string::npos);
   CHECK(system_files().list(dir.path("")).empty());
 
-  test::program killed{command(counting(dir, 1'000'000, "1000"))};
+  dataflow::test::program killed{command(counting(dir, 1'000'000, "1000"))};
   REQUIRE(killed.wait_for_error("Job has been submitted"));
   killed.signal(SIGKILL);
   CHECK(killed.wait().code == 128 + SIGKILL); // its output ends when the last process is gone

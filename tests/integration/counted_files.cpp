@@ -5,7 +5,7 @@
 #include <sstream>
 #include <tests/integration/counted_files.hpp>
 
-namespace test {
+namespace dataflow::test {
 
 std::vector<std::string> lines_below(const std::string& directory) {
   using namespace dataflow;
@@ -39,4 +39,4 @@ std::string difference(const std::vector<std::string>& lines, const std::vector<
   return told("missing:", missing) + told("too often:", extra);
 }
 
-} // namespace test
+} // namespace dataflow::test

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace test {
+namespace dataflow::test {
 
 /// The lines of all files below a directory, sorted.
 std::vector<std::string> lines_below(const std::string& directory);
@@ -14,4 +14,4 @@ std::vector<std::string> counted_lines(std::int64_t records);
 /// What is missing from lines and what is there too often, in words; empty if they are as expected. Both are sorted.
 std::string difference(const std::vector<std::string>& lines, const std::vector<std::string>& expected);
 
-} // namespace test
+} // namespace dataflow::test

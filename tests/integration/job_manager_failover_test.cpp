@@ -17,19 +17,21 @@ namespace job_manager_failover_test {
 constexpr std::int64_t records = 30'000;
 
 struct cluster {
-  test::scratch dir;
+  dataflow::test::scratch dir;
   std::vector<std::string> settings{"-Dhigh-availability.type=filesystem",
                                     "-Dhigh-availability.storageDir=" + dir.path("ha")};
   std::vector<std::string> with(std::vector<std::string> command) const {
     command.insert(command.end(), settings.begin(), settings.end());
     return command;
   }
-  std::unique_ptr<test::program> job_manager() const {
+  std::unique_ptr<dataflow::test::program> job_manager() const {
     const auto port = system_network().listen(0)->port();
-    return std::make_unique<test::program>(
-        test::dataflow_command(with({"jobmanager", "-Djobmanager.rpc.port=" + std::to_string(port)})));
+    return std::make_unique<dataflow::test::program>(
+        dataflow::test::dataflow_command(with({"jobmanager", "-Djobmanager.rpc.port=" + std::to_string(port)})));
   }
-  test::outcome client(const std::vector<std::string>& command) const { return test::dataflow(with(command)); }
+  dataflow::test::outcome client(const std::vector<std::string>& command) const {
+    return dataflow::test::dataflow(with(command));
+  }
 };
 
 } // namespace job_manager_failover_test
@@ -42,11 +44,11 @@ TEST_CASE(
   REQUIRE(leader->wait_for_error("The job manager listens on "));
   auto standby = c.job_manager();
   REQUIRE(standby->wait_for_error("The job manager stands by."));
-  test::program task_manager{test::dataflow_command(c.with({"taskmanager"}))};
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
   REQUIRE(task_manager.wait_for_error("has registered with"));
-  test::program client{test::dataflow_command(
-      c.with({"run", test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"), "--output",
-              c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"}))};
+  dataflow::test::program client{dataflow::test::dataflow_command(
+      c.with({"run", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
+              "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"}))};
   REQUIRE(task_manager.wait_for_error("5000 records in this run"));
 
   const auto killed = system_clock().now();
@@ -64,7 +66,8 @@ TEST_CASE(
 
   const auto result = client.wait(); // it has followed
   CHECK_MESSAGE(result.code == 0, result.err);
-  CHECK(test::difference(test::lines_below(c.dir.path("output")), test::counted_lines(records)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
   const auto listed = c.client({"list", "-a"});
   CHECK_MESSAGE(listed.out.find("counts_to_files (FINISHED)") != std::string::npos, (listed.out + listed.err));
 
@@ -80,21 +83,22 @@ TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   const cluster c;
   auto leader = c.job_manager();
   REQUIRE(leader->wait_for_error("The job manager listens on "));
-  const auto submitted =
-      c.client({"run", "-d", test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
-                "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "1000000"});
+  const auto submitted = c.client({"run", "-d", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
+                                   c.dir.path("checkpoints"), "--output", c.dir.path("output"), "--records",
+                                   std::to_string(records), "--rate", "1000000"});
   REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
   leader->signal(SIGTERM);
   CHECK(leader->wait().code == 0);
   const auto next = c.job_manager();
   REQUIRE(next->wait_for_error("The job manager listens on "));
-  CHECK(c.client({"list"}).out.find(test::cluster_processes::id_in(submitted.out)) != std::string::npos);
-  test::program task_manager{test::dataflow_command(c.with({"taskmanager"}))};
+  CHECK(c.client({"list"}).out.find(dataflow::test::cluster_processes::id_in(submitted.out)) != std::string::npos);
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
   REQUIRE(task_manager.wait_for_error("has registered with"));
   std::string finished;
   while (finished.find("(FINISHED)") == std::string::npos)
     finished = c.client({"list", "-a"}).out;
-  CHECK(test::difference(test::lines_below(c.dir.path("output")), test::counted_lines(records)) == "");
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
 }
 
 TEST_CASE("a job manager among several needs a port that others can find") {

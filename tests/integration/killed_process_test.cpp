@@ -42,7 +42,7 @@ std::vector<std::string> names_in(const std::string& directory) {
 TEST_CASE("a job whose process is killed goes on in another one, and publishes every result once") {
   using namespace killed_process_test;
   for (const std::string backend : {"hashmap", "rocksdb"}) {
-    const test::scratch dir;
+    const dataflow::test::scratch dir;
     const auto checkpoints = dir.path("checkpoints"), output = dir.path("output");
     std::string from;
     int went_on = 0;
@@ -52,12 +52,12 @@ TEST_CASE("a job whose process is killed goes on in another one, and publishes e
       if (!from.empty()) c.insert(c.end(), {"-s", from, "-claimMode", went_on % 2 == 0 ? "CLAIM" : "NO_CLAIM"});
       c.insert(c.end(), {DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so", "--checkpoints", checkpoints,
                          "--output", output, "--records", std::to_string(records), "--rate", rate});
-      return test::dataflow_command(c);
+      return dataflow::test::dataflow_command(c);
     };
     for (const char* until : {"500 records in this run", "1000 records in this run", "2500 records in this run",
                               "1500 records in this run", "500 records in this run"}) {
       const auto known = names_in(checkpoints);
-      test::program run{command("20000")};
+      dataflow::test::program run{command("20000")};
       REQUIRE_MESSAGE(run.wait_for_error(until), run.wait().err);
       run.signal(SIGKILL);
       CHECK(run.wait().code == 128 + SIGKILL);
@@ -67,9 +67,10 @@ TEST_CASE("a job whose process is killed goes on in another one, and publishes e
       }
     }
     CHECK(went_on > 0);
-    test::program last{command("1000000")};
+    dataflow::test::program last{command("1000000")};
     const auto end = last.wait();
     REQUIRE_MESSAGE(end.code == 0, end.err);
-    CHECK(test::difference(test::lines_below(output), test::counted_lines(records)) == "");
+    CHECK(dataflow::test::difference(dataflow::test::lines_below(output), dataflow::test::counted_lines(records)) ==
+          "");
   }
 }

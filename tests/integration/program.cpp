@@ -11,7 +11,7 @@
 #include <tests/integration/program.hpp>
 #include <unistd.h>
 
-namespace test {
+namespace dataflow::test {
 
 namespace {
 
@@ -140,4 +140,4 @@ std::string scratch::file(const std::string& name, const std::string& content) c
   return path(name);
 }
 
-} // namespace test
+} // namespace dataflow::test

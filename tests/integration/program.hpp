@@ -5,7 +5,7 @@
 #include <sys/types.h>
 #include <vector>
 
-namespace test {
+namespace dataflow::test {
 
 struct outcome {
   int code = -1; ///< 128 + signal when one ended it
@@ -57,4 +57,4 @@ private:
   std::string directory_;
 };
 
-} // namespace test
+} // namespace dataflow::test

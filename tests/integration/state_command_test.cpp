@@ -11,9 +11,9 @@ namespace {
 
 const std::string kept_checkpoint = DATAFLOW_SOURCE_DIR "/tests/golden/data/checkpoint-format-1/job/chk-7";
 
-test::outcome state_command(std::vector<std::string> arguments) {
+dataflow::test::outcome state_command(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "state");
-  return test::dataflow(std::move(arguments));
+  return dataflow::test::dataflow(std::move(arguments));
 }
 
 } // namespace
@@ -70,7 +70,7 @@ TEST_CASE("dataflow state explains what is wrong with what it is given") {
 }
 
 TEST_CASE("dataflow state rewrite writes a savepoint with what a command makes of the entries") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   auto r = state_command({"rewrite", kept_checkpoint, "counts/count", "--with",
                           "grep -v 'group 73' | sed 's/\"value\":9,/\"value\":9000,/'", "--to", dir.path("new")});
   CHECK_MESSAGE(r.code == 0, r.err);

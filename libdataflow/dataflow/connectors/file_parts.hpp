@@ -85,7 +85,7 @@ struct file_bucket {
   std::unique_ptr<file_lock> lock; ///< of the file: says that somebody may still write to it
   std::string from, to;
   std::string copied_from; ///< a part that it takes the place of, if any
-  std::uint64_t size = 0; ///< in the file
+  std::uint64_t size = 0;  ///< in the file
   bool unsynced = false;
 };
 
