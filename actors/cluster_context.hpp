@@ -18,6 +18,10 @@
 
 namespace dataflow::actors {
 
+class job_catalogue; // network/job_catalogue.hpp
+class data_links;    // network/data_links.hpp
+class job_journal;   // network/job_journal.hpp
+
 /// What a task hands to its consumers, as whoever watches sees it.
 struct sent_element {
   std::uint32_t task = 0, attempt = 0, gate = 0, channel = 0;
@@ -38,8 +42,12 @@ struct cluster_context {
   std::chrono::milliseconds slot_timeout{std::chrono::minutes{5}};
   /// What the databases of each task manager may take of memory.
   rocksdb_options state_memory;
-  /// Of the task manager, where it has a process of its own.
+  // Of a task manager with a process of its own.
   task_manager_address where;
+  std::shared_ptr<job_catalogue> jobs; ///< whose code is here; null: jobs come with their code
+  std::shared_ptr<data_links> links;   ///< to other task managers; null: there are none
+  /// Of a leading job manager: where jobs outlive it; null: they end with it.
+  std::shared_ptr<job_journal> journal;
   /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{std::chrono::minutes{1}};
@@ -63,6 +71,9 @@ struct cluster_context {
   /// At an actor's end.
   void release() {
     alive.reset();
+    jobs.reset();
+    links.reset();
+    journal.reset();
     spawned = nullptr;
     reached = nullptr;
     sent = nullptr;

@@ -3,10 +3,12 @@
 ///
 /// Messages are plain structs; an actor handles a struct by its type. Those marked INTERNAL an actor sends to itself.
 /// In one process they travel as they are. Whatever a message shares (plans, metrics, batches) is immutable or counted.
-/// Fencing: messages about a task carry its attempt; what belongs to an earlier one is refused and logged once.
+/// What is sent to other processes, too, stands in the list at the end; network/messages.hpp has what only exists
+/// there. Fencing: messages about a task carry its attempt; what belongs to an earlier one is refused and logged once.
 #pragma once
 
 #include <dataflow/actors/network/task_manager_address.hpp>
+#include <dataflow/actors/network/travelling_messages.hpp>
 #include <dataflow/api/executor.hpp>
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
 #include <dataflow/checkpoint/restore_point.hpp>
@@ -21,14 +23,18 @@
 
 #include <caf/actor.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/fwd.hpp>
 #include <caf/message.hpp>
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace dataflow::actors {
+
+struct job_origin; // network/messages.hpp
 
 /// A task within its job, at one attempt.
 struct task_key {
@@ -65,12 +71,15 @@ struct channel_peer {
   std::uint32_t attempt = 0;
   std::uint32_t gate = 0;    ///< of a producer: its output gate
   std::uint32_t channel = 0; ///< of a consumer: its input channel; of a producer: the channel within its gate
+  /// Of a peer on another task manager, whose `task` is then the link: its address there. Set by the task itself.
+  std::uint64_t address = 0;
 };
 /// job master -> task: all tasks of the region are deployed; connect and run.
 struct start_task {
   task_key key;
   std::vector<std::vector<channel_peer>> outputs; ///< consumers, by gate and channel
   std::vector<channel_peer> inputs;               ///< producers, by input channel
+  std::vector<task_manager_address> places;       ///< of the peers that are on other task managers
 };
 /// task manager -> task, urgent: stop after the record at hand, as CANCELED.
 struct cancel_task {
@@ -125,6 +134,13 @@ struct task_update {
   error failure;                                    ///< of FAILED
   std::map<std::string, std::int64_t> accumulators; ///< of FINISHED
   std::uint64_t last_checkpoint = 0;                ///< of FINISHED: whose barrier it has seen; its word is under way
+  std::uint64_t records_read = 0;                   ///< of a source that has ended
+  std::optional<record_origin> failed_at;           ///< of FAILED: the record at which, where the source traces them
+};
+/// task -> job master: its source has left a record out, as deploy_task says.
+struct record_skipped {
+  task_key key;
+  record_origin record;
 };
 
 // ---- checkpoints
@@ -156,6 +172,7 @@ struct checkpoint_access;
 /// task -> its slot's state keeper: write this down and tell the job master.
 struct write_snapshot {
   task_key key;
+  std::string job;
   std::string name; ///< of the task: begins the names of objects
   caf::actor job_master;
   std::shared_ptr<const checkpoint_access> access;
@@ -230,7 +247,9 @@ struct checkpoint_timer {
   std::int64_t at = 0; ///< milliseconds; an earlier one may have replaced it
 };
 /// job master -> coordinator (request): from where do tasks start? Answered with restore_from.
-struct choose_restore {};
+struct choose_restore {
+  bool doubted = false; ///< a task has found that what it read is damaged: every byte is looked at
+};
 struct restore_from {
   std::uint64_t checkpoint = 0; ///< 0: from nothing
   std::shared_ptr<const restore_assignment> assignment;
@@ -270,7 +289,8 @@ struct checkpoint_access {
   std::shared_ptr<checkpoint_objects> objects;
   compression how = compression::none;
   bool incremental = false;
-  bool expected = true; ///< else the job makes savepoints only, when somebody asks for one
+  bool expected = true;                   ///< else the job makes savepoints only, when somebody asks for one
+  std::optional<std::string> copies = {}; ///< where tasks keep copies of their state, below this; unset: they keep none
 };
 /// What all tasks of a job share; immutable.
 struct job_description {
@@ -281,10 +301,16 @@ struct job_description {
 };
 /// job master -> slot: build a task (it waits for start_task).
 struct deploy_task {
-  std::shared_ptr<const job_description> job;
+  std::shared_ptr<const job_description> job; ///< without a plan when it came from another process: see job_catalogue
   task_key key;
   caf::actor job_master;
   std::vector<operator_restore> restore; ///< where its operators go on; empty: they begin
+  source_trace trace = {};               ///< see poisoned_records
+};
+/// job catalogue -> slot, INTERNAL: the job's code is here, or will not be.
+struct job_ready {
+  deploy_task task;
+  error failure;
 };
 /// What an operator of a task starts from.
 struct restored_operator {
@@ -303,7 +329,6 @@ struct task_disk {
 struct read_state {
   deploy_task task;
   task_disk disk;
-  std::shared_ptr<local_state> local;
 };
 /// state keeper -> slot.
 struct state_loaded {
@@ -376,6 +401,10 @@ struct slots_granted {
 struct slots_denied {
   error why;
 };
+/// resource manager -> job master: not enough yet; what is missing and until when it waits, in words.
+struct slots_awaited {
+  std::string what;
+};
 /// job master -> resource manager.
 struct slots_released {
   std::string job;
@@ -395,6 +424,7 @@ struct job_submission {
   std::shared_ptr<const stream_graph> graph;
   configuration settings;
   std::shared_ptr<const restore_point> restore = {}; ///< what it starts from; null: from nothing
+  std::shared_ptr<const job_origin> origin = {};     ///< where other processes get its code; null: there are none
 };
 /// client -> job manager -> dispatcher (request; answered with unit or an error). Handing in the same job once more
 /// changes nothing, so a client may ask again when the answer was lost.
@@ -416,6 +446,7 @@ struct start_job {};
 struct job_update {
   std::string job;
   job_status status = job_status::created;
+  std::string waits_for = {}; ///< what is missing; empty: nothing is, or it is not known
 };
 /// job master -> dispatcher -> client: the job has ended. Shared, because results may be large.
 struct job_ended {
@@ -499,28 +530,12 @@ struct allowed_unsafe_message_type<dataflow::actors::sink_batch<T>> : std::true_
 #define DATAFLOW_MESSAGE(name) CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::actors::name)
 DATAFLOW_MESSAGE(channel_data)
 DATAFLOW_MESSAGE(channel_credit_grant)
-DATAFLOW_MESSAGE(start_task)
-DATAFLOW_MESSAGE(cancel_task)
 DATAFLOW_MESSAGE(run_step)
 DATAFLOW_MESSAGE(timer_due)
 DATAFLOW_MESSAGE(wake_source)
-DATAFLOW_MESSAGE(split_request)
-DATAFLOW_MESSAGE(splits_assigned)
-DATAFLOW_MESSAGE(no_more_splits)
-DATAFLOW_MESSAGE(watermark_report)
-DATAFLOW_MESSAGE(watermark_limit)
 DATAFLOW_MESSAGE(announce_limits)
-DATAFLOW_MESSAGE(result_part)
-DATAFLOW_MESSAGE(task_update)
-DATAFLOW_MESSAGE(trigger_checkpoint)
-DATAFLOW_MESSAGE(notify_checkpoint_complete)
-DATAFLOW_MESSAGE(notify_checkpoint_aborted)
-DATAFLOW_MESSAGE(results_at_barrier)
 DATAFLOW_MESSAGE(write_snapshot)
-DATAFLOW_MESSAGE(checkpoint_acknowledged)
-DATAFLOW_MESSAGE(checkpoint_declined)
 DATAFLOW_MESSAGE(checkpoint_task_changed)
-DATAFLOW_MESSAGE(task_awaits_checkpoint)
 DATAFLOW_MESSAGE(snapshot_enumerators)
 DATAFLOW_MESSAGE(enumerators_snapshotted)
 DATAFLOW_MESSAGE(begin_barriers)
@@ -532,40 +547,25 @@ DATAFLOW_MESSAGE(checkpoint_timer)
 DATAFLOW_MESSAGE(choose_restore)
 DATAFLOW_MESSAGE(restore_from)
 DATAFLOW_MESSAGE(checkpoints_over)
-DATAFLOW_MESSAGE(request_checkpoint)
-DATAFLOW_MESSAGE(checkpoint_taken)
+DATAFLOW_MESSAGE(job_ready)
 DATAFLOW_MESSAGE(read_state)
 DATAFLOW_MESSAGE(state_loaded)
-DATAFLOW_MESSAGE(deploy_task)
-DATAFLOW_MESSAGE(task_deployed)
-DATAFLOW_MESSAGE(cancel_tasks)
-DATAFLOW_MESSAGE(release_slot)
-DATAFLOW_MESSAGE(query_tasks)
-DATAFLOW_MESSAGE(tasks_queried)
-DATAFLOW_MESSAGE(register_slots)
 DATAFLOW_MESSAGE(add_slots)
-DATAFLOW_MESSAGE(slot_reserved)
 DATAFLOW_MESSAGE(request_slots)
 DATAFLOW_MESSAGE(slots_granted)
 DATAFLOW_MESSAGE(slots_denied)
+DATAFLOW_MESSAGE(slots_awaited)
 DATAFLOW_MESSAGE(slots_released)
 DATAFLOW_MESSAGE(request_expired)
 DATAFLOW_MESSAGE(submit_job)
-DATAFLOW_MESSAGE(cancel_job)
-DATAFLOW_MESSAGE(query_job)
 DATAFLOW_MESSAGE(start_job)
-DATAFLOW_MESSAGE(job_update)
-DATAFLOW_MESSAGE(job_ended)
 DATAFLOW_MESSAGE(restart_due)
-DATAFLOW_MESSAGE(use_resource_manager)
 DATAFLOW_MESSAGE(job_archived)
 DATAFLOW_MESSAGE(use_dispatcher)
-DATAFLOW_MESSAGE(describe_tree)
 DATAFLOW_MESSAGE(respawn_child)
 DATAFLOW_MESSAGE(feed_ack)
 DATAFLOW_MESSAGE(feed_close)
 DATAFLOW_MESSAGE(feed_taken)
 DATAFLOW_MESSAGE(feed_over)
 DATAFLOW_MESSAGE(deliver_batch)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::job_report)
 #undef DATAFLOW_MESSAGE

@@ -1,8 +1,10 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/actors/client/fine_timers.hpp>
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/jobmanager/job_plan.hpp>
+#include <dataflow/actors/network/random_id.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -10,7 +12,6 @@
 #include <caf/scheduler/abstract_coordinator.hpp>
 
 #include <future>
-#include <sys/prctl.h>
 #include <thread>
 
 namespace dataflow::actors {
@@ -19,18 +20,6 @@ namespace {
 
 constexpr std::size_t max_throughput = 10;
 constexpr std::size_t max_safe_throughput = 50;
-
-/// Threads inherit their creator's timer slack: with the default of 50 us every wait for a time is late by that much.
-class fine_timers {
-public:
-  fine_timers() : before_(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)) { prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0); }
-  ~fine_timers() {
-    if (before_ > 0) prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(before_), 0, 0, 0);
-  }
-
-private:
-  int before_;
-};
 
 struct own_config : caf::actor_system_config {
   explicit own_config(std::uint32_t threads) { configure(*this, threads); }
@@ -78,14 +67,16 @@ caf::actor spawn_cluster(caf::actor_system& system, cluster_context context, con
 std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stream_graph> graph,
                                                       const configuration& settings, std::uint64_t id_seed,
                                                       const platform& world) {
-  random_source random{id_seed};
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string id;
-  for (int i = 0; i < 32; ++i)
-    id.push_back(digits[random() & 15]);
+  return make_submission(make_id(id_seed), std::move(graph), settings, world);
+}
+
+std::shared_ptr<const job_submission> make_submission(std::string id, std::shared_ptr<const stream_graph> graph,
+                                                      const configuration& settings, const platform& world,
+                                                      std::shared_ptr<const job_origin> origin) {
   auto name = graph->settings.name;
   auto job =
       std::make_shared<job_submission>(job_submission{std::move(id), std::move(name), std::move(graph), settings});
+  job->origin = std::move(origin);
   job->restore = restore_point_of(settings_of(*job), *world.files);
   const auto plan = plan_of(*job);
   if (job->restore) check_restore(*job->restore, *plan, world);

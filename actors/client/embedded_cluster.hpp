@@ -25,6 +25,7 @@ class environment;
 namespace dataflow::actors {
 
 struct job_submission;
+struct job_origin;
 
 /// Sets what the engine needs in a configuration of the caller's: bounded throughput per turn of an actor, and the
 /// scheduler that wakes sleeping workers at once. Call before the actor_system is made.
@@ -80,5 +81,9 @@ void hand_in(caf::actor_system& system, const caf::actor& job_manager, const std
 std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stream_graph> graph,
                                                       const configuration& settings, std::uint64_t id_seed,
                                                       const platform& world);
+/// The same with an id of the caller's, and where other processes get the job's code.
+std::shared_ptr<const job_submission> make_submission(std::string id, std::shared_ptr<const stream_graph> graph,
+                                                      const configuration& settings, const platform& world,
+                                                      std::shared_ptr<const job_origin> origin = {});
 
 } // namespace dataflow::actors

@@ -108,8 +108,8 @@ class actor_job_client final : public job_client {
 public:
   actor_job_client(caf::actor_system& system, caf::actor job_manager, caf::actor handle, std::string id,
                    std::shared_ptr<shared_state> state, std::shared_ptr<const void> keep_alive)
-      : system_(system), job_manager_(std::move(job_manager)), handle_(std::move(handle)), id_(std::move(id)),
-        state_(std::move(state)), keep_alive_(std::move(keep_alive)) {}
+      : keep_alive_(std::move(keep_alive)), system_(system), job_manager_(std::move(job_manager)),
+        handle_(std::move(handle)), id_(std::move(id)), state_(std::move(state)) {}
 
   const std::string& id() const noexcept override { return id_; }
   job_status status() const override {
@@ -154,11 +154,12 @@ protected:
   }
 
 private:
+  /// The cluster, when it is our own. It goes last: its end waits until nobody holds an actor any more.
+  std::shared_ptr<const void> keep_alive_;
   caf::actor_system& system_;
   caf::actor job_manager_, handle_;
   const std::string id_;
   std::shared_ptr<shared_state> state_;
-  std::shared_ptr<const void> keep_alive_; // the cluster, when it is our own
 };
 
 } // namespace

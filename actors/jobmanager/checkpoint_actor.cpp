@@ -82,10 +82,10 @@ caf::behavior checkpoint_actor::make_behavior() {
         if (armed_ && armed_->count() == m.at) armed_.reset();
         if (coordinator_) apply(coordinator_->time_passed(now(), wall()));
       },
-      [this](choose_restore) -> caf::result<restore_from> {
+      [this](choose_restore m) -> caf::result<restore_from> {
         if (!coordinator_) return to_caf(error{errc::checkpoint_failed, "the storage of checkpoints cannot be used"});
         try {
-          return choose();
+          return choose(m.doubted ? verification::content : verification::objects);
         } catch (...) {
           return to_caf(current_error(errc::internal));
         }
@@ -223,7 +223,9 @@ void checkpoint_actor::complete(const checkpoint_actions::completion& c) {
   try {
     for (auto& kept : store_.retained())
       if (kept.id == c.id) note_published(*kept.metadata);
-  } catch (...) { // without the note nobody may publish: a restart tries it again
+    if (c.kind == checkpoint_kind::savepoint && restore_ && restore_->metadata.id == c.id)
+      note_published(restore_->metadata); // it stops the job
+  } catch (...) {                         // without the note nobody may publish: a restart tries it again
     const auto why = current_error(errc::internal).within("what sinks publish could not be noted");
     send(job_master_, checkpoints_failed{why, false});
     return;
@@ -268,12 +270,12 @@ void checkpoint_actor::acknowledged(const checkpoint_coordinator::acknowledgemen
 
 /// The newest one that can be used; those that cannot are left behind, loudly. What the job was started from, or has
 /// stopped at, is the last resort: without it the job does not start.
-restore_from checkpoint_actor::choose() {
+restore_from checkpoint_actor::choose(verification how) {
   const log_fields here{"checkpoint coordinator", work_->plan.job_id, {}};
   for (auto c = store_.latest(); c && c->id >= work_->oldest_usable; c = store_.latest()) {
     if (restore_ && restore_->metadata.id > c->id) break;
     try {
-      retry_io([&] { verify_checkpoint(*work_->storage, c->directory, *c->metadata, verification::objects); });
+      retry_io([&] { verify_checkpoint(*work_->storage, c->directory, *c->metadata, how); });
     } catch (...) {
       const auto why = current_error();
       log_warn(here, "checkpoint " + std::to_string(c->id) + " cannot be used, the one before is: " + why.to_string());
@@ -286,7 +288,7 @@ restore_from checkpoint_actor::choose() {
     const completed_checkpoint c{restore_->metadata.id, restore_->directory,
                                  std::make_shared<const checkpoint_metadata>(restore_->metadata)};
     try {
-      verify_checkpoint(*work_->storage, c.directory, *c.metadata, verification::objects);
+      verify_checkpoint(*work_->storage, c.directory, *c.metadata, how);
     } catch (...) {
       throw current_error().within("'" + c.directory + "', from which the job starts, cannot be used");
     }

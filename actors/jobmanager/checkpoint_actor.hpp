@@ -71,7 +71,7 @@ private:
   void refuse_to_forget() const;
   void arm();
   void report();
-  restore_from choose();
+  restore_from choose(verification how);
   restore_from start_from(const completed_checkpoint& c, bool allow_non_restored);
   void take(const checkpoint_request& what, std::uint64_t request);
   void acknowledged(const checkpoint_coordinator::acknowledgement& a, task_key key, std::uint64_t id);

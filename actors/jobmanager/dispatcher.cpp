@@ -1,12 +1,20 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/dispatcher.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+#include <tuple>
+
 namespace dataflow::actors {
+
+namespace {
+constexpr unsigned masters_bits = 20; // of a token: job masters that one leader may start for a job
+}
 
 dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<job_store> store,
                                    caf::actor root, caf::actor resource_manager)
@@ -29,7 +37,10 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (!fresh) return to_caf(error{errc::invalid_argument, "job " + m.job->id + " was submitted already"});
         i->second.job = m.job;
         i->second.client = m.client;
+        i->second.submitted = context_.world->clock->wall();
         i->second.checkpoints = std::make_shared<checkpoint_home>();
+        // Tokens of a leader's job masters are between its own and the next leader's.
+        if (context_.journal) i->second.checkpoints->leader = context_.journal->token() << masters_bits;
         supervise(i->second);
         return caf::unit;
       },
@@ -38,7 +49,8 @@ caf::behavior dispatcher_actor::make_behavior() {
         auto j = store_->jobs.find(m.job);
         if (j == store_->jobs.end() || j->second.result) return;
         j->second.status = m.status;
-        send(j->second.client, m);
+        j->second.waits_for = m.waits_for;
+        if (j->second.client) send(j->second.client, m);
       },
       [this](const job_ended& m) {
         auto j = store_->jobs.find(m.result->id);
@@ -75,6 +87,17 @@ caf::behavior dispatcher_actor::make_behavior() {
           promise.deliver(to_caf(error{errc::job_not_found, "no job with the id " + m.job + " is running"}));
         return promise;
       },
+      [this](const attach_client& m) -> caf::result<job_update> {
+        const auto j = store_->jobs.find(m.job);
+        if (j == store_->jobs.end()) return to_caf(error{errc::job_not_found, "no job with the id " + m.job});
+        auto& r = j->second;
+        if (r.result)
+          send(m.client, job_ended{r.result});
+        else
+          r.client = m.client;
+        return job_update{m.job, r.status, r.waits_for};
+      },
+      [this](list_jobs) { return list(); },
       [this](const use_resource_manager& m) {
         resource_manager_ = m.resource_manager;
         for (auto& [id, r] : store_->jobs)
@@ -91,6 +114,15 @@ caf::behavior dispatcher_actor::make_behavior() {
 
 /// Takes over from a dispatcher that died.
 void dispatcher_actor::adopt() {
+  if (context_.journal && store_->jobs.empty())
+    for (auto& result : context_.journal->results()) {
+      auto& r = store_->jobs[result->id];
+      r.job = std::make_shared<job_submission>(job_submission{result->id, result->name, nullptr, {}});
+      r.status = result->status;
+      r.submitted = result->final_report.started;
+      r.ended = r.submitted + result->duration;
+      r.result = std::move(result);
+    }
   for (auto& [id, r] : store_->jobs)
     if (!r.result) supervise(r);
   forget_ended();
@@ -162,10 +194,28 @@ std::string dispatcher_actor::describe() const {
   return text;
 }
 
+jobs_listed dispatcher_actor::list() const {
+  jobs_listed all;
+  for (auto& [id, r] : store_->jobs)
+    all.jobs.push_back({id, r.job->name, r.status, r.submitted, r.ended, r.waits_for});
+  std::sort(all.jobs.begin(), all.jobs.end(),
+            [](auto& a, auto& b) { return std::tie(a.started, a.id) < std::tie(b.started, b.id); });
+  return all;
+}
+
 void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_result> result) {
   r.result = std::move(result);
+  if (context_.journal) {
+    try {
+      context_.journal->ended(*r.result);
+    } catch (const error& e) { // the next leader runs it again from its last checkpoint
+      log_error({"dispatcher", r.job->id, {}}, "the job's result is not stored: " + e.to_string());
+    }
+  }
   r.status = r.result->status;
-  send(r.client, job_ended{r.result});
+  r.ended = context_.world->clock->wall();
+  r.waits_for.clear();
+  if (r.client) send(r.client, job_ended{r.result});
   r.client = nullptr;
   r.checkpoints = nullptr;
 }

@@ -8,12 +8,15 @@
 
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/network/messages.hpp>
 #include <dataflow/actors/supervision/supervised_children.hpp>
 
 #include <caf/event_based_actor.hpp>
 
+#include <chrono>
 #include <map>
 #include <memory>
+#include <string>
 
 namespace dataflow::actors {
 
@@ -29,7 +32,9 @@ struct job_store {
     std::shared_ptr<const job_result> result; ///< once it has ended
     std::vector<failure_report> master_failures;
     bool cancel_requested = false;
-    std::shared_ptr<checkpoint_home> checkpoints; ///< see job_master.hpp
+    std::chrono::milliseconds submitted{0}, ended{0}; ///< wall time
+    std::string waits_for;                            ///< resources that are missing
+    std::shared_ptr<checkpoint_home> checkpoints;     ///< see job_master.hpp
   };
   std::map<std::string, record> jobs;
 };
@@ -50,6 +55,7 @@ private:
   void ended(job_store::record& r, std::shared_ptr<const job_result> result);
   void forget_ended();
   std::string describe() const;
+  jobs_listed list() const;
 
   cluster_context context_;
   std::shared_ptr<job_store> store_;

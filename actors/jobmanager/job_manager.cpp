@@ -3,6 +3,7 @@
 #include <dataflow/actors/jobmanager/resource_manager.hpp>
 #include <dataflow/actors/taskmanager/task_manager.hpp>
 #include <dataflow/util/clock.hpp>
+#include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
 
@@ -50,6 +51,11 @@ caf::behavior job_manager_actor::make_behavior() {
       [this](const query_job& m) { return to_dispatcher(m); },
       [this](const request_checkpoint& m) { return to_dispatcher(m); },
       [this](const cancel_job& m) { return to_dispatcher(m); },
+      [this](const attach_client& m) { return to_dispatcher(m); },
+      [this](const list_jobs& m) { return to_dispatcher(m); },
+      [this](const task_manager_joined& m) { remote_managers_.emplace(m.task_manager, caf::actor{}); },
+      [this](const register_slots& m) { register_remote(m); },
+      [this](const task_manager_lost& m) { return task_manager_gone(m); },
       [this](const respawn_child& m) { children_.respawn(m); },
       [this](describe_tree) { return describe(); },
   };
@@ -77,10 +83,36 @@ void job_manager_actor::started(const std::string& id, const caf::actor& child) 
     if (auto d = children_.child(dispatcher)) send(d, news);
     for (std::uint32_t i = 0; i < task_manager_count_; ++i)
       if (auto t = children_.child(task_manager(i))) send(t, news);
+    for (auto& [place, t] : remote_managers_) // they register once more
+      if (t) send(t, use_resource_manager{caf::actor_cast<caf::actor>(this)});
   } else if (id == dispatcher) {
     for (auto& hand_over : std::exchange(waiting_, {}))
       hand_over(child);
   }
+}
+
+/// Of a task manager with a process of its own. One that is lost may not know it yet.
+void job_manager_actor::register_remote(const register_slots& m) {
+  const auto known = remote_managers_.find(m.where.id);
+  if (known == remote_managers_.end()) {
+    if (refused_++ == 0)
+      log_warn({"job manager", {}, {}}, "slots of task manager " + m.where.id +
+                                            " are refused: it is lost, or never joined; further ones are only counted");
+    return;
+  }
+  known->second = m.task_manager;
+  if (auto r = children_.child(resource_manager)) send(r, m);
+}
+
+/// One with a process of its own: whoever watches it has said so. Answered when the job masters have been told.
+caf::response_promise job_manager_actor::task_manager_gone(const task_manager_lost& m) {
+  auto promise = make_response_promise();
+  remote_managers_.erase(m.task_manager);
+  if (auto r = children_.child(resource_manager))
+    promise.delegate(r, m);
+  else
+    promise.deliver(caf::unit);
+  return promise;
 }
 
 /// Hands a request on; it waits while the dispatcher is being replaced.
@@ -136,6 +168,7 @@ caf::response_promise job_manager_actor::describe() {
 void job_manager_actor::on_exit() {
   children_.stop_all();
   waiting_.clear();
+  remote_managers_.clear();
   context_.release();
 }
 

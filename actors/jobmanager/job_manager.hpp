@@ -13,6 +13,8 @@
 #include <caf/response_promise.hpp>
 
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace dataflow::actors {
@@ -32,6 +34,8 @@ private:
   template <class Message>
   caf::response_promise to_dispatcher(const Message& m);
   caf::response_promise describe();
+  void register_remote(const register_slots& m);
+  caf::response_promise task_manager_gone(const task_manager_lost& m);
   template <class T, class... Args>
   caf::actor spawn_child(std::string_view kind, Args&&... args);
 
@@ -40,7 +44,9 @@ private:
   std::shared_ptr<job_store> store_ = std::make_shared<job_store>();
   supervised_children children_;
   std::vector<std::function<void(const caf::actor&)>> waiting_; // requests that came while there was no dispatcher
-  std::uint32_t next_task_manager_ = 0;                         // ids of slots are never used twice
+  std::map<std::string, caf::actor> remote_managers_; // by id: those that have joined; null: without slots yet
+  std::uint64_t refused_ = 0;                         // messages of lost task managers
+  std::uint32_t next_task_manager_ = 0;               // ids of slots are never used twice
 };
 
 } // namespace dataflow::actors

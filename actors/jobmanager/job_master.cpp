@@ -1,36 +1,17 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/network/messages.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
 
+#include <algorithm>
+
 namespace dataflow::actors {
 
 namespace {
-
-task_settings task_settings_of(const configuration& c, const stream_graph& graph, std::uint64_t seed) {
-  using std::chrono::duration_cast;
-  using std::chrono::milliseconds;
-  task_settings t;
-  t.limits.records = static_cast<std::size_t>(c.integer("taskmanager.batch.records"));
-  t.limits.bytes = c.memory_size("taskmanager.batch.bytes");
-  t.limits.record_bytes = c.memory_size("taskmanager.record.max-bytes");
-  t.credit_batches = c.integer("taskmanager.channel.credit.batches");
-  t.credit_bytes = static_cast<std::int64_t>(c.memory_size("taskmanager.channel.credit.bytes"));
-  t.buffer_timeout =
-      graph.settings.buffer_timeout.value_or(duration_cast<milliseconds>(c.duration("execution.buffer-timeout")));
-  t.watermark_interval = duration_cast<milliseconds>(c.duration("pipeline.auto-watermark-interval"));
-  t.iteration_memory = c.memory_size("taskmanager.iteration.memory");
-  t.temporary_directory = c.text("io.tmp.dirs");
-  t.backend = c.text("state.backend.type") == "rocksdb" ? state_backend::rocksdb : state_backend::hashmap;
-  t.state_directory = c.text("state.backend.rocksdb.localdir");
-  if (t.state_directory.empty()) t.state_directory = t.temporary_directory;
-  t.seed = seed;
-  t.checkpointing = checkpoint_settings::from(c).periodic();
-  return t;
-}
 
 bool no_restart_mends(const error& e) {
   return e.code() == errc::incompatible_state || e.code() == errc::unmatched_state || e.code() == errc::newer_format;
@@ -52,7 +33,7 @@ job_master_actor::job_master_actor(caf::actor_config& config, cluster_context co
   set_down_handler([this](caf::down_msg& m) {
     if (m.source == root_) return quit(caf::exit_reason::kill);
     context_.reach("job master", actor_moment::down_handler);
-    if (!children_.child_down(m)) slot_lost(m.source);
+    if (!children_.child_down(m)) slot_lost(m.source, error{errc::task_lost, "the slot that ran the task is gone"});
   });
 }
 
@@ -83,6 +64,18 @@ caf::behavior job_master_actor::make_behavior() {
         resource_manager_ = m.resource_manager;
         if (!std::exchange(slots_requested_, false)) return;
         request_missing_slots();
+      },
+      [this](const task_manager_lost& m) {
+        std::vector<caf::actor_addr> lost;
+        for (auto& s : slots_)
+          if (s && s->where.id == m.task_manager) lost.push_back(s->slot.address());
+        for (auto& slot : lost)
+          slot_lost(slot, m.why);
+      },
+      [this](const slots_awaited& m) {
+        if (ended_ || !slots_requested_) return;
+        log_warn({"job master", job_->id, {}}, "job \"" + job_->name + "\" waits: " + m.what);
+        send(dispatcher_, job_update{job_->id, reported_, m.what});
       },
       [this](const task_deployed& m) { task_deployed_at(m); },
       [this](const task_update& m) {
@@ -181,6 +174,7 @@ void job_master_actor::build() {
   execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
                                                                                 : failover_strategy::region);
+  poisoned_ = poisoned_records{poisoned_record_settings::from(c)};
   tasks_.resize(plan_->tasks().size());
   slots_.resize(plan_->slots().size());
   for (auto& v : plan_->graph().vertices) {
@@ -279,10 +273,12 @@ void job_master_actor::deploy_region(region_index r, const restore_from& from) {
   } catch (...) {
     return fail_job(current_error());
   }
+  prepare_task_managers(r);
   for (auto t : members) {
     execution_->task_changed(t, execution_->attempt_of(t), task_status::deploying, {}, now());
     log_info({"job master", job_->id, title(t)}, "switched to DEPLOYING");
-    send(slot_of(t), deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this), restore_of(t, from)});
+    send(slot_of(t),
+         deploy_task{description_, key_of(t), caf::actor_cast<caf::actor>(this), restore_of(t, from), trace_of(t)});
   }
 }
 
@@ -371,8 +367,10 @@ void job_master_actor::connect_if_ready(region_index r) {
       return channel_peer{
           near ? tasks_[t].actor : caf::actor{}, where(t).id, key_of(t), key_of(t).attempt, gate, channel};
     };
-    start_task s;
-    s.key = key_of(*i);
+    start_task s{key_of(*i), {}, {}, {}};
+    for (auto t : members)
+      if (where(t).id != where(*i).id && std::count(s.places.begin(), s.places.end(), where(t)) == 0)
+        s.places.push_back(where(t));
     s.outputs.resize(plan_->vertex_of(*i).outputs.size());
     for (const auto& c : plan_->outputs_of(*i))
       s.outputs[c.gate].push_back(peer(c.peer, 0, c.peer_position));
@@ -399,9 +397,11 @@ void job_master_actor::task_changed(const task_update& m) {
     tasks_[m.key.task].accumulators = m.accumulators;
     tasks_[m.key.task].last_checkpoint = m.last_checkpoint;
   }
+  look_for_record(m);
   if (m.status == task_status::failed)
     failures_.push_back({context_.world->clock->wall(), title(m.key.task), m.failure});
   if (m.status == task_status::failed) stop_failed(m.failure);
+  doubted_ = doubted_ || m.failure.code() == errc::corrupt_state;
   auto actions = execution_->task_changed(m.key.task, m.key.attempt, m.status, m.failure, now());
   if (m.status == task_status::running) tell_coordinator(m.key, checkpoint_task_changed::change::running);
   if (m.status == task_status::failed && no_restart_mends(m.failure))
@@ -423,12 +423,11 @@ void job_master_actor::task_changed(const task_update& m) {
   apply(std::move(actions));
 }
 
-void job_master_actor::slot_lost(const caf::actor_addr& who) {
+void job_master_actor::slot_lost(const caf::actor_addr& who, const error& why) {
   if (ended_) return;
   for (slot_index s = 0; s < slots_.size(); ++s) {
     if (!slots_[s] || slots_[s]->slot.address() != who) continue;
     slots_[s].reset();
-    const error why{errc::task_lost, "the slot that ran the task is gone"};
     for (auto t : plan_->slots()[s].tasks) {
       const auto status = execution_->status_of(t);
       if (status == task_status::finished) { // a word that was under way may be lost

@@ -13,6 +13,7 @@
 #include <dataflow/actors/supervision/supervised_children.hpp>
 #include <dataflow/metrics/registry.hpp>
 #include <dataflow/recovery/job_execution.hpp>
+#include <dataflow/recovery/poisoned_records.hpp>
 #include <dataflow/time/watermark_group.hpp>
 
 #include <caf/event_based_actor.hpp>
@@ -44,6 +45,7 @@ private:
     std::uint64_t last_checkpoint = 0;               ///< of a task at its end: whose barrier it has seen
     std::uint64_t last_word = 0;                     ///< the last checkpoint that it has acknowledged or declined
     bool awaits_last = false;                        ///< its input has ended, and it waits for one more checkpoint
+    std::uint64_t records_read = 0;                  ///< by the attempt before, of a source
   };
 
   void start();
@@ -52,6 +54,7 @@ private:
   void apply(job_actions actions);
   void deploy(region_index r);
   void deploy_waiting();
+  void prepare_task_managers(region_index r);
   void deploy_region(region_index r, const restore_from& from);
   void connect_if_ready(region_index r);
   void prepare_sources(region_index r, const restore_from& from);
@@ -60,7 +63,7 @@ private:
   const source_factories& source_of(task_index t) const;
   void task_deployed_at(const task_deployed& m);
   void task_changed(const task_update& m);
-  void slot_lost(const caf::actor_addr& who);
+  void slot_lost(const caf::actor_addr& who, const error& why);
   void fail_job(const error& e);
   void set_status(job_status s);
   void end();
@@ -75,6 +78,10 @@ private:
   caf::actor slot_of(task_index t) const;
   std::string title(task_index t) const;
   std::chrono::milliseconds now() const;
+
+  // job_master_records.cpp
+  void look_for_record(const task_update& m);
+  source_trace trace_of(task_index t);
 
   // job_master_checkpoints.cpp
   void build_checkpoints(const configuration& settings, std::uint64_t seed);
@@ -105,11 +112,13 @@ private:
   std::shared_ptr<const execution_plan> plan_;
   std::shared_ptr<const job_description> description_;
   std::optional<job_execution> execution_;
+  poisoned_records poisoned_;
   std::vector<deployed_task> tasks_;
   std::vector<std::optional<slot_offer>> slots_; // by slot of the plan
   std::vector<region_index> waiting_regions_;    // for slots
   bool slots_requested_ = false;
-  metric_registry metrics_; // of the job's own scope
+  std::set<caf::actor_addr> prepared_; // task managers in other processes that know the job
+  metric_registry metrics_;            // of the job's own scope
   const std::shared_ptr<counter_cell> restarts_;
   std::map<vertex_index, source_coordinator> sources_;
   std::map<std::string, watermark_group> alignment_; // by group
@@ -139,6 +148,7 @@ private:
   supervised_children children_;       // the coordinator
   std::vector<region_index> choosing_; // regions that wait for the word from where they go on
   bool choosing_asked_ = false;
+  bool doubted_ = false;              // what a task has read was damaged
   std::set<std::uint64_t> under_way_; // checkpoints that tasks may know of
   std::map<vertex_index, std::string> source_uids_;
   checkpoint_statistics checkpoints_;

@@ -40,9 +40,6 @@ checkpoint_plan plan_for(const job_submission& job, const execution_plan& plan, 
   return out;
 }
 
-/// Where checkpoints are kept in memory; no path of a disk.
-constexpr std::string_view in_memory_root = "/(in memory)";
-
 } // namespace
 
 void job_master_actor::build_checkpoints(const configuration& settings, std::uint64_t seed) {
@@ -58,8 +55,9 @@ void job_master_actor::build_checkpoints(const configuration& settings, std::uin
   auto work = std::make_shared<checkpoint_work>();
   work->restore = home_->stopped_at ? home_->stopped_at : job_->restore;
   work->from_the_start = wanted->periodic() || !in_memory || work->restore;
-  checkpoint_access_ = std::make_shared<const checkpoint_access>(
-      checkpoint_access{home_->storage, wanted->compress, wanted->incremental, work->from_the_start});
+  checkpoint_access access{home_->storage, wanted->compress, wanted->incremental, work->from_the_start};
+  if (settings.boolean("execution.state-recovery.from-local")) access.copies = settings.text("io.tmp.dirs");
+  checkpoint_access_ = std::make_shared<const checkpoint_access>(std::move(access));
   work->plan = plan_for(*job_, *plan_, ++home_->leader);
   work->settings = *wanted;
   work->targets = targets_of(*plan_);
@@ -163,6 +161,9 @@ caf::message_handler job_master_actor::checkpoint_behavior() {
         task.last_checkpoint = m.last_checkpoint;
         finished_for_coordinator(m.key.task);
       },
+      [this](const record_skipped& m) {
+        if (current(m.key)) poisoned_.skipped(m.record, home_->next_id - 1);
+      },
       [this](const results_at_barrier& m) {
         if (current(m.key)) tasks_[m.key.task].results_at[m.id] = tasks_[m.key.task].results.size();
       },
@@ -190,6 +191,7 @@ caf::message_handler job_master_actor::checkpoint_behavior() {
       },
       [this](const checkpoint_done& m) {
         under_way_.erase(m.id);
+        poisoned_.checkpoint_completed(m.id);
         if (m.stop) stopping_at(m);
         for (auto key : m.tasks)
           if (current(key) && tasks_[key.task].actor)
@@ -328,7 +330,7 @@ void job_master_actor::choose_restore_point() {
   auto c = coordinator();
   if (!c) return; // asked when it is there again
   choosing_asked_ = true;
-  request(c, caf::infinite, choose_restore{})
+  request(c, caf::infinite, choose_restore{std::exchange(doubted_, false)})
       .then(
           [this](const restore_from& from) {
             choosing_asked_ = false;

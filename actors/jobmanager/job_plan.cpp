@@ -13,6 +13,28 @@ configuration settings_of(const job_submission& job) {
   return settings;
 }
 
+task_settings task_settings_of(const configuration& c, const stream_graph& graph, std::uint64_t seed) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  task_settings t;
+  t.limits.records = static_cast<std::size_t>(c.integer("taskmanager.batch.records"));
+  t.limits.bytes = c.memory_size("taskmanager.batch.bytes");
+  t.limits.record_bytes = c.memory_size("taskmanager.record.max-bytes");
+  t.credit_batches = c.integer("taskmanager.channel.credit.batches");
+  t.credit_bytes = static_cast<std::int64_t>(c.memory_size("taskmanager.channel.credit.bytes"));
+  t.buffer_timeout =
+      graph.settings.buffer_timeout.value_or(duration_cast<milliseconds>(c.duration("execution.buffer-timeout")));
+  t.watermark_interval = duration_cast<milliseconds>(c.duration("pipeline.auto-watermark-interval"));
+  t.iteration_memory = c.memory_size("taskmanager.iteration.memory");
+  t.temporary_directory = c.text("io.tmp.dirs");
+  t.backend = c.text("state.backend.type") == "rocksdb" ? state_backend::rocksdb : state_backend::hashmap;
+  t.state_directory = c.text("state.backend.rocksdb.localdir");
+  if (t.state_directory.empty()) t.state_directory = t.temporary_directory;
+  t.seed = seed;
+  t.checkpointing = checkpoint_settings::from(c).periodic();
+  return t;
+}
+
 namespace {
 
 /// A sink that is asked for more than the job's checkpoints can give.
@@ -63,16 +85,25 @@ std::optional<checkpoint_settings> checkpoints_of(const configuration& settings,
   return wanted;
 }
 
+stored_parallelism stored_parallelism_of(const job_submission& job) {
+  stored_parallelism stored;
+  if (job.restore)
+    for (auto& op : job.restore->metadata.operators)
+      if (auto max = stored_max_parallelism(job.restore->metadata, op.uid)) stored[op.uid] = *max;
+  return stored;
+}
+
 std::shared_ptr<const execution_plan> plan_of(const job_submission& job) {
+  return plan_of(job, stored_parallelism_of(job));
+}
+
+std::shared_ptr<const execution_plan> plan_of(const job_submission& job, const stored_parallelism& stored) {
   const auto c = settings_of(job);
   graph_defaults defaults;
   defaults.parallelism = static_cast<std::uint32_t>(c.integer("parallelism.default"));
   if (auto m = c.integer("pipeline.max-parallelism"); m > 0) defaults.max_parallelism = static_cast<std::uint32_t>(m);
   defaults.chaining_enabled = c.boolean("pipeline.operator-chaining.enabled");
-  if (job.restore)
-    for (auto& op : job.restore->metadata.operators)
-      if (auto stored = stored_max_parallelism(job.restore->metadata, op.uid))
-        defaults.stored_max_parallelism[op.uid] = *stored;
+  defaults.stored_max_parallelism.insert(stored.begin(), stored.end());
   auto slots = c.integer("taskmanager.numberOfTaskSlots");
   auto graph = std::make_shared<const job_graph>(make_job_graph(job.graph, defaults));
   checkpoints_of(c, *graph);

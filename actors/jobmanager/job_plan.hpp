@@ -7,11 +7,17 @@
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace dataflow::actors {
+
+/// Where checkpoints are kept in memory; no path of a disk.
+inline constexpr std::string_view in_memory_root = "/(in memory)";
 
 /// Of files and flags, and on top what the job sets in code.
 configuration settings_of(const job_submission& job);
@@ -22,6 +28,14 @@ std::optional<checkpoint_settings> checkpoints_of(const configuration& settings,
 
 /// The graph as it will run under these settings. Errors: invalid_graph and the like.
 std::shared_ptr<const execution_plan> plan_of(const job_submission& job);
+
+/// The same where what it starts from is somewhere else: operators whose stored state fixes their max parallelism.
+using stored_parallelism = std::map<std::string, std::uint32_t>; // by uid
+stored_parallelism stored_parallelism_of(const job_submission& job);
+std::shared_ptr<const execution_plan> plan_of(const job_submission& job, const stored_parallelism& stored);
+
+/// How tasks are to run. `settings`: see settings_of(); `seed`: of the job.
+task_settings task_settings_of(const configuration& settings, const stream_graph& graph, std::uint64_t seed);
 
 /// The operators that can take stored state.
 std::vector<restore_target> targets_of(const execution_plan& plan);

@@ -1,10 +1,23 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/resource_manager.hpp>
+#include <dataflow/actors/network/messages.hpp>
+#include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
 
 namespace dataflow::actors {
+
+namespace {
+
+/// "12:00:05 UTC"
+std::string clock_time(std::chrono::milliseconds wall) {
+  const auto seconds = wall.count() / 1000 % 86400;
+  const auto two = [](long n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+  return two(seconds / 3600) + ":" + two(seconds / 60 % 60) + ":" + two(seconds % 60) + " UTC";
+}
+
+} // namespace
 
 resource_manager_actor::resource_manager_actor(caf::actor_config& config, cluster_context context)
     : event_based_actor(config), context_(context) {
@@ -37,8 +50,22 @@ caf::behavior resource_manager_actor::make_behavior() {
         watch(m.job_master);
         requests_.push_back({id, m});
         serve();
-        if (!requests_.empty() && requests_.back().id == id)
-          delayed_send(this, context_.slot_timeout, request_expired{id});
+        if (requests_.empty() || requests_.back().id != id) return;
+        delayed_send(this, context_.slot_timeout, request_expired{id});
+        if (!context_.elastic_slots)
+          send(m.job_master, slots_awaited{missing(m) + "; it waits until " +
+                                           clock_time(context_.world->clock->wall() + context_.slot_timeout)});
+      },
+      [this](const task_manager_lost& m) {
+        std::set<caf::actor_addr> gone;
+        for (auto& [id, s] : slots_) {
+          if (s.where.id != m.task_manager) continue;
+          gone.insert(s.task_manager.address());
+          if (s.job_master) send(s.job_master, m);
+        }
+        for (auto& who : gone)
+          lost(who);
+        return caf::unit;
       },
       [this](const slots_released& m) {
         for (auto id : m.slots)
@@ -49,16 +76,20 @@ caf::behavior resource_manager_actor::make_behavior() {
       [this](const request_expired& m) {
         auto r = std::find_if(requests_.begin(), requests_.end(), [&](auto& x) { return x.id == m.request; });
         if (r == requests_.end()) return;
-        auto free = std::count_if(slots_.begin(), slots_.end(), [](auto& s) { return s.second.job.empty(); });
-        send(r->what.job_master,
-             slots_denied{error{errc::no_resources,
-                                "the job needs " + std::to_string(r->what.count) + " slots, " + std::to_string(free) +
-                                    " of " + std::to_string(slots_.size()) + " are free",
-                                "lower the parallelism, or raise taskmanager.numberOfTaskSlots"}});
+        const auto advice = context_.elastic_slots ? "lower the parallelism, or raise taskmanager.numberOfTaskSlots"
+                                                   : "lower the parallelism, raise taskmanager.numberOfTaskSlots, or "
+                                                     "start more task managers";
+        send(r->what.job_master, slots_denied{error{errc::no_resources, missing(r->what), advice}});
         requests_.erase(r);
         serve();
       },
   };
+}
+
+std::string resource_manager_actor::missing(const request_slots& what) const {
+  const auto free = std::count_if(slots_.begin(), slots_.end(), [](auto& s) { return s.second.job.empty(); });
+  return "the job needs " + std::to_string(what.count) + " slots, " + std::to_string(free) + " of " +
+         std::to_string(slots_.size()) + " are free";
 }
 
 /// First come, first served: a large request is not overtaken by small ones for ever.

@@ -29,6 +29,7 @@ private:
   };
   void serve();
   void take(slot_offer& slot, const std::string& job, const caf::actor& job_master);
+  std::string missing(const request_slots& what) const;
   void watch(const caf::actor& job_master);
   void lost(const caf::actor_addr& who);
 

@@ -1,7 +1,10 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/data_links.hpp>
+#include <dataflow/actors/network/job_catalogue.hpp>
 #include <dataflow/actors/taskmanager/slot.hpp>
 #include <dataflow/actors/taskmanager/state_keeper.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/network/link_frames.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -76,8 +79,16 @@ caf::behavior slot_actor::make_behavior() {
         else
           spawn_task(m.task, std::move(m.operators), std::move(m.disk));
       },
+      [this](job_ready& m) {
+        if (masters_.count(m.task.job_master.address()) == 0) return;
+        if (m.failure)
+          send(m.task.job_master, task_update{m.task.key, task_status::failed, std::move(m.failure), {}});
+        else
+          deploy(m.task);
+      },
       [this](const write_snapshot& m) { send(state_keeper(), m); },
-      [this](const release_slot&) {
+      [this](const release_slot& m) {
+        if (state_keeper_) send(state_keeper_, m);
         if (current_sender()) kill_tasks(caf::actor_cast<caf::actor_addr>(current_sender()));
       },
   };
@@ -85,6 +96,7 @@ caf::behavior slot_actor::make_behavior() {
 
 void slot_actor::deploy(const deploy_task& m) {
   if (masters_.insert(m.job_master.address()).second) monitor(m.job_master);
+  if (!m.job->plan) return await_code(m);
   task_disk disk;
   try {
     if (m.job->tasks.backend == state_backend::rocksdb && has_keyed_operator(*m.job->plan, m.key.task))
@@ -96,7 +108,25 @@ void slot_actor::deploy(const deploy_task& m) {
   disk.place.incremental = m.job->checkpoints && m.job->checkpoints->incremental;
   if (m.job->checkpoints) disk.files = std::make_shared<shared_files>();
   if (m.restore.empty()) return spawn_task(m, nullptr, std::move(disk));
-  send(state_keeper(), read_state{m, std::move(disk), local_});
+  send(state_keeper(), read_state{m, std::move(disk)});
+}
+
+/// The job master is in another process: the job's code is built here, too.
+void slot_actor::await_code(const deploy_task& m) {
+  if (!context_.jobs) {
+    send(m.job_master,
+         task_update{
+             m.key, task_status::failed, error{errc::internal, "a task without its job's code came to a slot"}, {}});
+    return;
+  }
+  auto weak = caf::actor_cast<caf::weak_actor_ptr>(ctrl());
+  context_.jobs->when_ready(m.job->id, [weak, m](std::shared_ptr<const job_description> job, const error& failure) {
+    const auto slot = weak.lock();
+    if (!slot) return;
+    job_ready ready{m, failure};
+    if (job) ready.task.job = std::move(job);
+    caf::anon_send(caf::actor_cast<caf::actor>(slot), std::move(ready));
+  });
 }
 
 /// Of a job that may never make a savepoint, the slot itself: a state keeper has a thread.
@@ -107,8 +137,9 @@ caf::actor slot_actor::keeper_for(const job_description& job) {
 
 const caf::actor& slot_actor::state_keeper() {
   if (!state_keeper_)
-    state_keeper_ = context_.own_threads ? spawn<state_keeper_actor, caf::detached + caf::linked>(context_.alive)
-                                         : spawn<state_keeper_actor, caf::linked>(context_.alive);
+    state_keeper_ = context_.own_threads
+                        ? spawn<state_keeper_actor, caf::detached + caf::linked>(context_.alive, local_)
+                        : spawn<state_keeper_actor, caf::linked>(context_.alive, local_);
   return state_keeper_;
 }
 
@@ -116,9 +147,9 @@ void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored
   auto control = std::make_shared<task_control>();
   caf::actor task;
   try {
-    task = spawn<task_actor, caf::monitored>(task_arguments{m.job, m.key, m.job_master, context_.world, control,
-                                                            context_.alive, context_.sent, std::move(restored),
-                                                            keeper_for(*m.job), std::move(disk)});
+    task = spawn<task_actor, caf::monitored>(
+        task_arguments{m.job, m.key, m.job_master, context_.world, control, context_.alive, context_.sent,
+                       std::move(restored), keeper_for(*m.job), std::move(disk), m.trace, context_.links});
   } catch (...) { // an operator's or gate's constructor; it reaches the one who spawns
     send(m.job_master, task_update{m.key, task_status::failed, current_error(), {}});
     return;
@@ -127,6 +158,7 @@ void slot_actor::spawn_task(const deploy_task& m, std::shared_ptr<const restored
   registry_->add(m.job->id, m.key, {task_scope(m.job->id, plan, m.key.task), control, task},
                  context_.world->clock->now());
   tasks_.emplace(task.address(), child{m.key, m.job->id, m.job_master, control});
+  if (context_.links) context_.links->add_task(link_address(m.job->id, m.key.task, m.key.attempt), task);
   context_.announce("task", task);
   send(m.job_master, task_deployed{m.key, task});
 }

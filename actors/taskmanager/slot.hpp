@@ -60,6 +60,7 @@ private:
     std::shared_ptr<task_control> control;
   };
   void deploy(const deploy_task& m);
+  void await_code(const deploy_task& m);
   void spawn_task(const deploy_task& m, std::shared_ptr<const restored_operators> restored, task_disk disk);
   const caf::actor& state_keeper();
   caf::actor keeper_for(const job_description& job);

@@ -1,7 +1,9 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/data_links.hpp>
 #include <dataflow/actors/taskmanager/task.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
+#include <dataflow/network/element_codec.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -9,6 +11,7 @@
 #include <caf/send.hpp>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 namespace dataflow::actors {
@@ -17,10 +20,11 @@ task_actor::task_actor(caf::actor_config& config, task_arguments arguments)
     : event_based_actor(config), arguments_(std::move(arguments)) {
   keep_exception_texts(*this);
   log_name_ = task_title(*arguments_.job->plan, arguments_.key.task) + "#" + std::to_string(arguments_.key.attempt);
-  subtask_ = std::make_unique<subtask>(
-      make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get(),
-                          std::exchange(arguments_.disk.place, {})),
-      *arguments_.world, *this, *arguments_.control->metrics, arguments_.control->pause);
+  auto what = make_subtask_config(*arguments_.job, arguments_.key, std::exchange(arguments_.restored, {}).get(),
+                                  std::exchange(arguments_.disk.place, {}));
+  what.trace = std::exchange(arguments_.trace, {});
+  subtask_ = std::make_unique<subtask>(std::move(what), *arguments_.world, *this, *arguments_.control->metrics,
+                                       arguments_.control->pause);
 }
 
 task_actor::~task_actor() = default;
@@ -36,9 +40,16 @@ caf::behavior task_actor::make_behavior() {
       },
       [this](const channel_credit_grant& m) {
         if (!current(m.attempt) || ended_) return;
-        subtask_->credit(m.gate, m.channel, m.batches, m.bytes);
-        schedule_step();
+        guarded([&] {
+          subtask_->credit(m.gate, m.channel, m.batches, m.bytes);
+          schedule_step();
+        });
       },
+      [this](const element_received& m) {
+        if (!current(m.what.attempt) || ended_) return;
+        guarded([&] { receive(m); });
+      },
+      [this](const link_broken& m) { fail(m.why); },
       [this](run_step) { step(); },
       [this](const timer_due& m) {
         if (steady_time{m.at} != armed_) return;
@@ -121,7 +132,7 @@ void task_actor::guarded(F&& f) {
   try {
     f();
   } catch (...) {
-    fail(current_error());
+    fail(current_error(), subtask_->failed_at());
   }
 }
 
@@ -130,11 +141,46 @@ void task_actor::start(start_task& m) {
   inputs_ = std::move(m.inputs);
   report(task_status::initializing);
   guarded([&] {
+    reach_peers(m.places);
     subtask_->open();
     running_ = true;
     report(task_status::running);
     schedule_step();
   });
+}
+
+/// Peers on other task managers are reached over links.
+void task_actor::reach_peers(const std::vector<task_manager_address>& places) {
+  const auto own = link_address(arguments_.job->id, arguments_.key.task, arguments_.key.attempt);
+  std::map<std::string, caf::actor> links; // that the task uses
+  auto reach = [&](channel_peer& peer) {
+    if (peer.task) return;
+    auto& link = links[peer.task_manager];
+    if (!link) {
+      const auto place = std::find_if(places.begin(), places.end(),
+                                      [&](const task_manager_address& p) { return p.id == peer.task_manager; });
+      if (place != places.end() && arguments_.links) link = arguments_.links->link_to(*place);
+      if (!link)
+        throw error{errc::connection_failed, "there is no link to task manager " + peer.task_manager +
+                                                 ", which has a task that this one exchanges records with"};
+      event_based_actor::send(link, use_link{own, caf::actor_cast<caf::actor>(this)});
+    }
+    peer.task = link;
+    peer.address = link_address(arguments_.job->id, peer.key.task, peer.key.attempt);
+  };
+  for (auto& gate : outputs_)
+    for (auto& peer : gate)
+      reach(peer);
+  for (auto& peer : inputs_)
+    reach(peer);
+}
+
+/// The job's own codecs run here, in its task.
+void task_actor::receive(const element_received& m) {
+  const auto& e = m.what;
+  auto& pool = subtask_->pool_of_channel(e.channel);
+  subtask_->receive(e.channel, e.sequence, e.credit, decode_element(e.payload.bytes, pool));
+  schedule_step();
 }
 
 void task_actor::schedule_step() {
@@ -172,21 +218,23 @@ void task_actor::arm_timer(steady_time at) {
   delayed_send(this, at > now ? at - now : steady_time{0}, timer_due{at.count()});
 }
 
-void task_actor::report(task_status status, error failure) {
+void task_actor::report(task_status status, error failure, std::shared_ptr<const record_origin> failed_at) {
   arguments_.control->status.store(status, std::memory_order_relaxed);
   task_update update{arguments_.key, status, std::move(failure), {}};
   if (status == task_status::finished) {
     update.accumulators = subtask_->accumulators();
     update.last_checkpoint = last_checkpoint_;
   }
+  if (is_terminal(status)) update.records_read = subtask_->records_read();
+  if (failed_at) update.failed_at = *failed_at;
   event_based_actor::send(arguments_.job_master, std::move(update));
 }
 
-void task_actor::fail(error e) {
+void task_actor::fail(error e, std::shared_ptr<const record_origin> failed_at) {
   if (ended_) return;
   ended_ = true;
   subtask_->close();
-  report(task_status::failed, e);
+  report(task_status::failed, e, std::move(failed_at));
   quit(to_caf(e));
 }
 
@@ -200,22 +248,41 @@ void task_actor::on_exit() {
   arguments_.state_keeper = nullptr;
   arguments_.alive.reset();
   arguments_.sent = nullptr;
+  if (arguments_.links)
+    arguments_.links->remove_task(link_address(arguments_.job->id, arguments_.key.task, arguments_.key.attempt));
+  arguments_.links.reset();
 }
 
 void task_actor::send(std::uint32_t gate, std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes,
                       element e) {
   if (arguments_.sent) arguments_.sent({arguments_.key.task, arguments_.key.attempt, gate, channel, sequence, &e});
   auto& peer = outputs_[gate][channel];
+  if (peer.address != 0) {
+    byte_writer out;
+    encode_element(e, arguments_.links->compress(), out);
+    event_based_actor::send(
+        peer.task, send_element{{peer.address, peer.attempt, peer.channel, sequence, bytes, shared_bytes{out.take()}}});
+    return;
+  }
   event_based_actor::send(peer.task, channel_data{peer.attempt, peer.channel, sequence, bytes, std::move(e)});
 }
 
 void task_actor::grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
   auto& peer = inputs_[channel];
+  if (peer.address != 0) {
+    event_based_actor::send(peer.task,
+                            send_credit{{peer.address, peer.attempt, peer.gate, peer.channel, batches, bytes}});
+    return;
+  }
   event_based_actor::send(peer.task, channel_credit_grant{peer.attempt, peer.gate, peer.channel, batches, bytes});
 }
 
 /// Readers of blocking sources ask on their own thread, so nothing of the actor may be touched here.
 void task_actor::request_split() { caf::anon_send(arguments_.job_master, split_request{arguments_.key}); }
+
+void task_actor::record_skipped(const record_origin& record) {
+  caf::anon_send(arguments_.job_master, actors::record_skipped{arguments_.key, record});
+}
 
 void task_actor::report_result(std::uint64_t collector, std::string bytes) {
   event_based_actor::send(arguments_.job_master, result_part{arguments_.key, collector, std::move(bytes)});
@@ -235,11 +302,11 @@ void task_actor::snapshot_taken(subtask_snapshot snapshot) {
     subtask_snapshot snapshot;
   };
   auto held = std::make_shared<const with_code>(with_code{arguments_.job, std::move(snapshot)});
-  event_based_actor::send(arguments_.state_keeper,
-                          write_snapshot{arguments_.key, task_title(*arguments_.job->plan, arguments_.key.task),
-                                         arguments_.job_master, arguments_.job->checkpoints,
-                                         std::shared_ptr<const subtask_snapshot>{held, &held->snapshot},
-                                         arguments_.disk.files});
+  event_based_actor::send(
+      arguments_.state_keeper,
+      write_snapshot{arguments_.key, arguments_.job->id, task_title(*arguments_.job->plan, arguments_.key.task),
+                     arguments_.job_master, arguments_.job->checkpoints,
+                     std::shared_ptr<const subtask_snapshot>{held, &held->snapshot}, arguments_.disk.files});
 }
 
 void task_actor::awaits_checkpoint() {

@@ -7,6 +7,7 @@
 
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/network/link_messages.hpp>
 #include <dataflow/metrics/task_metrics.hpp>
 #include <dataflow/task/subtask.hpp>
 #include <dataflow/util/platform.hpp>
@@ -34,6 +35,8 @@ struct task_arguments {
   std::shared_ptr<const restored_operators> restored; ///< null: it begins
   caf::actor state_keeper;                            ///< of the slot; null where there are no checkpoints
   task_disk disk;
+  source_trace trace = {};           ///< see deploy_task
+  std::shared_ptr<data_links> links; ///< see cluster_context
 };
 
 class task_actor final : public caf::event_based_actor, public subtask_host {
@@ -49,6 +52,7 @@ private:
   void send(std::uint32_t gate, std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e) override;
   void grant(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) override;
   void request_split() override;
+  void record_skipped(const record_origin& record) override;
   void report_result(std::uint64_t collector, std::string bytes) override;
   void report_watermark(timestamp watermark) override;
   void barrier_passed(std::int64_t checkpoint) override;
@@ -57,11 +61,13 @@ private:
   std::function<void()> wake_up() override;
 
   void start(start_task& m);
+  void reach_peers(const std::vector<task_manager_address>& places);
+  void receive(const element_received& m);
   void step();
   void schedule_step();
   void arm_timer(steady_time at);
-  void report(task_status status, error failure = {});
-  void fail(error e);
+  void report(task_status status, error failure = {}, std::shared_ptr<const record_origin> failed_at = {});
+  void fail(error e, std::shared_ptr<const record_origin> failed_at = {});
   bool current(task_key key) const noexcept { return key == arguments_.key; }
   bool current(std::uint32_t attempt);
   template <class F>

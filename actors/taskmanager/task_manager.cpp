@@ -1,4 +1,5 @@
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/network/job_catalogue.hpp>
 #include <dataflow/actors/taskmanager/task_manager.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
@@ -43,7 +44,13 @@ caf::behavior task_manager_actor::make_behavior() {
         const auto now = context_.world->clock->now();
         return tasks_queried{registry_->metrics(m.job, now), registry_->event_times(m.job, now)};
       },
-      [this](const release_slot& m) { registry_->remove_job(m.job); },
+      [this](const release_slot& m) {
+        registry_->remove_job(m.job);
+        if (context_.jobs) context_.jobs->forget(m.job);
+      },
+      [this](prepare_job& m) {
+        if (context_.jobs && context_.jobs->expect(m.id)) spawn_job_loader(system(), context_, std::move(m));
+      },
       [this](const slot_reserved& m) {
         for (auto& [name, s] : slots_) {
           if (s.id != m.id) continue;

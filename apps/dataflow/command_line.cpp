@@ -1,3 +1,4 @@
+#include <dataflow/actors/network/remote_cluster.hpp>
 #include <dataflow/config/units.hpp>
 #include <dataflow/util/error.hpp>
 #include <dataflow/util/suggest.hpp>
@@ -12,10 +13,12 @@ namespace dataflow::cli {
 
 namespace {
 
-const std::vector<std::string> verbs{"run", "info", "examples", "options", "new", "state", "savepoint", "doctor"};
+const std::vector<std::string> verbs{"run",   "run-application", "info",       "examples",    "options", "new",
+                                     "state", "savepoint",       "jobmanager", "taskmanager", "list",    "cancel",
+                                     "stop",  "checkpoint",      "cluster",    "doctor",      "try-job"};
 
 struct raw_options {
-  std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after;
+  std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after, address;
   bool allow_non_restored = false;
   std::vector<std::string> defines;
 };
@@ -51,11 +54,71 @@ void add_start_options(CLI::App& run, command_line& out, raw_options& raw) {
   run.add_flag("--drain", out.drain, "Stop as at the end of the input: windows and timers fire before the savepoint");
 }
 
+void add_settings(CLI::App& app, raw_options& raw) {
+  app.add_option("-D", raw.defines, "A configuration key: -Dkey=value; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  app.add_option("--config", raw.config_file, "A YAML file of configuration keys")->type_name("FILE");
+}
+
+void add_address(CLI::App& app, raw_options& raw) {
+  app.add_option("-m,--jobmanager", raw.address, "Where the job manager listens")->type_name("HOST:PORT");
+}
+
+/// Commands that are processes of a cluster, and those that talk to one; each sets the verb when it is parsed.
+void add_cluster_commands(CLI::App& app, command_line& out, raw_options& raw) {
+  const auto add = [&](const char* name, cli::verb verb, const char* what) -> CLI::App& {
+    auto& command = *app.add_subcommand(name, what);
+    command.parse_complete_callback([&out, verb] { out.verb = verb; });
+    add_settings(command, raw);
+    return command;
+  };
+  const auto add_client = [&](const char* name, cli::verb verb, const char* what, bool job) -> CLI::App& {
+    auto& command = add(name, verb, what);
+    add_address(command, raw);
+    if (job) command.add_option("job", out.job_id, "The job's id, 32 hexadecimal digits")->required();
+    return command;
+  };
+  const auto add_process = [&](const char* name, cli::verb verb, const char* what) -> CLI::App& {
+    auto& command = add(name, verb, what);
+    command.add_option("--pid-file", out.pid_file, "")->group("");
+    command.add_option("--starter", out.starter, "")->group("");
+    return command;
+  };
+  add_process("jobmanager", verb::jobmanager, "Be the job manager of a cluster");
+  add_address(add_process("taskmanager", verb::taskmanager, "Be a task manager of a cluster"), raw);
+  auto& cluster = *app.add_subcommand("cluster", "Start or stop a whole cluster on this machine");
+  cluster.require_subcommand(1);
+  const auto add_whole = [&](const char* name, cli::verb verb, const char* what) -> CLI::App& {
+    auto& command = *cluster.add_subcommand(name, what);
+    command.parse_complete_callback([&out, verb] { out.verb = verb; });
+    add_settings(command, raw);
+    command.add_option("--directory", out.cluster_directory, "Of its pid files and logs")->type_name("DIR");
+    return command;
+  };
+  add_whole("start", verb::cluster_start, "Start a job manager and task managers")
+      .add_option("-n,--taskmanagers", out.task_managers, "How many task managers")
+      ->check(CLI::Range(0, 1000));
+  add_whole("stop", verb::cluster_stop, "Stop them");
+  add_client("list", verb::list, "List the jobs of a cluster", false)
+      .add_flag("-a,--all", out.all, "Those that have ended, too");
+  add_client("cancel", verb::cancel, "Cancel a job of a cluster", true);
+  auto& stop = add_client("stop", verb::stop, "Stop a job of a cluster with a savepoint", true);
+  stop.add_option("-p,--savepointPath,--savepoint-path", out.target_directory, "Where the savepoint goes")
+      ->type_name("DIR");
+  stop.add_flag("-d,--drain", out.drain, "As at the end of the input: windows and timers fire before the savepoint");
+  add_client("checkpoint", verb::checkpoint, "Have a job of a cluster make a checkpoint", true);
+  auto& trial = *app.add_subcommand("try-job", "")->group(""); // not shown: the job manager starts it
+  trial.parse_complete_callback([&out] { out.verb = cli::verb::try_job; });
+  trial.add_option("library", out.library, "");
+}
+
 /// Flink's long flags with one dash.
 std::vector<std::string> with_two_dashes(std::vector<std::string> arguments) {
   for (auto& a : arguments) {
     if (a == "--") break;
     if (a == "-claimMode" || a == "-rm") a = "--claimMode";
+    if (a == "-savepointPath") a = "--savepointPath";
   }
   return arguments;
 }
@@ -118,6 +181,11 @@ CLI::App& add_state_commands(CLI::App& app, command_line& out) {
   diff.add_option("other", out.state.other, "The later checkpoint")->required();
   add_state(diff);
   add_state(add("export", "All entries, one JSON object per line"));
+  auto& rewrite = add("rewrite", "Write a savepoint in which a command has changed the values of a state");
+  add_state(rewrite);
+  rewrite.add_option("--with", out.state.with, "Gets the lines of `export` and writes those that are to be there")
+      ->required();
+  rewrite.add_option("--to", out.state.to, "Directory of the new savepoint")->required();
   return state;
 }
 
@@ -131,6 +199,14 @@ void apply(const raw_options& raw, command_line& out) {
   const auto set = [&](const char* key, const std::string& value, const char* flag) {
     if (!value.empty()) out.config.set(key, value, config_layer::command_line, flag);
   };
+  if (!raw.address.empty()) {
+    const auto where = actors::remote_address::parse(raw.address);
+    set("jobmanager.rpc.address", where.host, "-m");
+    set("jobmanager.rpc.port", std::to_string(where.port), "-m");
+    out.remote = true;
+  } else if (out.config.text("high-availability.type") != "none") {
+    out.remote = out.to_leader = true;
+  }
   set("execution.state-recovery.path", raw.from_savepoint, "-s");
   set("execution.state-recovery.claim-mode", raw.claim_mode, "--claim-mode");
   set("execution.state-recovery.ignore-unclaimed-state", raw.allow_non_restored ? "true" : "", "-n");
@@ -140,7 +216,7 @@ void apply(const raw_options& raw, command_line& out) {
       throw error{errc::invalid_option, "--stop-after: \"" + raw.stop_after + "\" is no time", "write 30s, 5 min"};
     out.stop_after = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
   }
-  if (out.drain && !out.stop_with_savepoint)
+  if (out.drain && !out.stop_with_savepoint && out.verb != cli::verb::stop)
     throw error{errc::invalid_option, "--drain is for jobs that stop with a savepoint",
                 "name its directory: --stop-with-savepoint DIR"};
 }
@@ -155,8 +231,28 @@ std::vector<std::string> run_flags() {
           "format",         "fromSavepoint",
           "from-savepoint", "allow-non-restored-state",
           "claim-mode",     "stop-with-savepoint",
-          "stop-after",     "drain"};
+          "stop-after",     "drain",
+          "jobmanager"};
 }
+
+namespace {
+
+CLI::App& add_run(CLI::App& app, command_line& out, raw_options& raw, const char* name, const char* what) {
+  auto& run = *app.add_subcommand(name, what);
+  add_job_options(run, out, raw);
+  run.add_flag("-d,--detached", out.detached, "Leave the job running in the background");
+  run.add_flag("-q,--quiet", out.quiet, "No progress; errors only");
+  run.add_flag("--json", out.json, "Progress and result as one JSON object per line on standard output");
+  run.add_flag("--metrics", out.metrics, "At the end, what the job, its tasks and operators have counted");
+  run.add_flag("--explain", out.explain, "At the interval of the progress, what holds event time back");
+  add_address(run, raw);
+  add_start_options(run, out, raw);
+  run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
+             "After a lone -- everything is. Exit codes: docs/command-line.md.");
+  return run;
+}
+
+} // namespace
 
 command_line parse_command_line(const std::vector<std::string>& arguments) {
   command_line out;
@@ -166,16 +262,10 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   bool version = false;
   app.add_flag("--version", version, "Print the version");
 
-  auto& run = *app.add_subcommand("run", "Run a job in this process and wait for its end");
-  add_job_options(run, out, raw);
-  run.add_flag("-d,--detached", out.detached, "Leave the job running in the background");
-  run.add_flag("-q,--quiet", out.quiet, "No progress; errors only");
-  run.add_flag("--json", out.json, "Progress and result as one JSON object per line on standard output");
-  run.add_flag("--metrics", out.metrics, "At the end, what the job, its tasks and operators have counted");
-  run.add_flag("--explain", out.explain, "At the interval of the progress, what holds event time back");
-  add_start_options(run, out, raw);
-  run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
-             "After a lone -- everything is. Exit codes: docs/command-line.md.");
+  auto& run = add_run(app, out, raw, "run", "Run a job in this process, or with -m on a cluster, and wait for its end");
+  auto& application = add_run(app, out, raw, "run-application",
+                              "Run a job on a cluster of its own on this machine, which ends with it");
+  application.add_option("--taskmanagers", out.task_managers, "How many task managers")->check(CLI::Range(1, 1000));
 
   auto& info = *app.add_subcommand("info", "Show how a job would run: tasks, chains, slots");
   add_job_options(info, out, raw);
@@ -194,11 +284,23 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   create.add_option("directory", out.directory, "Where; the default is ./<name>");
 
   auto& state = add_state_commands(app, out);
-  auto& savepoint = *app.add_subcommand("savepoint", "Remove a savepoint");
-  savepoint.require_subcommand(1);
+  add_cluster_commands(app, out, raw);
+  auto& savepoint = *app.add_subcommand(
+      "savepoint", "Have a job of a cluster make a savepoint; remove one, or look whether a job can start from it");
+  savepoint.require_subcommand(0, 1);
+  add_settings(savepoint, raw);
+  add_address(savepoint, raw);
+  savepoint.add_option("job", out.job_id, "The job's id, 32 hexadecimal digits");
+  savepoint.add_option("directory", out.target_directory, "Where the savepoint goes; the default is as configured");
   savepoint.add_subcommand("dispose", "Remove a savepoint, or a checkpoint of a job that does not run")
       ->add_option("path", out.savepoint, "Its directory, or its _metadata")
       ->required();
+  auto& check = *savepoint.add_subcommand("check", "Whether a job could start from it; nothing is run");
+  check.add_option("path", out.savepoint, "Its directory, or its _metadata")->required();
+  add_job_options(check, out, raw);
+  check.add_flag("-n,--allowNonRestoredState,--allow-non-restored-state", raw.allow_non_restored,
+                 "Drop state of operators that the job does not have");
+  check.add_flag("--json", out.json, "One JSON object");
 
   auto& doctor =
       *app.add_subcommand("doctor", "Look whether this machine can be a node: ports, limits, disk, clock ...");
@@ -232,9 +334,9 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
 
   if (version) {
     out.verb = cli::verb::version;
-  } else if (run.parsed() || info.parsed()) {
-    out.verb = run.parsed() ? cli::verb::run : cli::verb::info;
-    out.job_arguments = job_arguments(run.parsed() ? run : info, given, out.job);
+  } else if (run.parsed() || application.parsed() || info.parsed()) {
+    out.verb = run.parsed() ? cli::verb::run : info.parsed() ? cli::verb::info : cli::verb::run_application;
+    out.job_arguments = job_arguments(run.parsed() ? run : info.parsed() ? info : application, given, out.job);
     apply(raw, out);
     if (info.parsed()) {
       if (out.json) raw.format = "json";
@@ -260,11 +362,22 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
     out.verb = cli::verb::create;
   } else if (state.parsed()) {
     out.verb = cli::verb::state;
+  } else if (check.parsed()) {
+    out.verb = cli::verb::check_savepoint;
+    out.job_arguments = job_arguments(check, given, out.job);
+    raw.from_savepoint = out.savepoint;
+    apply(raw, out);
   } else if (savepoint.parsed()) {
-    out.verb = cli::verb::savepoint;
+    out.verb = savepoint.get_subcommands().empty() ? cli::verb::savepoint : cli::verb::dispose;
+    if (out.verb == cli::verb::savepoint && out.job_id.empty())
+      throw error{errc::missing_parameter, "`dataflow savepoint` needs the id of a job", "see `dataflow list`"};
+    apply(raw, out);
   } else if (doctor.parsed()) {
     refuse_extras(doctor);
     out.verb = cli::verb::doctor;
+    apply(raw, out);
+  } else if (out.verb != cli::verb::help) {
+    refuse_extras(*app.get_subcommands().front());
     apply(raw, out);
   } else {
     out.help = app.help();

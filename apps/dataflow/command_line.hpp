@@ -12,7 +12,30 @@
 
 namespace dataflow::cli {
 
-enum class verb { run, info, examples, options, create, state, savepoint, doctor, help, version };
+enum class verb {
+  run,
+  run_application,
+  info,
+  examples,
+  options,
+  create,
+  state,
+  dispose,
+  jobmanager,
+  taskmanager,
+  list,
+  cancel,
+  stop,
+  savepoint,
+  check_savepoint,
+  checkpoint,
+  doctor,
+  cluster_start,
+  cluster_stop,
+  try_job,
+  help,
+  version
+};
 enum class info_format { text, json, dot };
 
 struct command_line {
@@ -33,11 +56,22 @@ struct command_line {
   std::optional<std::chrono::milliseconds> stop_after; ///< from the submission on
   bool drain = false;
 
-  // savepoint dispose
+  // savepoint dispose and check
   std::string savepoint;
 
   // doctor
   std::vector<std::string> reach; ///< "host:port" that should answer
+  // clusters of processes
+  bool remote = false;           ///< run: on a cluster, because of -m or to_leader
+  bool to_leader = false;        ///< no -m, and high-availability.type says that there is a leader to be found
+  bool all = false;              ///< list: jobs that have ended, too
+  std::string job_id;            ///< of what runs there
+  std::string target_directory;  ///< of a savepoint; empty: as configured
+  std::string library;           ///< try-job
+  unsigned task_managers = 1;    ///< cluster start and run-application
+  std::string cluster_directory; ///< of its pid files and logs; empty: the user's own in io.tmp.dirs
+  std::string pid_file;          ///< of jobmanager and taskmanager, started by cluster start
+  int starter = -1;              ///< the same: a pipe from which it hears that all is well
 
   // options
   bool markdown = false, yaml = false;
@@ -47,8 +81,9 @@ struct command_line {
 
   // state
   struct {
-    std::string action; ///< list, inspect, get, diff or export
+    std::string action; ///< list, inspect, get, diff, export or rewrite
     std::string checkpoint, other, state, key;
+    std::string with, to; ///< rewrite
     std::size_t top = 10;
   } state;
 };

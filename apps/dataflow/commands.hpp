@@ -16,9 +16,13 @@ int info(const command_line& line);
 
 /// `dataflow state`
 int show_state(const command_line& line);
+/// `dataflow state rewrite`
+int rewrite_state(const command_line& line, const std::string& uid, const std::string& state);
 
 /// `dataflow savepoint dispose`
 int dispose(const command_line& line);
+/// `dataflow savepoint check`
+int check_savepoint(const command_line& line);
 
 /// `dataflow doctor`
 int doctor(const command_line& line);

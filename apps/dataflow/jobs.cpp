@@ -82,6 +82,10 @@ built_job build_job(const command_line& line) {
   if (name.empty()) name = line.config.text("pipeline.name");
   if (name.empty()) name = out.name;
   out.graph = env.graph(name);
+  out.library = library;
+  out.files = args.captured_files();
+  out.submit_time = env.submit_time();
+  out.random_seed = env.random_seed();
   const auto difference = first_difference(make_job_graph(out.graph), make_job_graph(again.graph(name)));
   if (!difference.empty()) {
     out.warnings.push_back("the job builds another graph each time: " + difference +

@@ -2,8 +2,11 @@
 #pragma once
 
 #include <dataflow/api/job_library.hpp>
+#include <dataflow/time/timestamp.hpp>
 
 #include <apps/dataflow/command_line.hpp>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +23,11 @@ struct built_job {
   std::string name;
   std::shared_ptr<const stream_graph> graph;
   std::vector<std::string> warnings;
+  // What the graph follows from, for whoever builds it once more.
+  std::shared_ptr<const job_library> library; ///< without a path: the program's own
+  std::map<std::string, std::string> files;   ///< what args.file() has read
+  timestamp submit_time = min_timestamp;
+  std::uint64_t random_seed = 0;
 };
 
 /// Finds the job and runs its function, twice, so that a job that builds another graph each time is noticed.

@@ -6,10 +6,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include <apps/dataflow/cluster_commands.hpp>
 #include <apps/dataflow/commands.hpp>
 #include <apps/dataflow/exit_codes.hpp>
 #include <apps/dataflow/jobs.hpp>
+#include <apps/dataflow/local_cluster.hpp>
 #include <apps/dataflow/new_project.hpp>
+#include <apps/dataflow/try_job.hpp>
 
 namespace dataflow::cli {
 
@@ -47,6 +50,8 @@ int dispatch(const command_line& line) {
   switch (line.verb) {
   case verb::run:
     return run(line);
+  case verb::run_application:
+    return run_application(line);
   case verb::info:
     return info(line);
   case verb::examples:
@@ -57,10 +62,32 @@ int dispatch(const command_line& line) {
     return create_project(line);
   case verb::state:
     return show_state(line);
-  case verb::savepoint:
+  case verb::dispose:
     return dispose(line);
   case verb::doctor:
     return doctor(line);
+  case verb::check_savepoint:
+    return check_savepoint(line);
+  case verb::jobmanager:
+    return run_job_manager(line);
+  case verb::taskmanager:
+    return run_task_manager(line);
+  case verb::list:
+    return list_jobs(line);
+  case verb::cancel:
+    return cancel_job(line);
+  case verb::stop:
+    return stop_job(line);
+  case verb::savepoint:
+    return take_savepoint(line);
+  case verb::checkpoint:
+    return take_checkpoint(line);
+  case verb::cluster_start:
+    return start_cluster(line);
+  case verb::cluster_stop:
+    return stop_cluster(line);
+  case verb::try_job:
+    return try_job(line.library);
   case verb::version:
     print(std::string{"dataflow "} + library_version + " (" + compiler_stamp + ", ABI " + std::to_string(abi_version) +
           ")\n");

@@ -2,6 +2,7 @@
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/file_system.hpp>
 
+#include <apps/dataflow/cluster_commands.hpp>
 #include <apps/dataflow/commands.hpp>
 #include <apps/dataflow/detach.hpp>
 #include <apps/dataflow/exit_codes.hpp>
@@ -182,9 +183,12 @@ int run_here(const command_line& line, const std::function<void(int, const std::
 
   const auto kind = screen::streams::of_process();
   screen display{world, kind, line.json};
-  const auto runner = default_executor(line.config);
-  const auto client = runner->submit(job.graph);
+  const auto client = line.remote ? submit_remotely(line, job) : default_executor(line.config)->submit(job.graph);
   const auto submitted = "Job has been submitted with JobID " + client->id() + "\n";
+  if (line.remote && line.detached) {
+    out.write(submitted);
+    return exit_success;
+  }
   if (tell)
     tell(exit_success, submitted);
   else if (!line.quiet && !line.json)
@@ -198,7 +202,7 @@ int run_here(const command_line& line, const std::function<void(int, const std::
 } // namespace
 
 int run(const command_line& line) {
-  if (!line.detached) return run_here(line, {});
+  if (!line.detached || line.remote) return run_here(line, {});
   const auto log = system_files().temporary_name(line.config.text("io.tmp.dirs"), "dataflow-job-");
   return run_detached(log, [&](const std::function<void(int, const std::string&)>& tell) {
     try {

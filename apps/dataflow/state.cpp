@@ -1,4 +1,5 @@
 // `dataflow state`: what is in a checkpoint or savepoint, without its job.
+#include <dataflow/checkpoint/state_rewrite.hpp>
 #include <dataflow/checkpoint/state_view.hpp>
 #include <dataflow/config/units.hpp>
 #include <dataflow/util/error.hpp>
@@ -154,10 +155,12 @@ int show_state(const command_line& line) {
     inspect(view, uid, state, a.top, line.json);
   } else if (a.action == "get") {
     return get(view, uid, state, a.key, line.json);
+  } else if (a.action == "rewrite") {
+    return rewrite_state(line, uid, state);
   } else if (a.action == "diff") {
     compare(view, state_view{storage, a.other}, uid, state, line.json);
   } else {
-    view.for_each(uid, state, [](state_entry&& e) { write_line(as_json(e)); });
+    view.for_each(uid, state, [](state_entry&& e) { write_text(json_line(e) + "\n"); });
   }
   return exit_success;
 }

@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 
-#include <dlfcn.h>
 #include <tests/actors/actor_io.hpp>
 #include <tests/support/effort.hpp>
 
@@ -150,10 +149,4 @@ TEST_CASE("an actor that monitors a job learns how it ended") {
     CHECK(result_of(*job.client).status == job_status::finished);
     CHECK(reason_of(system, job.actor) == caf::exit_reason::normal);
   }
-}
-
-TEST_CASE("the library does not decide what a user's process is called among its peers") {
-  Dl_info where{};
-  REQUIRE(dladdr(reinterpret_cast<void*>(&caf::node_id::default_data::local), &where) != 0);
-  CHECK(has(where.dli_fname, "caf_core"));
 }

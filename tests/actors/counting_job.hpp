@@ -100,7 +100,9 @@ public:
   }
   progress finish() override {
     control_->sum += sum_;
-    control_->highest = std::max<std::int64_t>(control_->highest, highest_);
+    for (std::int64_t so_far = control_->highest; // of several sinks at once
+         so_far < highest_ && !control_->highest.compare_exchange_weak(so_far, highest_);) {
+    }
     ++control_->ended;
     return progress::done;
   }

@@ -61,6 +61,15 @@ std::int64_t sum_of(const sink_contents& s) {
 
 } // namespace
 
+TEST_CASE("a job client may be the last to hold its cluster, which then ends with it") {
+  auto into = std::make_shared<sink_contents>();
+  auto job = std::make_shared<actors::embedded_cluster>()->submit(numbers_job(
+      10, [](std::int64_t x) { return x; }, into, 1, 1));
+  CHECK(job->wait().status == job_status::finished);
+  job = nullptr;
+  CHECK(into->values.size() == 10);
+}
+
 TEST_CASE("a chained job runs to its end on an embedded cluster") {
   auto cluster = std::make_shared<actors::embedded_cluster>();
   auto into = std::make_shared<sink_contents>();

@@ -181,22 +181,26 @@ TEST_CASE("exactly-once files under back-pressure, with unaligned checkpoints: a
   check_deaths_of_anybody(settings, {.numbers = 3000, .rate = 5000, .slowness = 1us}, rounds(40));
 }
 
-TEST_CASE("exactly-once files: the k-th access to the disk fails, for every k, once or until the processes are new") {
+namespace exactly_once_files_test {
+
+/// The k-th access to the disk of checkpoints and files fails, once, or with all that follow until the processes are
+/// new; for k = 1, 1 + stride, ...
+void check_failing_accesses(const simulation_settings& settings, const keyed_job_options& o, std::uint64_t stride) {
   log_capture quiet;
+  if (rounds(10) == 1) stride *= 9;
   for (const bool all_that_follow : {false, true}) {
     std::uint64_t failures = 0;
-    const std::uint64_t stride = rounds(10) == 1 ? 29 : 3;
     std::uint64_t k = all_that_follow ? 2 : 1;
     for (;; k += stride) {
       CAPTURE(all_that_follow);
       CAPTURE(k);
-      simulated_cluster sim{k, publishing_cluster("7 ms")};
+      simulated_cluster sim{k, settings};
       bool failed = false;
       if (all_that_follow)
         sim.disk().fail_from(k, [&] { failed = true; });
       else
         sim.disk().fail_any(k);
-      auto job = sim.submit(files_job(files_short, totals_sink().roll({.on_checkpoint = k % 2 == 0})));
+      auto job = sim.submit(files_job(o, totals_sink().roll({.on_checkpoint = k % 2 == 0})));
       while (all_that_follow && !failed && !is_terminal(job->status()) && sim.step()) {
       }
       if (failed) { // for the disk, the process has died there
@@ -214,12 +218,39 @@ TEST_CASE("exactly-once files: the k-th access to the disk fails, for every k, o
         CHECK(published_in(sim.files()).empty());
         continue;
       }
-      check_whole(sim, result, files_short);
+      check_whole(sim, result, o);
       if (hit == 0) break;
     }
     CHECK(k > 100);
-    CHECK(failures > 30 / (stride / 3));
+    CHECK(failures >= std::max<std::uint64_t>(1, 90 / stride));
   }
+}
+
+} // namespace exactly_once_files_test
+
+TEST_CASE("exactly-once files: the k-th access to the disk fails, for every k, once or until the processes are new") {
+  check_failing_accesses(publishing_cluster("7 ms"), files_short, 3);
+}
+
+TEST_CASE("exactly-once files with unaligned checkpoints, on both backends: the k-th access to the disk fails") {
+  for (const char* backend : {"hashmap", "rocksdb"}) {
+    CAPTURE(backend);
+    auto settings = publishing_cluster("7 ms");
+    settings.settings.set("execution.checkpointing.unaligned.enabled", "true");
+    settings.settings.set("execution.checkpointing.data-inline-threshold", "0");
+    settings.settings.set("execution.checkpointing.incremental", "true");
+    settings.settings.set("state.backend.type", backend);
+    const bool on_disk = std::string_view{backend} == "rocksdb"; // which is slow
+    check_failing_accesses(settings, {.numbers = 150, .rate = 5000, .slowness = 200us}, on_disk ? 67 : 7);
+  }
+}
+
+TEST_CASE("exactly-once files with aligned checkpoints of state on the disk: the k-th access to the disk fails") {
+  auto settings = publishing_cluster("7 ms");
+  settings.settings.set("execution.checkpointing.data-inline-threshold", "0");
+  settings.settings.set("execution.checkpointing.incremental", "true");
+  settings.settings.set("state.backend.type", "rocksdb");
+  check_failing_accesses(settings, files_short, 67);
 }
 
 namespace exactly_once_files_test {

@@ -1,12 +1,16 @@
 // A job of several regions with checkpoints: what fails goes on from the last one, the others never notice.
 #include <dataflow/actors/simulation/simulated_cluster.hpp>
+#include <dataflow/connectors/text_file.hpp>
 #include <dataflow/dataflow.hpp>
+#include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <stdexcept>
 
 #include "tests/support/effort.hpp"
 
@@ -92,5 +96,75 @@ TEST_CASE("a failure in one of two regions restores only that region") {
     CHECK(lines["broken"] >= region_numbers);
     CHECK(highest["whole"] == region_numbers / 5);
     CHECK(highest["broken"] == region_numbers / 5);
+  }
+}
+
+namespace {
+
+/// Takes a while for each line; in the first attempt of subtask 0 it fails at its 60th.
+struct slow_lines {
+  const dataflow::clock* clock = nullptr;
+  bool to_fail = false;
+  std::uint32_t seen = 0;
+  void open(runtime_context& context) {
+    clock = &context.clock();
+    to_fail = context.attempt() == 0 && context.subtask_index() == 0;
+  }
+  std::string operator()(const std::string& line) {
+    const auto until = clock->now() + 200us;
+    while (clock->now() < until) {
+    }
+    if (to_fail && ++seen == 60) throw std::runtime_error("meant to fail");
+    return line;
+  }
+};
+
+} // namespace
+
+TEST_CASE(
+    "one of several readers fails: it alone starts again, and its splits since the checkpoint are read once more") {
+  log_capture quiet;
+  for (std::uint64_t seed = 1; seed <= test::rounds(20); ++seed) {
+    CAPTURE(seed);
+    simulation_settings s;
+    s.settings.set("execution.checkpointing.interval", "3 ms");
+    s.settings.set("execution.checkpointing.dir", "/checkpoints");
+    s.settings.set("execution.checkpointing.tolerable-failed-checkpoints", "100");
+    s.settings.set("restart-strategy.type", "fixed-delay");
+    s.settings.set("restart-strategy.fixed-delay.delay", "5 ms");
+    s.settings.set("taskmanager.batch.records", "4");
+    auto cluster = std::make_shared<simulated_cluster>(seed, s);
+    std::string text;
+    std::set<std::string> expected;
+    for (int i = 0; i < 300; ++i) {
+      expected.insert("line " + std::to_string(i));
+      text += "line " + std::to_string(i) + "\n";
+    }
+    cluster->files().create_directories("/in");
+    cluster->files().write_file("/in/lines", text);
+    environment_options o;
+    o.runner = cluster;
+    environment env{o};
+    env.set_parallelism(2);
+    env.text_file("/in/lines", text_file_options{.split_size = 100}).map(slow_lines{}).print();
+    const auto result = env.execute("two readers");
+    CHECK(result.restarts == 1);
+    CHECK(result.final_report.checkpoints.restored == 1);
+    for (auto& t : result.final_report.tasks)
+      CHECK(t.attempt == (t.subtask == 0 ? 1 : 0));
+    std::map<std::string, int> lines;
+    std::string_view rest = cluster->printed();
+    while (!rest.empty()) {
+      auto line = std::string{rest.substr(0, rest.find('\n'))};
+      rest.remove_prefix(line.size() + 1);
+      ++lines[line.substr(line.find("line"))];
+    }
+    CHECK(lines.size() == expected.size()); // nothing is lost
+    std::size_t again = 0;
+    for (auto& [line, n] : lines) {
+      CHECK(expected.contains(line));
+      again += n > 1 ? 1 : 0;
+    }
+    CHECK(again < 60); // what the reader had put out since the checkpoint
   }
 }

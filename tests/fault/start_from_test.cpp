@@ -31,8 +31,14 @@ TEST_CASE("what a job cannot start from is refused at submission, saying why") {
   files.write_file("/half/chk-1/object", "x");
   refused("/half/chk-1", errc::file_not_found, "half");
 
-  auto bytes = metadata;
-  bytes[8] = 99; // the version; the frame's checksum is right
+  auto bytes = metadata.substr(0, metadata.size() - 8);
+  bytes[8] = 99; // the version
+  byte_writer sum;
+  sum.fixed(stored_checksum(bytes)); // the frame is right
+  files.create_directories("/newer");
+  files.write_file("/newer/_metadata", bytes + sum.buffer());
+  refused("/newer", errc::newer_format, "format version 99");
+
   files.create_directories("/torn");
   files.write_file("/torn/_metadata", metadata.substr(0, metadata.size() - 3));
   refused("/torn", errc::corrupt_state, "/torn");

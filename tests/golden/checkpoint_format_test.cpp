@@ -1,6 +1,7 @@
 // A checkpoint of every released format must still load. The files are never made anew: they are what was written.
 #include <dataflow/checkpoint/state_assignment.hpp>
 #include <dataflow/checkpoint/state_view.hpp>
+#include <dataflow/util/memory_file_system.hpp>
 
 #include <doctest/doctest.h>
 
@@ -88,6 +89,31 @@ TEST_CASE("records under way of format version 2 load, and what is written today
     CHECK(m.operators[i].parts.at(0).in_flight == summary.operators[i].in_flight);
   CHECK(m.operators[0].parts[0].in_flight.at(1) == in_flight_summary{false, 0, 1, "other", "(a int64, b bool)"});
   CHECK(encode(m) == published);
+}
+
+TEST_CASE("keyed state in entries of format version 3 loads, and what is written today has its bytes") {
+  const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-3";
+  memory_file_system files;
+  file_checkpoint_storage today{files, "/", "job", 1, 0};
+  files.create_directories("/job/chk-9");
+  files.create_directories("/job/shared");
+  const auto summary = test::write_sample_in_entries(today, "/job/chk-9");
+  REQUIRE(summary.shared.size() == 2);
+  const auto stored = system_files().read_file(root + "/job/chk-9/" + summary.object.name);
+  CHECK(files.read_file("/job/chk-9/" + summary.object.name) == stored);
+  CHECK(stored[8] == 3);
+  for (auto& object : summary.shared)
+    CHECK(files.read_file("/job/shared/" + object.name) ==
+          system_files().read_file(root + "/job/shared/" + object.name));
+
+  file_checkpoint_storage storage{system_files(), root, "job", 1};
+  const subtask_state_reader reader{summary.object, storage.opener(root + "/job/chk-9")};
+  CHECK_NOTHROW(reader.verify());
+  std::map<std::uint32_t, std::string> parts;
+  reader.keyed_parts("counts", "count", all_key_groups, [&](state_part&& p) { parts[p.key_group] += p.bytes; });
+  const auto row = [](const std::string& key, std::int64_t value) { return test::encoded(key) + test::encoded(value); };
+  CHECK(parts == std::map<std::uint32_t, std::string>{
+                     {3, row("a", 10) + row("c", 3) + row("e", 5)}, {5, row("d", 4)}, {9, row("f", 6)}});
 }
 
 TEST_CASE("what is written today has the bytes of format version 1") {

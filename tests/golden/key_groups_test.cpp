@@ -13,7 +13,7 @@ using namespace dataflow;
 using nlohmann::json;
 
 namespace {
-std::vector<json> golden(const std::string& name) {
+std::vector<json> expected_rows(const std::string& name) {
   std::ifstream file{std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/" + name + "/expected.ndjson"};
   std::vector<json> lines;
   for (std::string line; std::getline(file, line);)
@@ -49,7 +49,7 @@ std::int32_t java_hash_of(const json& line) {
 } // namespace
 
 TEST_CASE("keys go to the key groups and subtasks that Flink gives them") {
-  for (auto& line : golden("keygroup-assignment")) {
+  for (auto& line : expected_rows("keygroup-assignment")) {
     CAPTURE(line.dump());
     const auto hash = java_hash_of(line);
     CHECK(hash == line["hash_code"].get<std::int32_t>());
@@ -65,7 +65,7 @@ TEST_CASE("keys go to the key groups and subtasks that Flink gives them") {
 }
 
 TEST_CASE("subtasks own the ranges of key groups that Flink gives them") {
-  for (auto& line : golden("keygroup-ranges")) {
+  for (auto& line : expected_rows("keygroup-ranges")) {
     const std::uint32_t m = line["max_parallelism"], p = line["parallelism"];
     CAPTURE(m);
     CAPTURE(p);

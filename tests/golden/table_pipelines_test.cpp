@@ -140,6 +140,7 @@ std::string stopped_and_resumed(std::uint64_t seed, const row& r, const expectat
     print_pipeline(env, r, e, before);
     env.configure("execution.checkpointing.dir", "/checkpoints");
     env.configure("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+    env.configure("execution.checkpointing.incremental", seed % 2 == 0 ? "true" : "false"); // of databases: their files
     if (how == stopped_with::unaligned_checkpoint) env.enable_unaligned_checkpoints();
     auto job = env.execute_async();
     const auto line = static_cast<std::int64_t>(e.input.size() * (seed % 3 + 1) / 4);

@@ -6,9 +6,9 @@
 
 namespace {
 
-test::outcome run(std::vector<std::string> arguments) {
+dataflow::test::outcome run(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), DATAFLOW_BINARY_DIR "/actors_in_and_out");
-  return test::program{arguments}.wait();
+  return dataflow::test::program{arguments}.wait();
 }
 
 struct with_network : caf::actor_system_config {

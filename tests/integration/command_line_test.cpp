@@ -13,13 +13,13 @@
 #include <tests/integration/program.hpp>
 #include <unistd.h>
 
-using test::dataflow_command;
-using test::outcome;
-using test::scratch;
+using dataflow::test::dataflow_command;
+using dataflow::test::outcome;
+using dataflow::test::scratch;
 
 namespace {
 
-outcome run(std::vector<std::string> arguments) { return test::dataflow(std::move(arguments)); }
+outcome run(std::vector<std::string> arguments) { return dataflow::test::dataflow(std::move(arguments)); }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -217,7 +217,7 @@ TEST_CASE("a detached job whose process dies before it has started tells its sig
 
 TEST_CASE("--explain says what holds event time back: operator, channel, split") {
   auto explained = [](const std::string& job, const std::string& until) {
-    test::program p{dataflow_command(
+    dataflow::test::program p{dataflow_command(
         {"run", "-q", "--explain", "-Dmetrics.fetcher.update-interval=10 ms", library("test_silent"), "-c", job})};
     CHECK(p.wait_for_error(until));
     p.signal(SIGINT);
@@ -235,7 +235,7 @@ TEST_CASE("--explain says what holds event time back: operator, channel, split")
                 bare);
   CHECK_MESSAGE(contains(bare, "assign_timestamps_and_watermarks()"), bare);
 
-  test::program silent{dataflow_command(
+  dataflow::test::program silent{dataflow_command(
       {"run", "-Dmetrics.fetcher.update-interval=10 ms", library("test_silent"), "-c", "no_strategy"})};
   REQUIRE(silent.wait_for_error("busy "));
   silent.signal(SIGINT);
@@ -275,7 +275,7 @@ TEST_CASE("every example has a description and runs") {
 }
 
 TEST_CASE("Ctrl-C cancels the job, and says so in the exit code") {
-  test::program p{dataflow_command({"run", "running_sum", "--records", "1000000000000"})};
+  dataflow::test::program p{dataflow_command({"run", "running_sum", "--records", "1000000000000"})};
   REQUIRE(p.wait_for_error("Job has been submitted"));
   p.signal(SIGINT);
   const auto r = p.wait();
@@ -285,7 +285,7 @@ TEST_CASE("Ctrl-C cancels the job, and says so in the exit code") {
 }
 
 TEST_CASE("a second Ctrl-C aborts at once, also a job that cannot be cancelled") {
-  test::program p{dataflow_command({"run", library("test_jobs"), "-c", "never_ends"})};
+  dataflow::test::program p{dataflow_command({"run", library("test_jobs"), "-c", "never_ends"})};
   REQUIRE(p.wait_for_error("Job has been submitted"));
   p.signal(SIGINT);
   REQUIRE(p.wait_for_error("once more aborts"));
@@ -305,7 +305,7 @@ TEST_CASE("a line that is longer than the configured limit fails the job and nam
 }
 
 TEST_CASE("progress is shown as plain lines when nobody watches on a terminal") {
-  test::program p{dataflow_command(
+  dataflow::test::program p{dataflow_command(
       {"run", "running_sum", "--records", "1000000000000", "-Dmetrics.fetcher.update-interval=10 ms"})};
   REQUIRE(p.wait_for_error("busy "));
   p.signal(SIGTERM);
@@ -316,9 +316,9 @@ TEST_CASE("progress is shown as plain lines when nobody watches on a terminal") 
 }
 
 TEST_CASE("on a terminal progress is a block that is drawn again in its place, and gone at the end") {
-  test::program p{
+  dataflow::test::program p{
       dataflow_command({"run", "running_sum", "--records", "1000000000000", "-Dmetrics.fetcher.update-interval=10 ms"}),
-      test::program::error_stream::terminal};
+      dataflow::test::program::error_stream::terminal};
   REQUIRE(p.wait_for_error("Source: "));
   p.signal(SIGINT);
   const auto r = p.wait();

@@ -7,7 +7,7 @@
 #include <sstream>
 #include <tests/integration/program.hpp>
 
-using test::scratch;
+using dataflow::test::scratch;
 
 namespace count_to_files_test {
 
@@ -31,7 +31,7 @@ TEST_CASE("count_to_files publishes a count for every line, with checkpoints in 
     const auto out = dir.path(on_disk ? "out-disk" : "out");
     std::vector<std::string> command{"run", "-q", "-p", "2", "count_to_files", "--input", in, "--output", out};
     if (on_disk) command.insert(command.end(), {"--checkpoints", dir.path("checkpoints")});
-    const auto r = test::dataflow(command);
+    const auto r = dataflow::test::dataflow(command);
     CHECK_MESSAGE(r.code == 0, r.err);
     CHECK(count_to_files_test::published(out) == std::multiset<std::string>{"or,1", "to,1", "to,2"});
     for (auto& entry : dataflow::system_files().list(out + "/.in-progress"))
@@ -40,7 +40,7 @@ TEST_CASE("count_to_files publishes a count for every line, with checkpoints in 
 }
 
 TEST_CASE("count_to_files says what it needs") {
-  const auto r = test::dataflow({"run", "-q", "count_to_files"});
+  const auto r = dataflow::test::dataflow({"run", "-q", "count_to_files"});
   CHECK(r.code != 0);
   CHECK(r.err.find("--output DIRECTORY") != std::string::npos);
 }

@@ -37,7 +37,7 @@ std::map<std::string, std::int64_t> last_sums(const std::string& directory) {
 } // namespace
 
 TEST_CASE("two versions of a job with different layouts of a record of the same name run in one process") {
-  const test::scratch dir;
+  const dataflow::test::scratch dir;
   const auto runner = default_executor(configuration{});
   for (int round = 0; round < 3; ++round) {
     const auto out1 = dir.path("one" + std::to_string(round)), out2 = dir.path("two" + std::to_string(round));

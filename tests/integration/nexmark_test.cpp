@@ -16,7 +16,8 @@ TEST_CASE("nexmark queries give the published outputs and checksums") {
         published{"q2", 7'811, 0x26a042128}, published{"q3", 6'028, 0x7a0713a6}, published{"q5", 5, 0x163a},
         published{"q7", 1, 0xfffff}, published{"q8", 60'000, 0x4ae2f083d}}) {
     CAPTURE(query);
-    const auto ran = test::dataflow({"run", "--json", "nexmark", "-p", "1", "--query", query, "--events", "1000000"});
+    const auto ran =
+        dataflow::test::dataflow({"run", "--json", "nexmark", "-p", "1", "--query", query, "--events", "1000000"});
     REQUIRE(ran.code == 0);
     std::istringstream lines{ran.out};
     nlohmann::json last;
@@ -28,7 +29,7 @@ TEST_CASE("nexmark queries give the published outputs and checksums") {
 }
 
 TEST_CASE("nexmark refuses a query that it does not have, and names those that it has") {
-  const auto ran = test::dataflow({"run", "nexmark", "--query", "q99"});
+  const auto ran = dataflow::test::dataflow({"run", "nexmark", "--query", "q99"});
   CHECK(ran.code != 0);
   CHECK(ran.err.find("q99") != std::string::npos);
   CHECK(ran.err.find("q0, q1, q2, q3, q5, q7, q8") != std::string::npos);

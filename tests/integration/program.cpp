@@ -11,7 +11,7 @@
 #include <tests/integration/program.hpp>
 #include <unistd.h>
 
-namespace test {
+namespace dataflow::test {
 
 namespace {
 
@@ -83,6 +83,27 @@ bool program::wait_for_error(const std::string& text) {
   return true;
 }
 
+bool program::wait_for_error(const std::string& text, int times) {
+  const auto come = [&] {
+    int n = 0;
+    for (auto at = result_.err.find(text); at != std::string::npos; at = result_.err.find(text, at + 1))
+      ++n;
+    return n;
+  };
+  while (come() < times)
+    if (!read_some()) return false;
+  return true;
+}
+
+std::string program::wait_for_line(const std::string& text) {
+  for (;;) {
+    const auto at = result_.err.find(text);
+    const auto end = at == std::string::npos ? at : result_.err.find('\n', at);
+    if (end != std::string::npos) return result_.err.substr(at + text.size(), end - at - text.size());
+    if (!read_some()) throw std::runtime_error{"it ended without \"" + text + "\": " + result_.err};
+  }
+}
+
 void program::signal(int number) { ::kill(pid_, number); }
 
 outcome program::wait() {
@@ -119,4 +140,4 @@ std::string scratch::file(const std::string& name, const std::string& content) c
   return path(name);
 }
 
-} // namespace test
+} // namespace dataflow::test

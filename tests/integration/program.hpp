@@ -5,7 +5,7 @@
 #include <sys/types.h>
 #include <vector>
 
-namespace test {
+namespace dataflow::test {
 
 struct outcome {
   int code = -1; ///< 128 + signal when one ended it
@@ -22,6 +22,12 @@ public:
 
   /// Reads standard error until `text` has come, or the end. True when it has.
   bool wait_for_error(const std::string& text);
+  /// The same until it has come `times` times.
+  bool wait_for_error(const std::string& text, int times);
+  /// Waits for a whole line with `text` and returns what follows the text in it. Throws when the program ends before.
+  std::string wait_for_line(const std::string& text);
+  /// What has been read of it so far.
+  const std::string& error_so_far() const noexcept { return result_.err; }
   void signal(int number);
   outcome wait();
 
@@ -51,4 +57,4 @@ private:
   std::string directory_;
 };
 
-} // namespace test
+} // namespace dataflow::test

@@ -7,12 +7,14 @@
 #include <csignal>
 #include <tests/integration/program.hpp>
 
-using test::dataflow_command;
-using test::scratch;
+using dataflow::test::dataflow_command;
+using dataflow::test::scratch;
 
 namespace {
 
-test::outcome run_command(std::vector<std::string> arguments) { return test::dataflow(std::move(arguments)); }
+dataflow::test::outcome run_command(std::vector<std::string> arguments) {
+  return dataflow::test::dataflow(std::move(arguments));
+}
 
 bool says(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
@@ -36,7 +38,7 @@ std::string path_in(const std::string& text) {
 
 TEST_CASE("SIGTERM stops a job with a savepoint, and another run goes on from it") {
   const scratch dir;
-  test::program first{run_flagged({"--stop-with-savepoint", dir.path("savepoints")})};
+  dataflow::test::program first{run_flagged({"--stop-with-savepoint", dir.path("savepoints")})};
   REQUIRE(first.wait_for_error("Job has been submitted"));
   first.signal(SIGTERM); // also before all tasks run
   const auto stopped = first.wait();
@@ -48,8 +50,8 @@ TEST_CASE("SIGTERM stops a job with a savepoint, and another run goes on from it
   CHECK(dataflow::system_files().exists(path + "/_metadata"));
   CHECK(says(run_command({"state", "list", path}).out, "savepoint 1 of job 'running_sum'"));
 
-  test::program second{run_flagged({"-s", "file:" + path, "-claimMode", "CLAIM", "--json", "--stop-after", "1 ms",
-                                    "--stop-with-savepoint", dir.path("more"), "--drain"})};
+  dataflow::test::program second{run_flagged({"-s", "file:" + path, "-claimMode", "CLAIM", "--json", "--stop-after",
+                                              "1 ms", "--stop-with-savepoint", dir.path("more"), "--drain"})};
   const auto again = second.wait();
   INFO(again.out);
   CHECK_MESSAGE(again.code == 0, again.err);
@@ -83,4 +85,33 @@ TEST_CASE("what a run cannot start from, and flags that make no sense") {
   CHECK(says(legacy.err, "NO_CLAIM"));
   CHECK(run_command({"run", "--drain", "running_sum"}).code == 2);
   CHECK(run_command({"run", "--stop-after", "soon", "running_sum"}).code == 2);
+}
+
+TEST_CASE("dataflow savepoint check says whether a job could start from a savepoint, and runs nothing") {
+  const scratch dir;
+  dataflow::test::program first{run_flagged({"--stop-with-savepoint", dir.path("savepoints")})};
+  REQUIRE(first.wait_for_error("Job has been submitted"));
+  first.signal(SIGTERM);
+  const auto path = path_in(first.wait().err);
+
+  auto r = run_command({"savepoint", "check", path, "running_sum", "-p", "2"});
+  CHECK_MESSAGE(r.code == 0, r.err);
+  CHECK(says(r.out, "Job 'running_sum' can start from savepoint 1 of job 'running_sum'."));
+  CHECK(says(r.out, "  goes on  "));
+  CHECK(says(r.out, ", parallelism 1 -> 2"));
+  CHECK_FALSE(says(r.out, "dropped"));
+  r = run_command({"savepoint", "check", path, "running_sum", "--json"});
+  CHECK(nlohmann::json::parse(r.out)["operators"].size() > 1);
+
+  const std::string input = DATAFLOW_SOURCE_DIR "/README.md";
+  r = run_command({"savepoint", "check", path, "count_to_files", "--input", input, "--output", dir.path("output")});
+  CHECK(r.code == 3);
+  CHECK(says(r.err, "unmatched_state"));
+  r = run_command(
+      {"savepoint", "check", path, "count_to_files", "-n", "--input", input, "--output", dir.path("output")});
+  CHECK(r.code == 0);
+  CHECK(says(r.out, "  dropped  "));
+  CHECK(says(r.out, "  begins   "));
+  CHECK(run_command({"savepoint", "check", dir.path("nowhere"), "running_sum"}).code == 3);
+  CHECK(run_command({"savepoint", "check", path}).code == 2);
 }

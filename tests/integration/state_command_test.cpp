@@ -1,4 +1,6 @@
 // `dataflow state` on the checkpoint that is kept for its format.
+#include <dataflow/util/file_system.hpp>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -9,9 +11,9 @@ namespace {
 
 const std::string kept_checkpoint = DATAFLOW_SOURCE_DIR "/tests/golden/data/checkpoint-format-1/job/chk-7";
 
-test::outcome state_command(std::vector<std::string> arguments) {
+dataflow::test::outcome state_command(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "state");
-  return test::dataflow(std::move(arguments));
+  return dataflow::test::dataflow(std::move(arguments));
 }
 
 } // namespace
@@ -65,4 +67,30 @@ TEST_CASE("dataflow state explains what is wrong with what it is given") {
   r = state_command({"inspect", kept_checkpoint, "counts/cont"});
   CHECK(r.code == 3);
   CHECK(r.err.find("there are: counts/count, counts/rules, lines/positions") != std::string::npos);
+}
+
+TEST_CASE("dataflow state rewrite writes a savepoint with what a command makes of the entries") {
+  const dataflow::test::scratch dir;
+  auto r = state_command({"rewrite", kept_checkpoint, "counts/count", "--with",
+                          "grep -v 'group 73' | sed 's/\"value\":9,/\"value\":9000,/'", "--to", dir.path("new")});
+  CHECK_MESSAGE(r.code == 0, r.err);
+  CHECK(r.out.find("State 'counts/count': 15 entries, 1 left out.\nSavepoint written. Path: file:") == 0);
+  CHECK(state_command({"list", dir.path("new")}).out.find("savepoint 7 of job 'word count'") == 0);
+  CHECK(state_command({"get", dir.path("new"), "counts/count", "group 9"}).out == "9000\n");
+  CHECK(state_command({"get", dir.path("new"), "counts/count", "group 73"}).code == 3);
+  r = state_command({"diff", kept_checkpoint, dir.path("new"), "counts/count"});
+  CHECK(r.out == "- \"group 9\" -> 9\n+ \"group 9\" -> 9000\n- \"group 73\" -> 73\n");
+
+  r = state_command({"rewrite", kept_checkpoint, "counts/count", "--with", "cat", "--to", dir.path("new")});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("is not empty") != std::string::npos);
+  r = state_command({"rewrite", kept_checkpoint, "counts/count", "--with", "exit 7", "--to", dir.path("no")});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("the command `exit 7` ended with 7") != std::string::npos);
+  r = state_command({"rewrite", kept_checkpoint, "counts/count", "--with", "sed 's/\"value\":9,/\"value\":[],/'",
+                     "--to", dir.path("no")});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("(key \"group 9\"): the value: [] is no int64") != std::string::npos);
+  CHECK_FALSE(dataflow::system_files().exists(dir.path("no")));
+  CHECK(state_command({"rewrite", kept_checkpoint, "counts/count", "--to", dir.path("no")}).code == 2);
 }

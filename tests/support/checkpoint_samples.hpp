@@ -2,6 +2,7 @@
 #pragma once
 
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
+#include <dataflow/checkpoint/merged_parts.hpp>
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/record/hash.hpp>
 
@@ -44,6 +45,39 @@ inline subtask_state sample_under_way() {
                                   {0, 0, {{all_key_groups, "of an edge without keys"}}, "other", "(a int64, b bool)"}};
   s.operators["lines"].outputs = {{1, 3, {{{0, 127}, "waits for credit"}}, "counts", "string"}};
   return s;
+}
+
+/// A keyed state in entries, as an incremental checkpoint of state in memory has it: two key groups as they were at
+/// first, and what has changed in one of them and in a third, which was empty. The content is fixed, too.
+inline subtask_summary write_sample_in_entries(checkpoint_objects& storage, const std::string& directory) {
+  const auto put = [](const std::string& key, std::int64_t value) {
+    byte_writer e;
+    e.text(encoded(key));
+    e.varint(sizeof value + 1);
+    e.fixed(value);
+    return e.take();
+  };
+  const auto removed = [](const std::string& key) {
+    byte_writer e;
+    e.text(encoded(key));
+    e.varint(0);
+    return e.take();
+  };
+  part_objects first{storage, directory, "counts-0", compression::none, [](const object_handle&) {}},
+      second{storage, directory, "counts-0", compression::none, [](const object_handle&) {}};
+  const auto of_3 = first.add(put("a", 1) + put("b", 2) + put("c", 3)), of_5 = first.add(put("d", 4));
+  first.finish();
+  const auto later_of_3 = second.add(removed("b") + put("a", 10) + put("e", 5)), of_9 = second.add(put("f", 6));
+  second.finish();
+  auto object = storage.create(directory, object_scope::exclusive, "counts-0");
+  subtask_state_writer out{*object, compression::none, false, true};
+  out.begin_operator("counts");
+  out.begin_state({"count", state_kind::keyed, "string -> int64"});
+  out.stored_part(3, location_of(of_3), part_form::whole);
+  out.stored_part(3, location_of(later_of_3), part_form::changes);
+  out.stored_part(5, location_of(of_5), part_form::whole);
+  out.stored_part(9, location_of(of_9), part_form::changes);
+  return out.finish();
 }
 
 /// Writes the objects into `directory` and returns the metadata that names them. Not published.

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tests/support/fetched_databases.hpp>
 #include <tests/support/test_platform.hpp>
 #include <vector>
 
@@ -95,12 +96,25 @@ public:
   }
   /// The operator goes on in a new instance, from a snapshot of what it has declared; what was in memory is
   /// written when it is gone.
-  void restart() {
+  void restart() { restart_in(options_.place); }
+  /// The same with its keyed state somewhere else.
+  void restart_in(state_place place) {
     start();
-    // Its database is gone with the instance.
     stages_[0].restored =
-        std::make_shared<operator_snapshot>(options_.place.databases ? chain_->snapshot(0) : chain_->freeze(0));
+        std::make_shared<operator_snapshot>(options_.place.incremental ? chain_->snapshot(0) : chain_->freeze(0));
+    if (options_.place.databases) stages_[0].restored = written(*stages_[0].restored); // its database goes with it
     chain_.reset();
+    options_.place = stages_[0].place = std::move(place);
+    start();
+  }
+  /// From the files of its databases. `go_on`: the new ones begin with them, else they are read.
+  void restart_from_files(bool go_on, state_place place) {
+    start();
+    const auto frozen = std::make_shared<operator_snapshot>(chain_->freeze(0));
+    files_.push_back(std::make_unique<fetched_databases>(frozen));
+    stages_[0].restored = files_.back()->copy({0, 127}, go_on);
+    chain_.reset();
+    options_.place = stages_[0].place = std::move(place);
     start();
   }
   /// Feeds an element and runs the chain so often, whether it is drained then or not.
@@ -215,6 +229,7 @@ private:
   dataflow::platform world_;
   std::map<const record_type*, batch_pool::handle> pools_;
   std::vector<std::shared_ptr<void>> kept_;
+  std::vector<std::unique_ptr<fetched_databases>> files_;
   std::vector<stage_config> stages_;
   std::unique_ptr<operator_chain> chain_;
 };

@@ -14,7 +14,7 @@
 namespace dataflow::test {
 
 /// Writes down what leaves the subtask: "3 4 |1 5" for records and barriers.
-struct checkpoint_host final : subtask_host {
+struct checkpoint_host : subtask_host {
   void send(std::uint32_t, std::uint32_t, std::uint64_t, std::uint64_t, element e) override {
     auto add = [&](const std::string& what) { sent += (sent.empty() ? "" : " ") + what; };
     if (e.is_batch())

@@ -10,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <ctime>
 #include <fstream>
 #include <thread>
 
@@ -49,6 +50,16 @@ std::uint64_t memory_of_process(std::string_view what) {
     if (line.starts_with(what)) return std::stoull(line.substr(what.size())) * 1024;
   return 0;
 }
+/// What this process has written to files since it started, in bytes.
+std::uint64_t written_by_process() {
+  std::ifstream in{"/proc/self/io"};
+  std::string what;
+  for (std::uint64_t n = 0; in >> what >> n;)
+    if (what == "wchar:") return n;
+  return 0;
+}
+/// Processor time of this process, in seconds.
+double cpu_of_process() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 void forget_peak_of_memory() { std::ofstream{"/proc/self/clear_refs"} << 5; }
 
 environment on(std::shared_ptr<executor> cluster) {
@@ -62,7 +73,8 @@ environment on(std::shared_ptr<executor> cluster) {
 /// What a run of the job below tells of itself.
 struct run_marks {
   std::atomic<std::int64_t> first{0}, loaded{0}, ended{0}; ///< steady clock, ns
-  std::atomic<std::uint64_t> memory_when_loaded{0};
+  std::atomic<std::uint64_t> memory_when_loaded{0}, written_when_loaded{0}, written{0};
+  std::atomic<double> cpu_when_loaded{0}, cpu{0};
   std::atomic<std::uint64_t> seen{0};
 };
 
@@ -83,11 +95,15 @@ public:
     if (seen_ == load_) {
       marks_->memory_when_loaded = memory_of_process("VmRSS:");
       forget_peak_of_memory();
+      marks_->written_when_loaded = written_by_process();
+      marks_->cpu_when_loaded = cpu_of_process();
       marks_->loaded = now();
     }
   }
   void close() override {
     marks_->ended = now();
+    marks_->written = written_by_process() - marks_->written_when_loaded;
+    marks_->cpu = cpu_of_process() - marks_->cpu_when_loaded;
     marks_->seen += seen_;
   }
 };
@@ -105,9 +121,11 @@ struct load_then_change {
 
 struct run_result {
   double rate = 0;
+  double cpu = 0;          ///< seconds per million records
+  double written = 0;      ///< bytes a second
   double extra_memory = 0; ///< share of what it was when the state was there
   checkpoint_statistics checkpoints;
-  std::vector<double> durations; ///< of checkpoints, ms
+  std::vector<double> durations; ///< of checkpoints that ended when the state was there, ms
 };
 
 run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, std::uint64_t records,
@@ -118,6 +136,8 @@ run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, s
   if (!checkpoints.empty()) {
     env.enable_checkpointing(std::chrono::seconds{1});
     env.configure("execution.checkpointing.dir", checkpoints);
+    if (!o.settings.is_set("execution.checkpointing.incremental"))
+      env.configure("execution.checkpointing.incremental", "true");
   }
   const load_then_change make{keys, hot};
   env.from(counted_source<bid, load_then_change>{static_cast<std::uint64_t>(keys) + records, make}, "bids")
@@ -129,12 +149,14 @@ run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, s
   std::uint64_t last = 0;
   while (!job->wait_for(std::chrono::milliseconds{20})) {
     const auto c = job->report().checkpoints;
-    if (c.last_id != last) out.durations.push_back(static_cast<double>(c.last_duration.count()));
+    if (c.last_id != last && marks.loaded != 0) out.durations.push_back(static_cast<double>(c.last_duration.count()));
     last = c.last_id;
   }
   job->wait().raise();
   out.checkpoints = job->report().checkpoints;
   out.rate = static_cast<double>(records) / (static_cast<double>(marks.ended - marks.loaded) * 1e-9);
+  out.cpu = marks.cpu / static_cast<double>(records) * 1e6;
+  out.written = static_cast<double>(marks.written) / (static_cast<double>(marks.ended - marks.loaded) * 1e-9);
   const auto before = static_cast<double>(marks.memory_when_loaded);
   out.extra_memory = (static_cast<double>(memory_of_process("VmHWM:")) - before) / before;
   return out;
@@ -144,7 +166,7 @@ figure checkpoints_every_second(const options& o, int percent) {
   const auto keys = static_cast<std::int64_t>(4e6 * o.scale);
   const auto hot = std::max<std::int64_t>(1, keys * percent / 100);
   const auto records = static_cast<std::uint64_t>((percent == 1 ? 120e6 : 50e6) * o.scale);
-  std::vector<double> ratios, with, without, memory, memory_without, durations, bytes;
+  std::vector<double> ratios, with, without, memory, memory_without, durations, bytes, written, cpu;
   for (int i = 0; i < o.pairs; ++i) {
     const place_on_disk place;
     const auto a = run_profiles(o, keys, hot, records, {});
@@ -156,6 +178,8 @@ figure checkpoints_every_second(const options& o, int percent) {
     memory_without.push_back(a.extra_memory);
     durations.insert(durations.end(), b.durations.begin(), b.durations.end());
     bytes.push_back(static_cast<double>(b.checkpoints.last_bytes));
+    written.push_back(b.written);
+    cpu.push_back(b.cpu / a.cpu);
   }
   figure f;
   f.name = fmt::format("a checkpoint every second, {} % of the keys change", percent);
@@ -165,10 +189,11 @@ figure checkpoints_every_second(const options& o, int percent) {
   f.ratio_low = quantile(ratios, 0.25);
   f.ratio_high = quantile(ratios, 0.75);
   f.note = fmt::format("{:.0f} MiB in rows; hand: without checkpoints; memory +{:.0f} % (without: +{:.0f} %); {} "
-                       "checkpoints, p50 {:.0f} ms, p99 {:.0f} ms, the last {:.0f} MiB",
+                       "checkpoints, p50 {:.0f} ms, p99 {:.0f} ms; {:.0f} MiB/s written, the last has {:.0f} MiB; "
+                       "processor time {:.2f} times that without",
                        static_cast<double>(keys) * (sizeof(profile) + key_bytes) / (1 << 20), median(memory) * 100,
                        median(memory_without) * 100, durations.size(), median(durations), quantile(durations, 0.99),
-                       median(bytes) / (1 << 20));
+                       median(written) / (1 << 20), median(bytes) / (1 << 20), median(cpu));
   return f;
 }
 

@@ -66,5 +66,6 @@ std::vector<figure> overheads(const options& o);
 std::vector<figure> policies(const options& o);
 std::vector<figure> file_sinks(const options& o);
 std::vector<figure> back_pressure(const options& o);
+std::vector<figure> shuffle(const options& o);
 
 } // namespace bench

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import unittest
 
+import headers
 import includes
 import operator_table
 import tree
@@ -70,6 +71,18 @@ class text_of_the_tree(unittest.TestCase):
         self.assertFalse(self.problems("tests/unit/a_test.cpp", "", built=["tests/unit/a_test.cpp"]))
         self.assertTrue(self.problems("libdataflow/dataflow/util/a_test.cpp", ""))
 
+    def test_a_test_that_is_compiled_with_others(self):
+        with tempfile.TemporaryDirectory() as root:
+            for path in ("tests/unit/a_test.cpp", "tests/unit/b_test.cpp", "build/Unity/unity_g0_cxx.cxx"):
+                os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
+                with open(os.path.join(root, path), "w", encoding="utf-8") as file:
+                    file.write(f'#include "{root}/tests/unit/b_test.cpp"\n' if "Unity" in path else "")
+            with open(os.path.join(root, "build", "compile_commands.json"), "w", encoding="utf-8") as file:
+                json.dump([{"directory": root, "file": "build/Unity/unity_g0_cxx.cxx"}], file)
+            problems = list(tree.unbuilt_tests(root, os.path.join(root, "build")))
+            self.assertEqual(len(problems), 1)
+            self.assertIn("a_test.cpp", problems[0])
+
     def test_a_path_of_a_machine(self):
         self.assertTrue(self.problems("docs/a.md", "see /home/someone/dataflow\n"))
         self.assertTrue(self.problems("tools/a", "cd " + "/".join(["", "work", "main"]) + "\n"))
@@ -82,6 +95,22 @@ class text_of_the_tree(unittest.TestCase):
         self.assertTrue(self.problems("actors/a.cpp", "// TODO\n"))
         self.assertTrue(self.problems("actors/a.cpp", "\n" * 601))
         self.assertFalse(self.problems("actors/a.cpp", "\n" * 600))
+
+
+class chains_of_headers(unittest.TestCase):
+    def chains(self, **reached):
+        return sorted(headers.chains(list(reached), lambda h: frozenset(reached[h])))
+
+    def test_a_header_stands_behind_what_it_includes_only(self):
+        self.assertEqual(self.chains(a="", b="a", c="ab"), [["a", "b", "c"]])
+        self.assertEqual(len(self.chains(a="", b="a", c="a")), 2)
+        self.assertEqual(self.chains(a="", b=""), [["a"], ["b"]])
+
+    def test_as_few_as_can_be(self):
+        self.assertEqual(self.chains(a="", b="", c="ab", d="a"), [["a", "d"], ["b", "c"]])
+
+    def test_a_circle_gets_no_help(self):
+        self.assertEqual(self.chains(a="", b="abc", c="abc"), [["a"], ["b"], ["c"]])
 
 
 class rows_of_operators(unittest.TestCase):

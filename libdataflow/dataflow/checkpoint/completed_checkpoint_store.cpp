@@ -71,6 +71,7 @@ completed_checkpoint_store::recovery completed_checkpoint_store::recover(std::ui
   recovery out;
   retained_.clear();
   rejected_.clear();
+  damaged_.clear();
   references_.clear();
   const auto valid = storage_.take_over(token);
   for (auto& c : valid) { // the newest first
@@ -124,11 +125,23 @@ void completed_checkpoint_store::retry() {
 void completed_checkpoint_store::remove(const completed_checkpoint& c) {
   // The metadata goes first: a checkpoint that is half removed is none.
   if (!try_to([&] { storage_.remove_checkpoint(c.directory); })) left_over_.push_back({c.directory, {}});
-  for (auto& name : shared_names(*c.metadata)) {
+  release(*c.metadata);
+}
+
+void completed_checkpoint_store::release(const checkpoint_metadata& metadata) {
+  for (auto& name : shared_names(metadata)) {
     auto i = references_.find(name);
     if (i == references_.end() || --i->second > 0) continue;
     references_.erase(i);
     if (!try_to([&] { storage_.remove_shared(name); })) left_over_.push_back({{}, name});
+  }
+}
+
+void completed_checkpoint_store::remove(const skipped_checkpoint& c) {
+  if (!try_to([&] { storage_.remove_checkpoint(c.directory); })) left_over_.push_back({c.directory, {}});
+  if (const auto known = damaged_.find(c.id); known != damaged_.end()) {
+    release(*known->second);
+    damaged_.erase(known);
   }
 }
 
@@ -162,7 +175,7 @@ void completed_checkpoint_store::add(std::uint64_t id, const std::string& direct
   if (retained_.size() < num_retained_) return;
   std::erase_if(rejected_, [&](auto& r) {
     if (r.id > retained_.front().id) return false;
-    if (!try_to([&] { storage_.remove_checkpoint(r.directory); })) left_over_.push_back({r.directory, {}});
+    remove(r);
     return true;
   });
 }
@@ -171,10 +184,7 @@ void completed_checkpoint_store::reject(std::uint64_t id, const error& why) {
   auto i = std::find_if(retained_.begin(), retained_.end(), [&](auto& c) { return c.id == id; });
   if (i == retained_.end()) return;
   rejected_.push_back({i->id, i->directory, why});
-  for (auto& name : shared_names(*i->metadata)) {
-    auto r = references_.find(name);
-    if (r != references_.end() && --r->second == 0) references_.erase(r);
-  }
+  damaged_[i->id] = i->metadata;
   retained_.erase(i);
 }
 
@@ -193,7 +203,7 @@ void completed_checkpoint_store::shut_down(job_end end, externalized_retention r
     for (auto& c : std::exchange(retained_, {}))
       remove(c);
     for (auto& r : std::exchange(rejected_, {}))
-      try_to([&] { storage_.remove_checkpoint(r.directory); });
+      remove(r);
     if (claimed_) remove_claimed();
   }
   storage_.release();

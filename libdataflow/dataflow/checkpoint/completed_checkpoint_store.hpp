@@ -55,7 +55,8 @@ public:
   recovery recover(std::uint64_t token, verification how = verification::objects);
   /// A checkpoint was published: those that are too many are removed. What cannot be removed now is tried again later.
   void add(std::uint64_t id, const std::string& directory, checkpoint_metadata metadata);
-  /// A restore found this one damaged; latest() is the one before from now on.
+  /// A restore found this one damaged; latest() is the one before from now on. Its shared objects stay as long as it
+  /// does: tasks that have not failed may go on from what they know to be in it.
   void reject(std::uint64_t id, const error& why);
   std::optional<completed_checkpoint> latest() const;
   /// A checkpoint or savepoint of another directory that the job was started from and has claimed: it counts as the
@@ -77,6 +78,8 @@ public:
 private:
   void hold(const checkpoint_metadata& metadata);
   void remove(const completed_checkpoint& c);
+  void release(const checkpoint_metadata& metadata);
+  void remove(const skipped_checkpoint& c);
   void remove_claimed();
   template <class F>
   bool try_to(F&& f);
@@ -87,7 +90,8 @@ private:
   std::vector<completed_checkpoint> retained_; // by id
   std::optional<completed_checkpoint> claimed_;
   std::vector<skipped_checkpoint> rejected_;
-  std::map<std::string, std::uint32_t> references_; // of shared objects
+  std::map<std::uint64_t, std::shared_ptr<const checkpoint_metadata>> damaged_; // of these, what could be read
+  std::map<std::string, std::uint32_t> references_;                             // of shared objects
   struct leftover {
     std::string directory; // empty: a shared object
     std::string shared;

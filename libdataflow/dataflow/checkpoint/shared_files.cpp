@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/merged_parts.hpp>
 #include <dataflow/checkpoint/shared_files.hpp>
 #include <dataflow/checkpoint/state_assignment.hpp>
 #include <dataflow/state/state_database.hpp>
@@ -81,6 +82,20 @@ private:
   std::vector<object_handle> made_;
 };
 
+/// Stores what is not stored yet of states that leave out the rest. Whether there are such.
+bool store_increments(const subtask_state& state, part_objects& parts) {
+  bool any = false;
+  for (auto& [uid, op] : state.operators)
+    for (auto& [name, stored] : op.states.states) {
+      const auto* increment = stored.frozen ? stored.frozen->increment() : nullptr;
+      if (!increment) continue;
+      any = true;
+      stored.give_up_parts([&](const state_part& p) { increment->note(p.key_group, parts.add(p.bytes)); });
+    }
+  parts.finish();
+  return any;
+}
+
 } // namespace
 
 subtask_summary store_subtask_state(const subtask_state& state, checkpoint_objects& objects,
@@ -101,8 +116,10 @@ subtask_summary store_subtask_state(const subtask_state& state, checkpoint_objec
         if (file.shared) shared.emplace(key, *handle);
         files[uid].emplace(key.second, *handle);
       }
+  part_objects parts{objects, directory, hint, how, [&](const object_handle& o) { made.add(o); }};
+  const bool increments = store_increments(state, parts);
   auto object = objects.create(directory, object_scope::exclusive, hint);
-  subtask_state_writer out{*object, how, state.has_in_flight()};
+  subtask_state_writer out{*object, how, state.has_in_flight(), increments};
   for (auto& [uid, op] : state.operators) {
     out.add(uid, op);
     if (const auto f = files.find(uid); f != files.end())

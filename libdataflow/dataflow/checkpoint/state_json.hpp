@@ -20,6 +20,10 @@ namespace dataflow {
 /// One value, encoded by the codec of that schema, as JSON. Throws error{errc::malformed_record}.
 std::string json_of(const schema& shape, byte_reader& in);
 
+/// The other way round: bytes of that schema from JSON as json_of() gives it. Throws error{errc::malformed_record},
+/// which names the field within the value: "visits[2].page: ...".
+void bytes_of_json(const schema& shape, std::string_view json, byte_writer& out);
+
 /// One key of a keyed state, or one item of another.
 struct state_entry {
   std::uint32_t key_group = 0;
@@ -35,6 +39,10 @@ public:
   /// Whether the schema is one that can be read. Else a part is one entry: hexadecimal text.
   bool readable() const noexcept;
   void entries(const state_part& part, const std::function<void(state_entry&&)>& visit) const;
+  /// The bytes of an entry with another value. `stored`: the entry's bytes, whose key (and time of its last use, of a
+  /// state with time to live) stays. `value`: JSON as entries() gives it; the same value: the same bytes. Throws
+  /// error{errc::malformed_record}, naming the field. REQUIRES: readable().
+  std::string with_value(std::string_view stored, std::string_view value) const;
   /// Adds a row of a database's table (see state_database.hpp) to a part: the key without its key group, and the value.
   void add_stored_row(std::string_view key, std::string_view value, byte_writer& part) const;
 

@@ -104,28 +104,42 @@ void parts_of_files(const subtask_state_reader& reader, std::string_view uid, co
 
 } // namespace
 
+void state_view::parts_of(const operator_metadata& op, const state_info& info, std::uint32_t subtask,
+                          const std::function<void(state_part&&)>& visit, key_group_range range) const {
+  auto& part = op.parts[subtask];
+  const auto summary =
+      std::find_if(part.states.begin(), part.states.end(), [&](auto& s) { return s.info.name == info.name; });
+  if (!part.subtask || summary == part.states.end()) return;
+  const bool keyed = info.kind == state_kind::keyed;
+  if (summary->parts == 0 && !keyed) return;
+  const auto own = range_of(subtask, op.parallelism, op.max_parallelism);
+  if (keyed && (own.last < range.first || range.last < own.first)) return;
+  const auto open = storage_.opener(directory_);
+  const auto& object = metadata_.subtasks[*part.subtask].object;
+  if (object.size == 0) return; // nothing was stored
+  const subtask_state_reader reader{object, open};
+  const auto take = [&](state_part&& p) { visit(std::move(p)); };
+  if (summary->parts == 0)
+    parts_of_files(reader, op.uid, info, {std::max(own.first, range.first), std::min(own.last, range.last)}, open,
+                   take);
+  else if (keyed)
+    reader.keyed_parts(op.uid, info.name, range, take);
+  else
+    reader.items(op.uid, info.name, 0, ~std::uint64_t{0}, take);
+}
+
 void state_view::parts(const operator_metadata& op, const state_info& info, key_group_range range,
                        const std::function<void(state_part&&)>& visit) const {
+  bool any = false;
   for (std::uint32_t i = 0; i < op.parallelism; ++i) {
-    auto& part = op.parts[i];
-    const auto summary =
-        std::find_if(part.states.begin(), part.states.end(), [&](auto& s) { return s.info.name == info.name; });
-    if (!part.subtask || summary == part.states.end()) continue;
-    const bool keyed = info.kind == state_kind::keyed;
-    if (summary->parts == 0 && !keyed) continue;
-    const auto own = range_of(i, op.parallelism, op.max_parallelism);
-    if (keyed && (own.last < range.first || range.last < own.first)) continue;
-    const auto open = storage_.opener(directory_);
-    const subtask_state_reader reader{metadata_.subtasks[*part.subtask].object, open};
-    const auto take = [&](state_part&& p) { visit(std::move(p)); };
-    if (summary->parts == 0)
-      parts_of_files(reader, op.uid, info, {std::max(own.first, range.first), std::min(own.last, range.last)}, open,
-                     take);
-    else if (keyed)
-      reader.keyed_parts(op.uid, info.name, range, take);
-    else
-      reader.items(op.uid, info.name, 0, ~std::uint64_t{0}, take);
-    if (info.kind == state_kind::broadcast) return; // all subtasks have the same
+    parts_of(
+        op, info, i,
+        [&](state_part&& p) {
+          any = true;
+          visit(std::move(p));
+        },
+        range);
+    if (info.kind == state_kind::broadcast && any) return; // all subtasks have the same
   }
 }
 

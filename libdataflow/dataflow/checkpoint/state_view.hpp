@@ -56,11 +56,15 @@ public:
   std::optional<state_entry> get(std::string_view uid, std::string_view state, std::string_view key) const;
 
 private:
+  friend class state_rewrite;
   friend void diff(const state_view&, const state_view&, std::string_view, std::string_view,
                    const std::function<void(state_change, const state_entry*, const state_entry*)>&);
   const operator_metadata& find(std::string_view uid, std::string_view state, state_info& info) const;
   void parts(const operator_metadata& op, const state_info& info, key_group_range range,
              const std::function<void(state_part&&)>& visit) const;
+  /// What one subtask has of it.
+  void parts_of(const operator_metadata& op, const state_info& info, std::uint32_t subtask,
+                const std::function<void(state_part&&)>& visit, key_group_range range = all_key_groups) const;
 
   checkpoint_storage& storage_;
   std::string directory_;

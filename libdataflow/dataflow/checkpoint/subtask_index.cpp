@@ -7,7 +7,7 @@ namespace dataflow::detail {
 
 namespace {
 
-void write_entry(byte_writer& out, const index_entry& e, bool keyed) {
+void write_entry(byte_writer& out, const index_entry& e, bool keyed, std::uint32_t version) {
   out.varint(keyed ? e.key_group : e.items);
   out.varint(e.object);
   out.varint(e.offset);
@@ -15,6 +15,7 @@ void write_entry(byte_writer& out, const index_entry& e, bool keyed) {
   out.varint(e.size);
   out.fixed(e.how);
   out.fixed(e.checksum);
+  if (keyed && version >= 3) out.fixed(e.form);
 }
 
 constexpr std::size_t least_entry = 14;
@@ -25,7 +26,7 @@ std::uint32_t small_number(byte_reader& in, std::uint64_t most, const char* what
   return static_cast<std::uint32_t>(value);
 }
 
-index_entry read_entry(byte_reader& in, bool keyed, std::size_t objects) {
+index_entry read_entry(byte_reader& in, bool keyed, std::size_t objects, std::uint32_t version) {
   index_entry e;
   if (keyed)
     e.key_group = small_number(in, upper_max_parallelism - 1, "key group");
@@ -38,6 +39,8 @@ index_entry read_entry(byte_reader& in, bool keyed, std::size_t objects) {
   e.how = in.fixed<compression>();
   e.checksum = in.fixed<std::uint64_t>();
   if (e.how > compression::zstd) fail_corrupt("an unknown compression");
+  if (keyed && version >= 3) e.form = in.fixed<part_form>();
+  if (e.form > part_form::changes) fail_corrupt("an unknown form of a part");
   return e;
 }
 
@@ -54,7 +57,7 @@ void write_channels(byte_writer& out, const std::vector<index_channel>& channels
     for (auto& e : c.elements) {
       out.varint(e.key_groups.first);
       out.varint(e.key_groups.last);
-      write_entry(out, e.where, false);
+      write_entry(out, e.where, false, version);
     }
   }
 }
@@ -72,7 +75,7 @@ std::vector<index_channel> read_channels(byte_reader& in, std::size_t objects, s
     for (auto& e : c.elements) {
       e.key_groups.first = small_number(in, upper_max_parallelism - 1, "key group");
       e.key_groups.last = small_number(in, upper_max_parallelism - 1, "key group");
-      e.where = read_entry(in, false, objects);
+      e.where = read_entry(in, false, objects, version);
     }
   }
   return channels;
@@ -124,7 +127,7 @@ std::string encode_index(const subtask_index& index, std::uint32_t version) {
       out.text(s.info.schema);
       out.varint(s.parts.size());
       for (auto& p : s.parts)
-        write_entry(out, p, s.info.kind == state_kind::keyed);
+        write_entry(out, p, s.info.kind == state_kind::keyed, version);
     }
     write_channels(out, op.inputs, version);
     write_channels(out, op.outputs, version);
@@ -156,7 +159,7 @@ subtask_index decode_index(std::string_view bytes, std::uint32_t version) {
         s.info.schema = in.text();
         s.parts.resize(in.length(least_entry));
         for (auto& p : s.parts)
-          p = read_entry(in, s.info.kind == state_kind::keyed, objects);
+          p = read_entry(in, s.info.kind == state_kind::keyed, objects, version);
       }
       op.inputs = read_channels(in, objects, version);
       op.outputs = read_channels(in, objects, version);

@@ -10,9 +10,11 @@ namespace dataflow::detail {
 /// "Do not change": the first and last bytes of every object, and the sizes of what stands there.
 inline constexpr std::string_view subtask_magic = "DFSUBTSK";
 inline constexpr std::string_view subtask_end_magic = "DFSUBEND";
-inline constexpr std::uint32_t subtask_format_version = 2; // the highest
-/// The version of an object: 1 unless something was under way, so that aligned checkpoints stay as they were.
-inline constexpr std::uint32_t subtask_version(bool in_flight) noexcept { return in_flight ? 2 : 1; }
+inline constexpr std::uint32_t subtask_format_version = 3; // the highest
+/// The version of an object: the lowest that can say what is in it, so that other checkpoints stay as they were.
+inline constexpr std::uint32_t subtask_version(bool in_flight, bool increments) noexcept {
+  return increments ? 3 : in_flight ? 2 : 1;
+}
 inline constexpr std::size_t subtask_header_size = 16;  // magic, version (4), zero (4)
 inline constexpr std::size_t subtask_trailer_size = 40; // offset, size and checksum of the index, checksum, end magic
 /// Items of lists are put together into parts of about this size.
@@ -25,6 +27,7 @@ struct index_entry {
   std::uint32_t object = 0;    ///< 0: this one; else position + 1 in subtask_index::objects
   std::uint64_t offset = 0, stored = 0, size = 0, checksum = 0;
   compression how = compression::none;
+  part_form form = part_form::plain; ///< of keyed states, since version 3
 };
 struct index_state {
   state_info info;

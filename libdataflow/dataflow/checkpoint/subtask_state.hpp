@@ -74,6 +74,13 @@ struct subtask_state {
   bool has_in_flight() const noexcept;
 };
 
+/// How the bytes of a keyed part are to be read. "Do not change" the numbers: they are stored.
+enum class part_form : std::uint8_t {
+  plain = 0,   ///< as its state writes it
+  whole = 1,   ///< in entries (see merged_parts.hpp); what comes behind it for its key group changes it
+  changes = 2, ///< entries that change what comes before for the key group
+};
+
 /// Where a part lies: kept by a backend that writes only what has changed, to name it again at the next checkpoint.
 struct part_location {
   object_handle object; ///< empty name: the object being written
@@ -133,8 +140,8 @@ struct subtask_summary {
 ///   auto summary = out.finish();   // then summary.object is durable
 class subtask_state_writer {
 public:
-  /// `in_flight`: inputs or outputs will come.
-  subtask_state_writer(object_writer& out, compression how, bool in_flight = false);
+  /// `in_flight`: inputs or outputs will come. `increments`: parts in entries will come.
+  subtask_state_writer(object_writer& out, compression how, bool in_flight = false, bool increments = false);
   ~subtask_state_writer();
   subtask_state_writer(const subtask_state_writer&) = delete;
 
@@ -145,14 +152,14 @@ public:
   /// REQUIRES: a state is open; keyed ones in ascending order of key groups (several parts of one group are fine).
   /// Returns where a keyed part is; items of other states are put together before they are written.
   part_location part(std::uint32_t key_group, std::string_view bytes);
-  /// A part that an earlier checkpoint has stored, in an object of scope shared.
-  void stored_part(std::uint32_t key_group, const part_location& where);
+  /// A part that lies in an object of scope shared, perhaps since an earlier checkpoint.
+  void stored_part(std::uint32_t key_group, const part_location& where, part_form form = part_form::plain);
   void splits(std::vector<source_split> splits);
   void inputs(const std::vector<channel_state>& channels);
   void outputs(const std::vector<channel_state>& channels);
   /// A file that a backend has put into the storage itself. REQUIRES: names in ascending order.
   void file(std::string_view name, const object_handle& object);
-  /// All of an operator at once.
+  /// All of an operator at once. REQUIRES: of a state that leaves out what is stored, the rest is stored (and noted).
   void add(std::string_view uid, const operator_subtask_state& state);
   /// Writes the index and finishes the object. An object without states and channels is not written at all.
   subtask_summary finish();
@@ -178,7 +185,8 @@ public:
   /// Of an operator that is not here: empty.
   std::vector<state_summary> states(std::string_view uid) const;
   using part_function = std::function<void(state_part&&)>;
-  /// Visits the parts of a keyed state that lie in the range, in the order in which they were written.
+  /// Visits the parts of a keyed state that lie in the range, in the order in which they were written; of a key group
+  /// that is stored in entries, one that has all of it.
   void keyed_parts(std::string_view uid, std::string_view state, key_group_range range,
                    const part_function& visit) const;
   /// Visits items first ... first + count - 1 of a state that is not keyed.

@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/merged_parts.hpp>
 #include <dataflow/checkpoint/subtask_index.hpp>
 #include <dataflow/checkpoint/subtask_state.hpp>
 #include <dataflow/util/error.hpp>
@@ -146,8 +147,22 @@ void subtask_state_reader::keyed_parts(std::string_view uid, std::string_view st
                                        const part_function& visit) const {
   auto* s = body_->find(uid, state);
   if (!s || s->info.kind != state_kind::keyed) return;
-  for (auto& p : s->parts)
-    if (range.contains(p.key_group)) visit({p.key_group, body_->part(p)});
+  for (std::size_t i = 0; i < s->parts.size();) {
+    const auto& p = s->parts[i++];
+    if (!range.contains(p.key_group)) continue;
+    if (p.form == part_form::plain) {
+      visit({p.key_group, body_->part(p)});
+      continue;
+    }
+    std::vector<std::string> all{body_->part(p)};
+    const auto belongs = [&](const index_entry& e) {
+      return e.key_group == p.key_group && e.form == part_form::changes;
+    };
+    for (; i < s->parts.size() && belongs(s->parts[i]); ++i)
+      all.push_back(body_->part(s->parts[i]));
+    auto bytes = body_->named(body_->object, [&] { return merged(all, s->info.name, p.key_group); });
+    if (!bytes.empty()) visit({p.key_group, std::move(bytes)});
+  }
 }
 
 void subtask_state_reader::items(std::string_view uid, std::string_view state, std::uint64_t first, std::uint64_t count,

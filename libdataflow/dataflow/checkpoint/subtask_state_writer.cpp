@@ -1,3 +1,4 @@
+#include <dataflow/checkpoint/merged_parts.hpp>
 #include <dataflow/checkpoint/subtask_index.hpp>
 #include <dataflow/checkpoint/subtask_state.hpp>
 #include <dataflow/record/key_groups.hpp>
@@ -36,8 +37,9 @@ struct subtask_state_writer::body {
   std::string scratch;                           // a compressed part
   byte_writer block;                             // items of a list that are not written yet
   std::uint64_t block_items = 0;
-  index_state* state = nullptr; // that parts go into
-  bool begun = false;           // the header is written
+  index_state* state = nullptr;                                          // that parts go into
+  bool begun = false;                                                    // the header is written
+  std::map<std::pair<object_scope, std::string>, std::uint32_t> numbers; // of index.objects, from 1
 
   index_operator& op() {
     if (index.operators.empty()) throw error{errc::internal, "a state is written before its operator is named"};
@@ -51,14 +53,7 @@ struct subtask_state_writer::body {
     }
     index_entry e;
     e.size = bytes.size();
-    if (how != compression::none && !bytes.empty() && bytes.size() <= largest_compressed_input) {
-      scratch.clear();
-      compress(how, bytes, scratch);
-      if (scratch.size() < bytes.size()) { // else it is only slower to read
-        e.how = how;
-        bytes = scratch;
-      }
-    }
+    e.how = detail::pack(how, bytes, scratch);
     e.offset = out.size();
     e.stored = bytes.size();
     e.checksum = stored_checksum(bytes);
@@ -80,11 +75,10 @@ struct subtask_state_writer::body {
   }
 
   std::uint32_t number_of(const object_handle& object) {
-    for (std::size_t i = 0; i < index.objects.size(); ++i)
-      if (index.objects[i].name == object.name && index.objects[i].scope == object.scope)
-        return static_cast<std::uint32_t>(i + 1);
-    index.objects.push_back(object);
-    return static_cast<std::uint32_t>(index.objects.size());
+    const auto [at, fresh] =
+        numbers.try_emplace({object.scope, object.name}, static_cast<std::uint32_t>(index.objects.size() + 1));
+    if (fresh) index.objects.push_back(object);
+    return at->second;
   }
 
   std::vector<index_channel> append(const std::vector<channel_state>& channels) {
@@ -144,8 +138,9 @@ batch_ptr only_key_groups(batch_ptr data, key_group_range range, std::uint32_t m
   return kept;
 }
 
-subtask_state_writer::subtask_state_writer(object_writer& out, compression how, bool in_flight)
-    : body_(std::make_unique<body>(body{out, how, detail::subtask_version(in_flight), {}, {}, {}, {}, {}})) {}
+subtask_state_writer::subtask_state_writer(object_writer& out, compression how, bool in_flight, bool increments)
+    : body_(std::make_unique<body>(
+          body{out, how, detail::subtask_version(in_flight, increments), {}, {}, {}, {}, {}, 0, nullptr, false, {}})) {}
 subtask_state_writer::~subtask_state_writer() = default;
 
 void subtask_state_writer::begin_operator(std::string_view uid) {
@@ -181,8 +176,10 @@ part_location subtask_state_writer::part(std::uint32_t key_group, std::string_vi
   return {{}, e.offset, e.stored, e.size, e.checksum, e.how};
 }
 
-void subtask_state_writer::stored_part(std::uint32_t key_group, const part_location& where) {
+void subtask_state_writer::stored_part(std::uint32_t key_group, const part_location& where, part_form form) {
   auto* state = body_->state;
+  if (form != part_form::plain && body_->version < 3)
+    throw error{errc::internal, "a part in entries is written into the state of a checkpoint that has none"};
   if (!state || state->info.kind != state_kind::keyed || where.object.scope != object_scope::shared)
     throw error{errc::internal, "only parts of keyed states in shared objects are stored once for several checkpoints"};
   index_entry e;
@@ -193,6 +190,7 @@ void subtask_state_writer::stored_part(std::uint32_t key_group, const part_locat
   e.size = where.size;
   e.checksum = where.checksum;
   e.how = where.how;
+  e.form = form;
   state->parts.push_back(e);
 }
 
@@ -220,6 +218,15 @@ void subtask_state_writer::add(std::string_view uid, const operator_subtask_stat
   begin_operator(uid);
   for (auto& [name, stored] : state.states.states) {
     begin_state(stored.info);
+    if (const auto* increment = stored.frozen ? stored.frozen->increment() : nullptr) {
+      if (body_->version < 3)
+        throw error{errc::internal, "a state that leaves out what is stored is written as a whole"};
+      increment->for_each([&](std::uint32_t group, detail::group_form form, const stored_piece& piece) {
+        stored_part(group, location_of(piece),
+                    form == detail::group_form::whole ? part_form::whole : part_form::changes);
+      });
+      continue;
+    }
     stored.give_up_parts([&](const state_part& p) { part(p.key_group, p.bytes); });
   }
   splits(state.splits);

@@ -11,5 +11,9 @@ namespace dataflow {
 std::vector<option> high_availability_option_rows();
 /// log_options.cpp
 std::vector<option> log_option_rows();
+/// cluster_options.cpp
+std::vector<option> cluster_option_rows();
+/// network_options.cpp
+std::vector<option> network_option_rows();
 
 } // namespace dataflow

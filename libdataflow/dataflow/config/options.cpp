@@ -164,6 +164,22 @@ const std::vector<option> engine_rows{
      .doc = "What restarts with a failed task: its pipelined region, or all tasks of the job.",
      .choices = "region|full"},
     {.section = "Recovery",
+     .key = "execution.poisoned-record.failures",
+     .type = integer,
+     .fallback = "3",
+     .doc = "After so many failures in a row that are alike, a task's sources give their records out one by one when "
+            "they start again, up to where they had come: the next failure names the record. 0: never.",
+     .flink = ours,
+     .most = int_max},
+    {.section = "Recovery",
+     .key = "execution.poisoned-record.policy",
+     .type = choice,
+     .fallback = "fail",
+     .doc = "What happens to a record that was named: fail leaves it to the restart strategy; skip leaves the record "
+            "out, with a warning and in the source's counter numPoisonedRecordsSkipped.",
+     .flink = ours,
+     .choices = "fail|skip"},
+    {.section = "Recovery",
      .key = "restart-strategy.type",
      .type = choice,
      .fallback = "none",
@@ -330,7 +346,10 @@ const std::vector<option> engine_rows{
      .key = "execution.checkpointing.incremental",
      .type = boolean,
      .fallback = "false",
-     .doc = "Checkpoints store what has changed since the one before, where the state backend can."},
+     .doc =
+         "Checkpoints store what has changed, and name what earlier ones have stored: files of databases, and rows in "
+         "memory.",
+     .flink = "Only with RocksDB in Flink."},
     {.section = "Checkpoints",
      .key = "execution.checkpointing.allow-doubled-output",
      .type = boolean,
@@ -368,6 +387,13 @@ const std::vector<option> engine_rows{
      .choices = "NO_CLAIM|CLAIM"},
 
     // --- observation
+    {.section = "Starting from a savepoint",
+     .key = "execution.state-recovery.from-local",
+     .type = boolean,
+     .fallback = "false",
+     .doc = "Tasks keep a copy of what they put into checkpoints on the local disk (io.tmp.dirs), and one that starts "
+            "again in the same slot reads it instead of the checkpoint.",
+     .flink = "In Flink execution.checkpointing.local-backup.enabled makes the copies."},
     {.section = "Metrics",
      .key = "metrics.fetcher.update-interval",
      .type = duration,
@@ -379,17 +405,18 @@ const std::vector<option> engine_rows{
 
 const std::vector<option> table = [] {
   auto all = engine_rows;
-  for (auto& more : {high_availability_option_rows(), log_option_rows()})
+  for (auto& more : {cluster_option_rows(), high_availability_option_rows(), log_option_rows(), network_option_rows()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }();
 
 /// Names that Flink still reads, or read, for the same thing.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> aliases{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> aliases{{
     {"restart-strategy", "restart-strategy.type"},
     {"pipeline.operator-chaining", "pipeline.operator-chaining.enabled"},
     {"execution.buffer-timeout.interval", "execution.buffer-timeout"},
     {"state.backend", "state.backend.type"},
+    {"state.backend.local-recovery", "execution.state-recovery.from-local"},
     {"state.checkpoints.dir", "execution.checkpointing.dir"},
     {"state.savepoints.dir", "execution.checkpointing.savepoint-dir"},
     {"state.checkpoints.num-retained", "execution.checkpointing.num-retained"},

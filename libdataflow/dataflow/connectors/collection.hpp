@@ -17,6 +17,7 @@ struct collection_split {
   std::string id;
   std::uint64_t next = 0;
   std::string encode() const;
+  std::string describe() const { return "record " + std::to_string(next); }
   static collection_split decode(const source_split& split);
 };
 std::unique_ptr<split_enumerator> collection_enumerator(const std::string* snapshot);

@@ -75,9 +75,9 @@ void file_parts::open(runtime_context& context, const restored_sink<file_committ
       if (e.code() != errc::permission_denied) throw;
     }
   }
+  if (settings_.clean_up) remove_strays(restored); // before there are parts of our own
   for (auto& s : restored.own)
     restore(s);
-  if (settings_.clean_up) remove_strays(restored);
 }
 
 void file_parts::restore(const file_writer_state& s) {
@@ -90,23 +90,48 @@ void file_parts::restore(const file_writer_state& s) {
   if (found->size < s.size)
     throw not_there(s.from, "has " + std::to_string(found->size) + " bytes instead of " + std::to_string(s.size));
   if (s.size == 0) return files_->remove(s.from);
-  if (found->size > s.size) files_->truncate(s.from, s.size);
-  if (s.closed) return closed_.push_back({s.bucket, s.from, s.to, s.size});
-  auto& b = find(s.bucket);
-  if (b.file) { // of several subtasks at another parallelism: one goes on
-    auto file = files_->open_write(s.from, write_mode::append);
-    if (durable()) file->sync();
-    file->close();
-    return closed_.push_back({s.bucket, s.from, s.to, s.size});
+  if (s.closed) {
+    if (found->size > s.size) files_->truncate(s.from, s.size);
+    return closed_.push_back({s.bucket, s.from, s.to, s.size, {}});
   }
-  b.file = files_->open_write(s.from, write_mode::append);
-  b.from = s.from;
-  b.to = s.to;
+  auto& b = find(s.bucket);
+  if (b.file) close_part(b); // of several subtasks at another parallelism: the last one goes on
+  b.lock = files_->lock(s.from);
+  if (b.lock) {
+    if (found->size > s.size) files_->truncate(s.from, s.size);
+    b.file = files_->open_write(s.from, write_mode::append);
+    b.from = s.from;
+    b.to = s.to;
+  } else {
+    go_on_with_copy(b, s);
+  }
   b.size = b.part_bytes = s.size;
   b.created = s.created;
   b.written = s.written;
   b.unsynced = true;
   next_check_ = std::min(next_check_, wall_ + least_pause);
+}
+
+/// Its writer is not gone: it was given up because it stood still, and may write again before it hears of that. It
+/// keeps its file, which goes when the copy is published, or when an attempt finds it unknown to its checkpoint.
+void file_parts::go_on_with_copy(file_bucket& b, const file_writer_state& s) {
+  log_warn({"file sink", job_, task_},
+           "'" + s.from + "' still has an earlier writer: its first " + std::to_string(s.size) + " bytes are copied");
+  b.file = new_file(s.bucket, b.from, b.to);
+  b.lock = files_->lock(b.from);
+  b.copied_from = s.from;
+  copy(s.from, s.size, *b.file);
+}
+
+void file_parts::copy(const std::string& from, std::uint64_t size, writable_file& to) {
+  std::string piece(std::min<std::uint64_t>(size, 1 << 20), '\0');
+  const auto in = files_->open_read(from);
+  for (std::uint64_t at = 0; at < size;) {
+    const auto n = in->read_at(piece.data(), std::min<std::uint64_t>(piece.size(), size - at), at);
+    if (n == 0) throw not_there(from, "has become shorter");
+    to.append({piece.data(), n});
+    at += n;
+  }
 }
 
 /// What earlier attempts of this subtask have left and no checkpoint knows, and what those of subtasks have left that
@@ -161,7 +186,10 @@ std::unique_ptr<writable_file> file_parts::new_file(const std::string& bucket, s
 
 void file_parts::append(file_bucket& b, std::string_view bytes) {
   if (bytes.empty()) return;
-  if (!b.file) b.file = new_file(b.id, b.from, b.to);
+  if (!b.file) {
+    b.file = new_file(b.id, b.from, b.to);
+    b.lock = files_->lock(b.from);
+  }
   b.file->append(bytes);
   b.size += bytes.size();
   b.unsynced = true;
@@ -172,7 +200,9 @@ void file_parts::close_part(file_bucket& b) {
   if (durable() && b.unsynced) b.file->sync();
   b.file->close();
   b.file.reset();
-  closed_.push_back({b.id, std::move(b.from), std::move(b.to), std::exchange(b.size, 0)});
+  b.lock.reset();
+  closed_.push_back({b.id, std::move(b.from), std::move(b.to), std::exchange(b.size, 0), {}});
+  if (!b.copied_from.empty()) closed_.back().obsolete.push_back(std::exchange(b.copied_from, {}));
   b.from.clear();
   b.to.clear();
   b.unsynced = false;
@@ -246,7 +276,7 @@ std::vector<file_committable> file_parts::prepare_commit() {
   const bool passed = std::exchange(barrier_passed_, false);
   for (auto& c : std::exchange(closed_, {})) {
     if (c.size >= settings_.compaction.size) {
-      out.push_back({std::move(c.from), std::move(c.to), c.size, {}});
+      out.push_back({std::move(c.from), std::move(c.to), c.size, std::move(c.obsolete)});
       continue;
     }
     auto& held = held_[c.bucket];
@@ -267,20 +297,14 @@ std::vector<file_committable> file_parts::prepare_commit() {
 /// The parts in one file; they stay until that is published.
 file_committable file_parts::merged(const held_parts& held) {
   const auto& parts = held.parts;
-  if (parts.size() == 1) return {parts[0].from, parts[0].to, parts[0].size, {}};
+  if (parts.size() == 1) return {parts[0].from, parts[0].to, parts[0].size, parts[0].obsolete};
   file_committable out;
   auto file = new_file(parts[0].bucket, out.from, out.to);
-  std::string piece(std::min<std::uint64_t>(held.bytes, 1 << 20), '\0');
   for (auto& p : parts) {
-    auto in = files_->open_read(p.from);
-    for (std::uint64_t at = 0; at < p.size;) {
-      const auto n = in->read_at(piece.data(), std::min<std::uint64_t>(piece.size(), p.size - at), at);
-      if (n == 0) throw not_there(p.from, "has become shorter");
-      file->append({piece.data(), n});
-      at += n;
-    }
+    copy(p.from, p.size, *file);
     out.size += p.size;
     out.obsolete.push_back(p.from);
+    out.obsolete.insert(out.obsolete.end(), p.obsolete.begin(), p.obsolete.end());
   }
   if (durable()) file->sync();
   file->close();

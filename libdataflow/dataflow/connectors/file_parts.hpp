@@ -82,8 +82,10 @@ struct file_bucket {
 
   // the part in progress, once it has a file
   std::unique_ptr<writable_file> file;
+  std::unique_ptr<file_lock> lock; ///< of the file: says that somebody may still write to it
   std::string from, to;
-  std::uint64_t size = 0; ///< in the file
+  std::string copied_from; ///< a part that it takes the place of, if any
+  std::uint64_t size = 0;  ///< in the file
   bool unsynced = false;
 };
 
@@ -126,6 +128,7 @@ private:
   struct closed_part {
     std::string bucket, from, to;
     std::uint64_t size;
+    std::vector<std::string> obsolete; // once it is published
   };
   struct held_parts {
     std::vector<closed_part> parts;
@@ -140,7 +143,9 @@ private:
   void close_part(file_bucket& b);
   void drop_empty();
   void restore(const file_writer_state& s);
+  void go_on_with_copy(file_bucket& b, const file_writer_state& s);
   void remove_strays(const restored_sink<file_committable, file_writer_state>& restored);
+  void copy(const std::string& from, std::uint64_t size, writable_file& to);
   file_committable merged(const held_parts& held);
   bool durable() const noexcept { return guarantee_ != delivery_guarantee::none; }
   void sync_names();

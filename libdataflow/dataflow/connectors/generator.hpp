@@ -33,6 +33,7 @@ struct index_split {
   std::uint64_t left = 0;
   std::uint64_t step = 1;
   std::string encode() const;
+  std::string describe() const { return "index " + std::to_string(next); }
   static index_split decode(const source_split& split);
 };
 

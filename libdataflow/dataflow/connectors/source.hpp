@@ -147,6 +147,8 @@ public:
   /// checkpoint 0, because the reader is ahead of what the task has seen: it must be cheap and change nothing.
   virtual std::vector<source_split> snapshot(std::uint64_t checkpoint) = 0;
   virtual void checkpoint_completed(std::uint64_t /*checkpoint*/) {}
+  /// Where a split of snapshot() stands, for people: "byte 17 of 'in.txt'". The default shows the payload.
+  virtual std::string describe_position(const source_split& split) const;
   /// Stops (or goes on) reading one split; watermark alignment uses it.
   virtual void pause_split(const std::string& /*id*/, bool /*paused*/) {}
   /// Makes a poll that blocks return soon; of blocking sources. Safe from any thread.

@@ -5,6 +5,7 @@
 ///   std::string id;
 ///   std::string encode() const;                         // the payload, present position included
 ///   static Split decode(const source_split& split);
+///   std::string describe() const;                       // optional: the present position, for people
 /// Splits are read one after the other, or in turns when interleaved() (for endless ones).
 /// Threading, ownership, errors: as source_reader.
 #pragma once
@@ -41,6 +42,10 @@ public:
     for (auto& split : splits_)
       out.push_back({split.id, split.encode()});
     return out;
+  }
+  std::string describe_position(const source_split& split) const override {
+    if constexpr (requires(const Split& s) { s.describe(); }) return Split::decode(split).describe();
+    return source_reader<T>::describe_position(split);
   }
   void pause_split(const std::string& id, bool paused) override {
     if (paused)

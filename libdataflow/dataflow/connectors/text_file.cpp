@@ -31,6 +31,7 @@ struct file_range {
     out.fixed<std::uint8_t>(aligned ? 1 : 0);
     return out.take();
   }
+  std::string describe() const { return "byte " + std::to_string(next) + " of '" + path + "'"; }
   static file_range decode(const source_split& split) {
     byte_reader in{split.payload};
     if (auto version = in.fixed<std::uint8_t>(); version != payload_version)
@@ -93,7 +94,10 @@ public:
 private:
   poll_result read(file_range& range, source_output<std::string>& out) override {
     if (!window_.is_open() || open_id_ != range.id) open(range);
-    if (!range.aligned) align(range);
+    if (!range.aligned) {
+      align(range);
+      return poll_result::more(); // now it is known where the first line begins
+    }
     limit_ = out.largest_record();
     if (options_.max_line_size > 0) limit_ = std::min(limit_, options_.max_line_size);
     while (range.next < range.end && !out.full()) {

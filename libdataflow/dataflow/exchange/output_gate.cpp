@@ -18,6 +18,8 @@ output_gate::output_gate(output_gate_config config, batch_pool::handle pool, ele
 
 void output_gate::push(batch_ptr b) {
   if (!b || b->size() == 0 || channels_.empty()) return;
+  if (b->origin || origin_) [[unlikely]]
+    change_origin(b->origin);
   records_sent_ += b->size();
   if (config_.kind == partitioning_kind::broadcast) {
     for (std::uint32_t c = 0; c < channels_.size(); ++c)
@@ -27,6 +29,7 @@ void output_gate::push(batch_ptr b) {
   if (config_.kind == partitioning_kind::hash && !b.unique()) { // the hashes are written into the batch
     auto copy = pool_->get();
     b->type().append(*copy, *b, 0, b->size(), false);
+    copy->origin = b->origin;
     b = std::move(copy);
   }
   const bool one_target = channels_.size() == 1 || config_.kind == partitioning_kind::global;
@@ -61,6 +64,12 @@ void output_gate::choose_targets(batch_base& b) {
     hashes = b.hashes.data();
   }
   partitioner_->select(b, 0, n, channels, config_.max_parallelism, targets_.data(), hashes);
+}
+
+/// Traced records leave in batches of their own, which say where they come from.
+void output_gate::change_origin(std::shared_ptr<const record_origin> origin) {
+  flush();
+  origin_ = std::move(origin);
 }
 
 /// A batch that goes to one channel as it is: sent at once when it is worth a message, else collected.
@@ -137,6 +146,8 @@ void output_gate::seal(channel& c, std::uint32_t index) {
   if (!c.partial) return;
   --partial_;
   c.partial_bytes = 0;
+  if (origin_) [[unlikely]]
+    c.partial->origin = origin_;
   dispatch(c, index, element::of(std::move(c.partial)));
   c.partial.reset();
 }

@@ -86,6 +86,7 @@ private:
     fifo<element> waiting;
   };
   void push_whole(channel& c, std::uint32_t index, batch_ptr b);
+  void change_origin(std::shared_ptr<const record_origin> origin);
   void choose_targets(batch_base& b);
   void spread(batch_base& b, bool may_move);
   void spread_part(batch_base& b, std::size_t begin, std::size_t end, std::size_t bytes_each, bool may_move);
@@ -107,6 +108,7 @@ private:
   std::uint64_t records_sent_ = 0, bytes_sent_ = 0;
   std::int64_t overtaking_ = 0; // the last checkpoint whose barrier may overtake
   std::vector<overtaken_batches> overtaken_;
+  std::shared_ptr<const record_origin> origin_; // of the partial batches; null: not traced
   column<std::uint32_t> targets_;
   std::vector<batch_base*> builders_;
 };

@@ -9,7 +9,7 @@ namespace dataflow {
 namespace {
 
 /// Names in quotes and without line ends, so that no name can look like something else.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\' || c == '\n') out += '\\';
@@ -25,7 +25,7 @@ std::string type_text(const record_type* type) {
 /// Ids of tags may differ from process to process, names do not.
 std::string tag_text(const stream_node& from, std::uint64_t tag) {
   const auto name = from.side_output_names.find(tag);
-  return name == from.side_output_names.end() ? std::to_string(tag) : quoted(name->second);
+  return name == from.side_output_names.end() ? std::to_string(tag) : in_quotes(name->second);
 }
 
 std::string_view kind_text(node_kind kind) {
@@ -63,12 +63,12 @@ std::string policy_text(const stream_node& node) {
 
 std::string operator_text(const job_graph& g, const job_vertex& v, const chained_operator& op) {
   const auto& n = g.node(op);
-  auto text = "  operator " + quoted(n.name) + " (" + std::string{kind_text(n.kind)} + ")" +
-              (n.uid.empty() ? ", id " + op.id.to_string() : ", uid " + quoted(n.uid)) + ", emits " +
+  auto text = "  operator " + in_quotes(n.name) + " (" + std::string{kind_text(n.kind)} + ")" +
+              (n.uid.empty() ? ", id " + op.id.to_string() : ", uid " + in_quotes(n.uid)) + ", emits " +
               type_text(n.output_type) + ", on record error " + policy_text(n);
   if (op.parent != no_parent) {
     const auto& parent = g.node(v.chain[op.parent]);
-    text += ", reads " + quoted(parent.name) + " (operator " + std::to_string(op.parent) + ")";
+    text += ", reads " + in_quotes(parent.name) + " (operator " + std::to_string(op.parent) + ")";
     if (op.side_output) text += " side output " + tag_text(parent, *op.side_output);
   }
   if (n.keyed) text += ", keyed";
@@ -84,7 +84,7 @@ std::string operator_text(const job_graph& g, const job_vertex& v, const chained
 
 std::string edge_text(const job_graph& g, const job_edge& e) {
   const auto& producer = g.node(g.vertices[e.from].chain[e.producer]);
-  return "edge from task " + std::to_string(e.from + 1) + " " + quoted(producer.name) + " (operator " +
+  return "edge from task " + std::to_string(e.from + 1) + " " + in_quotes(producer.name) + " (operator " +
          std::to_string(e.producer) + ")" +
          (e.side_output ? " side output " + tag_text(producer, *e.side_output) : std::string{}) + " to task " +
          std::to_string(e.to + 1) + " input " + std::to_string(e.input + 1) + ": " + std::string{e.ship_strategy()} +
@@ -95,14 +95,14 @@ std::string edge_text(const job_graph& g, const job_edge& e) {
 
 std::string canonical_form(const job_graph& g) {
   const auto& settings = g.streams->settings;
-  auto text = "job " + quoted(g.name) + "\n";
+  auto text = "job " + in_quotes(g.name) + "\n";
   if (settings.buffer_timeout) text += "buffer timeout " + std::to_string(settings.buffer_timeout->count()) + " ms\n";
   for (auto& [key, value] : settings.configuration)
-    text += "setting " + quoted(key) + " = " + quoted(value) + "\n";
+    text += "setting " + in_quotes(key) + " = " + in_quotes(value) + "\n";
   for (auto& v : g.vertices) {
-    text += "task " + std::to_string(v.index + 1) + " " + quoted(v.name) + ": parallelism " +
+    text += "task " + std::to_string(v.index + 1) + " " + in_quotes(v.name) + ": parallelism " +
             std::to_string(v.parallelism) + ", max parallelism " + std::to_string(v.max_parallelism) +
-            ", slot sharing group " + quoted(v.slot_sharing_group) + "\n";
+            ", slot sharing group " + in_quotes(v.slot_sharing_group) + "\n";
     for (auto& op : v.chain)
       text += operator_text(g, v, op);
   }

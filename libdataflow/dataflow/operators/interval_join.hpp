@@ -15,8 +15,10 @@
 #include <dataflow/operators/join_cursor.hpp>
 #include <dataflow/operators/key_selector.hpp>
 #include <dataflow/operators/side_collectors.hpp>
+#include <dataflow/operators/stored_join_buffers.hpp>
 #include <dataflow/state/last_watermark.hpp>
 
+#include <memory>
 #include <optional>
 #include <tuple>
 
@@ -101,7 +103,21 @@ public:
     late_ = &context.counter("numLateRecordsDropped");
     buffers_.emplace(config_.bounds, context.max_parallelism());
     context.states().declare(watermark_);
-    context.states().declare(*buffers_);
+    if (context.states().has_databases()) {
+      stored_ = std::make_unique<stored_buffers>(config_.bounds, buffers_->info());
+      stored_->open(context.states(), context.clock());
+      context.states().declare(visited_);
+      if (visited_.value() > min_timestamp && visited_.value() < watermark_.value()) { // a snapshot in between
+        stored_->set_watermark(watermark_.value());
+        while (!stored_->visit_expired(visits_per_call))
+          stored_->make_room();
+        stored_->make_room();
+      }
+    } else {
+      context.states().declare(*buffers_);
+      in_files_.read(context.states(), context.clock(), buffers_->info().name,
+                     [this](const state_part& p) { buffers_->restore(p); });
+    }
     cursor_.emplace(context.max_parallelism());
     context.states().declare(*cursor_);
     sends_early_ = context.on_record_error().action == record_error_policy::kind::fail;
@@ -115,6 +131,7 @@ public:
       join<0, L>(slice, left_key_, config_.late_left);
     else
       join<1, R>(slice, right_key_, config_.late_right);
+    if (stored_) stored_->make_room();
     if (cursor_->keeps_results()) return;
     out_->flush();
     ctx_->sides().flush();
@@ -125,16 +142,23 @@ public:
       watermark_.set(t);
       ctx_->set_watermark(t);
       buffers_->set_watermark(t);
+      if (stored_) stored_->set_watermark(t);
       cursor_->forget_before(t);
     }
-    if (!buffers_->visit_expired(visits_per_call)) return progress::yielded;
+    const bool done = stored_ ? stored_->visit_expired(visits_per_call) : buffers_->visit_expired(visits_per_call);
+    if (stored_) stored_->make_room();
+    if (!done) return progress::yielded;
+    if (stored_) visited_.set(t);
     return stream_operator::advance_watermark(t);
   }
 
   /// Keys that are remembered now.
-  std::size_t keys() const noexcept { return buffers_->keys(); }
+  std::size_t keys() const { return stored_ ? stored_->keys() : buffers_->keys(); }
+  /// Of what is in a database, what is in memory.
+  std::size_t counted_bytes() const noexcept { return stored_ ? stored_->counted_bytes() : 0; }
 
 private:
+  using stored_buffers = detail::stored_join_buffers<key_type, L, R>;
   static constexpr std::size_t block = 64;             // records whose look-ups overlap
   static constexpr std::size_t visits_per_call = 4096; // keys
   static constexpr std::ptrdiff_t most_at_once = 64;   // pairs of a record that are kept, without a stop in between
@@ -163,7 +187,7 @@ private:
     auto body = [&](std::size_t i) { join_record<Side>(in, i, key, late, owned); };
     while (slice.cursor < limit) {
       slice.limit = std::min(limit, slice.cursor + block);
-      if (in.has_hashes()) {
+      if (in.has_hashes() && !stored_) {
         for (auto i = slice.cursor; i < slice.limit; ++i)
           buffers_->prefetch(in.hashes[i]);
         for (auto i = slice.cursor; i < slice.limit; ++i)
@@ -185,7 +209,12 @@ private:
     if (t < watermark_.value()) return drop_late(record, t, late);
     decltype(auto) k = std::invoke(key, std::as_const(record));
     const auto hash = in.has_hashes() ? in.hashes[i] : key_hash<key_type>(key_type(k));
-    auto& mine = buffers_->find_or_insert(k, hash, Side, t);
+    if (stored_) [[unlikely]]
+      return join_with<Side>(stored_->enter(k, hash), record, t, hash, owned);
+    join_with<Side>(buffers_->find_or_insert(k, hash, Side, t), record, t, hash, owned);
+  }
+  template <unsigned Side, class Slot, class T>
+  void join_with(Slot& mine, T& record, timestamp t, std::uint64_t hash, bool owned) {
     if (const auto partners = config_.bounds.partners_of(Side, t)) {
       const auto from = cursor_->begin(Side, t, hash);
       std::size_t stopped_at = 0;
@@ -197,10 +226,16 @@ private:
       if (stopped_at > 0) return cursor_->stop(Side, t, hash, stopped_at, sends_early_);
       cursor_->end();
     }
-    if (owned)
-      buffers_->template add<Side, T>(mine, t, std::move(record));
-    else
-      buffers_->template add<Side, T>(mine, t, record);
+    if constexpr (!std::is_same_v<Slot, typename stored_buffers::slot>) {
+      if (owned)
+        buffers_->template add<Side, T>(mine, t, std::move(record));
+      else
+        buffers_->template add<Side, T>(mine, t, record);
+    } else if constexpr (Side == 0) {
+      mine.left.insert(t, owned ? std::move(record) : T(record));
+    } else {
+      mine.right.insert(t, owned ? std::move(record) : T(record));
+    }
   }
   /// From partner number `from` on. 0: all are through; else how many are, and there are more.
   template <class Run, class Each>
@@ -252,6 +287,9 @@ private:
   accumulator* late_ = nullptr;
   last_watermark watermark_;
   std::optional<interval_join_buffers<key_type, L, R>> buffers_;
+  rows_in_files<key_type> in_files_;
+  last_watermark visited_{"_visited"};     // of stored_: all that had expired then has gone
+  std::unique_ptr<stored_buffers> stored_; // in the place of these, where there are databases
   std::optional<join_cursor> cursor_;
   bool sends_early_ = true; // pairs go on before their record is through
   std::optional<collector<O>> out_;

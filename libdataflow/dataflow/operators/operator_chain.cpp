@@ -1,6 +1,7 @@
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/checkpoint/published_output.hpp>
 #include <dataflow/operators/operator_chain.hpp>
+#include <dataflow/record/record_origin.hpp>
 #include <dataflow/record/record_type.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/error.hpp>
@@ -182,6 +183,10 @@ public:
 
 void operator_chain::consumers::emit(batch_ptr b) {
   if (!b || b->size() == 0) return;
+  // A batch that others hold, too, is the input passed on: it has its origin. What an operator that waits for somebody
+  // outside puts out need not come of the record at hand.
+  if (chain->origin_ && b.unique()) [[unlikely]]
+    b->origin = producer->woken ? nullptr : chain->origin_;
   auto left = stages.size() + gates.size();
   for (auto* s : stages) {
     ++chain->pending_;
@@ -253,8 +258,10 @@ void operator_chain::close() noexcept {
   }
 }
 
-error operator_chain::located(std::size_t stage) const {
+error operator_chain::located(std::size_t stage) {
   auto e = current_error();
+  failed_at_ = stages_[stage]->woken ? nullptr : origin_;
+  if (failed_at_) e = e.within(failed_at_->to_string());
   return e.within("operator \"" + stages_[stage]->config.name + "\" in task \"" + info_.task_name + "\" (" +
                   std::to_string(info_.subtask + 1) + "/" + std::to_string(info_.parallelism) + ") attempt " +
                   std::to_string(info_.attempt));
@@ -417,6 +424,8 @@ void operator_chain::run_stage(stage& s) {
   auto& front = s.queue.front();
   switch (front.what.kind) {
   case element_kind::batch: {
+    if (front.what.data->origin != origin_) [[unlikely]]
+      origin_ = front.what.data->origin;
     const auto size = front.what.data->size();
     if (s.index == 0) s.adapt_to_rest();
     batch_slice slice{std::move(front.what.data), front.cursor, std::min(size, front.cursor + s.chunk)};
@@ -432,6 +441,8 @@ void operator_chain::run_stage(stage& s) {
     s.called_with = done;
     s.busy_at = busy_;
     if (auto* m = s.metrics()) m->records_in.add(done);
+    if (origin_) [[unlikely]]
+      origin_.reset();
     if (!slice.data || slice.cursor >= size)
       pop();
     else {
@@ -518,7 +529,7 @@ void operator_chain::take_state(stage& s, chain_snapshot& into) {
     if (s.op) s.op->prepare_snapshot(into.barrier.value);
     const auto& options = into.barrier.options;
     const bool savepoint = options && options->kind == checkpoint_kind::savepoint;
-    into.state.operators[s.config.uid].states = s.registry.freeze(savepoint);
+    into.state.operators[s.config.uid].states = s.registry.freeze(savepoint, into.barrier.value);
   } catch (...) {
     if (!into.failure) into.failure = located(s.index);
   }
@@ -548,12 +559,16 @@ void operator_chain::tell_all(F&& f) {
 }
 
 void operator_chain::checkpoint_completed(std::int64_t checkpoint) {
+  for (auto& s : stages_)
+    s->registry.checkpoint_completed(checkpoint);
   tell_all([&](stream_operator& op) { op.checkpoint_completed(checkpoint); });
 }
 
 void operator_chain::checkpoint_aborted(std::int64_t checkpoint) {
-  for (auto& s : stages_)
+  for (auto& s : stages_) {
     if (s->stopped == checkpoint) s->stopped.reset();
+    s->registry.checkpoint_aborted(checkpoint);
+  }
   refresh_next_wake();
   tell_all([&](stream_operator& op) { op.checkpoint_aborted(checkpoint); });
 }

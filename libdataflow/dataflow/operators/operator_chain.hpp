@@ -147,6 +147,10 @@ public:
   const subtask_info& info() const noexcept { return info_; }
   /// The context of a stage; of the source's stage for its reader.
   operator_context& context(std::size_t stage);
+  /// What the source has polled comes of this record; null: it does not trace its records.
+  void set_origin(std::shared_ptr<const record_origin> origin) noexcept { origin_ = std::move(origin); }
+  /// The record at which run() has thrown; null: nobody knows, or it was at none.
+  const std::shared_ptr<const record_origin>& failed_at() const noexcept { return failed_at_; }
   /// Null for a source's stage. REQUIRES: opened.
   const stream_operator* operator_at(std::size_t stage) const noexcept;
   const std::vector<operator_metrics*>& metrics() const noexcept { return metrics_; }
@@ -177,7 +181,7 @@ private:
   template <class F>
   void tell_all(F&& f);
   bool gates_writable() const noexcept;
-  error located(std::size_t stage) const;
+  error located(std::size_t stage);
 
   subtask_info info_;
   std::vector<std::unique_ptr<stage>> stages_;
@@ -197,6 +201,7 @@ private:
   std::chrono::milliseconds next_wake_ = never; // the earliest of all stages
   bool finished_ = false;
   bool opened_ = false;
+  std::shared_ptr<const record_origin> origin_, failed_at_; // of the batch at hand; see failed_at()
 };
 
 } // namespace dataflow

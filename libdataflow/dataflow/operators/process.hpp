@@ -17,7 +17,7 @@
 namespace dataflow {
 
 namespace detail {
-/// For whoever asks why no timer fires.
+/// For whoever asks why no timer fires. `timers`: how many there are; 0: unknown.
 event_time_wait wait_for_timer(timestamp next, std::size_t timers);
 
 /// What process operators without keys have: the context, and the last watermark.
@@ -116,7 +116,7 @@ public:
     return after_timers(context, done);
   }
   std::optional<event_time_wait> waits_for() const {
-    if (const auto next = timers_.next_event_time()) return wait_for_timer(*next, timers_.event_timers());
+    if (const auto next = timers_.next_event_time()) return wait_for_timer(*next, timers_.known_event_timers());
     return {};
   }
 

@@ -52,6 +52,7 @@ batch_ptr batch_pool::get() {
 
 void batch_pool::put(batch_base* b) noexcept {
   b->clear();
+  b->origin.reset();
   outstanding_.fetch_sub(1, std::memory_order_relaxed);
   all_outstanding.fetch_sub(1, std::memory_order_relaxed);
   {

@@ -19,6 +19,7 @@
 namespace dataflow {
 
 class record_type;
+struct record_origin;
 class batch_pool;
 class batch_ptr;
 
@@ -43,6 +44,8 @@ public:
   column<timestamp> timestamps;
   /// Key hashes, computed once where the stream is keyed; empty, or one per record.
   column<std::uint64_t> hashes;
+  /// What the records have come from, where the source traces them; null: nobody knows.
+  std::shared_ptr<const record_origin> origin;
 
 protected:
   explicit batch_base(const record_type& type) noexcept : type_(&type) {}

@@ -121,7 +121,7 @@ operator_snapshot state_registry::snapshot() const {
   return all;
 }
 
-operator_snapshot state_registry::freeze(bool self_contained) {
+operator_snapshot state_registry::freeze(bool self_contained, std::optional<std::int64_t> checkpoint) {
   operator_snapshot all;
   struct at_end {
     std::vector<keyed_store*>& stores;
@@ -131,7 +131,7 @@ operator_snapshot state_registry::freeze(bool self_contained) {
     }
   } at_end{stores_};
   for (std::size_t i = 0; i < stores_.size(); ++i)
-    if (auto files = stores_[i]->begin_freeze(place_.incremental && !self_contained))
+    if (auto files = stores_[i]->begin_freeze(place_.incremental && !self_contained, checkpoint))
       all.databases.push_back({std::to_string(i), std::move(files), {}, groups_});
   for (auto& [name, state] : states_) {
     auto& stored = all.states[name];
@@ -143,6 +143,16 @@ operator_snapshot state_registry::freeze(bool self_contained) {
     out.finish();
   }
   return all;
+}
+
+void state_registry::checkpoint_completed(std::int64_t checkpoint) {
+  for (auto* store : stores_)
+    store->checkpoint_completed(checkpoint);
+}
+
+void state_registry::checkpoint_aborted(std::int64_t checkpoint) {
+  for (auto* store : stores_)
+    store->checkpoint_aborted(checkpoint);
 }
 
 std::vector<std::string> state_registry::unclaimed() const {

@@ -17,6 +17,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,7 @@ struct state_part {
 };
 
 class frozen_state;
+class state_increment;
 struct stored_state {
   state_info info;
   std::vector<state_part> parts; ///< of keyed states in the order of their key groups, none empty
@@ -114,6 +116,9 @@ public:
   virtual void write(state_writer& out) const = 0;
   /// The same for the last time, which may give up what has been written as it goes.
   virtual void write_last(state_writer& out) const { write(out); }
+  /// Not null: write() gives only what is not stored yet, in entries (see docs/checkpoints.md), and who writes it notes
+  /// where.
+  virtual const state_increment* increment() const { return nullptr; }
 };
 
 class declared_state {
@@ -138,7 +143,8 @@ struct state_place {
   std::string directory;                       ///< of the operator's databases
   /// For the rows of each database that are kept in memory; 0: as much as the factory gives it.
   std::size_t memory_bytes = 0;
-  bool incremental = false;         ///< checkpoints consist of the databases' files
+  /// Checkpoints consist of the databases' files; those of rows in memory leave out what is stored already.
+  bool incremental = false;
   std::shared_ptr<const void> keep; ///< whatever must live as long as somebody works here
   /// What a snapshot in progress may hold in memory of keyed state that has changed since it was taken, for each store;
   /// the task waits for who writes it before it changes more.
@@ -163,8 +169,11 @@ public:
   void declare(declared_state& state);
   operator_snapshot snapshot() const;
   /// The same with little done now: what takes long is left to whoever writes the snapshot. `self_contained`: no files
-  /// of databases.
-  operator_snapshot freeze(bool self_contained = false);
+  /// of databases, and nothing is left out. `checkpoint`: its number; without one, nothing is left out.
+  operator_snapshot freeze(bool self_contained = false, std::optional<std::int64_t> checkpoint = {});
+  /// What becomes of a checkpoint, in any order.
+  void checkpoint_completed(std::int64_t checkpoint);
+  void checkpoint_aborted(std::int64_t checkpoint);
   /// Whether the operator starts from a snapshot (also from one that holds nothing of it).
   bool is_restored() const noexcept { return restored_ != nullptr; }
   /// Names of restored states that nobody has declared.

@@ -42,9 +42,10 @@ std::size_t rounded(std::size_t bytes, std::size_t alignment) {
 } // namespace
 
 held_rows::held_rows(std::shared_ptr<segment_directory> segments, std::shared_ptr<const row_layout> layout,
-                     key_group_range groups)
+                     key_group_range groups, std::shared_ptr<const store_increment> increment)
     : directory_(std::move(segments)), layout_(std::move(layout)), size_(directory_->size_),
-      alignment_(std::max<std::size_t>(bits + 1, layout_->alignment)), groups_(groups), slots_(size_), saved_(size_),
+      alignment_(std::max<std::size_t>(bits + 1, layout_->alignment)), groups_(groups),
+      increment_(std::move(increment)), slots_(size_), saved_(size_),
       shelves_(std::min<std::size_t>(most_shelves, groups.size())) {
   blocks_.reserve(directory_->blocks_.size());
   for (auto& b : directory_->blocks_)
@@ -158,6 +159,7 @@ rows_then held_rows::begin_reading(std::size_t segment) {
           std::memory_order_acquire);
   v = slot.load(std::memory_order_acquire);
   rows_then rows;
+  if (increment_) rows.needed = increment_->needed[segment];
   const kept* changed = nullptr;
   if (v & left) {
     rows.segment = pointer<left_segment>(v)->segment;

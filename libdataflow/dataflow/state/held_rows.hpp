@@ -12,6 +12,7 @@
 
 #include <dataflow/record/key_groups.hpp>
 #include <dataflow/state/held_memory.hpp>
+#include <dataflow/state/row_changes.hpp>
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
@@ -49,21 +50,28 @@ private:
 struct rows_then {
   const row_segment* segment = nullptr;
   std::uint64_t used = 0;
-  std::uint64_t aside = 0; // rows that were put aside
+  std::uint64_t needed = ~std::uint64_t{0}; // only these are as they were
+  std::uint64_t aside = 0;                  // rows that were put aside
   const std::byte* copies[row_segment::rows];
   const std::byte* row(unsigned i) const noexcept { return aside >> i & 1 ? copies[i] : segment->row(i); }
 };
 
 class held_rows {
 public:
-  /// `groups`: those of the store.
+  /// `groups`: those of the store. `increment`: what is to be written; null: everything.
   held_rows(std::shared_ptr<segment_directory> segments, std::shared_ptr<const row_layout> layout,
-            key_group_range groups);
+            key_group_range groups, std::shared_ptr<const store_increment> increment = {});
   held_rows(const held_rows&) = delete;
   ~held_rows() { give_up(); }
   std::size_t segments() const noexcept { return size_; }
+  const std::shared_ptr<const store_increment>& increment() const noexcept { return increment_; }
 
   // The task's side.
+
+  /// Whether what is in a row matters.
+  bool needs(std::size_t segment, unsigned row) const noexcept {
+    return !increment_ || segment >= size_ || (increment_->needed[segment] >> row & 1);
+  }
 
   /// Row `i` of a segment is about to change, to come or to go. False: the segment is being read; it has to be left to
   /// the snapshot, and another put in its place.
@@ -138,6 +146,7 @@ private:
   const std::size_t size_;
   const std::size_t alignment_; // of what is taken from shelves
   const key_group_range groups_;
+  const std::shared_ptr<const store_increment> increment_;
   zero_pages<slot> slots_;
   zero_pages<std::uint64_t> saved_; // the task's: rows that it may change
   std::vector<shelf> shelves_;

@@ -1,3 +1,4 @@
+#include <dataflow/state/frozen_table.hpp>
 #include <dataflow/state/keyed_store.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
@@ -42,18 +43,32 @@ public:
               detail::row_writer how)
       : snapshot_(std::move(snapshot)), rows_(std::move(rows)), how_(std::move(how)) {
     rows_->add_reader();
+    if (rows_->increment()) increment_.emplace(rows_->increment(), how_.index);
   }
-  void write(state_writer& out) const override {
-    rows_->read(false, [&](const detail::rows_then& r) { how_.write(r, out); });
-  }
-  void write_last(state_writer& out) const override {
-    rows_->read_for_the_last_time([&](const detail::rows_then& r) { how_.write(r, out); });
-  }
+  void write(state_writer& out) const override { rows_->read(false, writing(out)); }
+  void write_last(state_writer& out) const override { rows_->read_for_the_last_time(writing(out)); }
+  const state_increment* increment() const override { return increment_ ? &*increment_ : nullptr; }
 
 private:
+  std::function<void(const detail::rows_then&)> writing(state_writer& out) const {
+    if (!increment_) return [&](const detail::rows_then& r) { how_.write(r, out); };
+    // `group`: whose part has been begun. `removes`: keys may be stored that have to go.
+    return [&, group = std::int64_t{-1}, removes = false, scratch = byte_writer{}](const detail::rows_then& r) mutable {
+      const auto& what = increment_->store();
+      const auto of = r.segment->key_group;
+      const auto form = what.form_of(of);
+      if (std::exchange(group, of) != of) {
+        removes = form == detail::group_form::changes && increment_->has_earlier(of);
+        const auto& gone = what.removed[of - what.groups.first];
+        if (removes && !gone.empty()) out.part_of(of).raw(gone.data(), gone.size());
+      }
+      if (form != detail::group_form::nothing) how_.write_entries(r, removes, out, scratch);
+    };
+  }
   std::shared_ptr<const keyed_snapshot> snapshot_; // gives the rows up with the last column
   std::shared_ptr<detail::held_rows> rows_;
   detail::row_writer how_;
+  std::optional<state_increment> increment_;
 };
 
 /// What stands in the files of a database.
@@ -77,6 +92,32 @@ void detail::row_writer::write(const rows_then& rows, state_writer& out) const {
     if (keyed) key(row + layout.key_offset, part);
     if (stamped) part.fixed(row_segment::stamp(row + offset));
     cell(row + offset, part);
+  }
+}
+
+void detail::row_writer::write_entries(const rows_then& rows, bool removes, state_writer& out,
+                                       byte_writer& scratch) const {
+  const auto& layout = rows.segment->layout();
+  if (index >= layout.cells.size()) return;
+  const auto offset = layout.cells[index].offset;
+  const auto bit = std::uint64_t{1} << index;
+  for (auto used = rows.used & rows.needed; used != 0; used &= used - 1) {
+    const auto* row = rows.row(static_cast<unsigned>(std::countr_zero(used)));
+    const bool there = (row_segment::mark(row) & bit) && !(gone && gone(row + offset));
+    if (!there && !removes) continue;
+    auto& part = out.part_of(rows.segment->key_group);
+    scratch.clear();
+    key(row + layout.key_offset, scratch);
+    part.text(scratch.buffer());
+    if (!there) {
+      part.varint(0);
+      continue;
+    }
+    scratch.clear();
+    if (stamped) scratch.fixed(row_segment::stamp(row + offset));
+    cell(row + offset, scratch);
+    part.varint(scratch.size() + 1);
+    part.raw(scratch.buffer().data(), scratch.size());
   }
 }
 
@@ -106,18 +147,52 @@ std::shared_ptr<const frozen_state> keyed_store::freeze_column(const keyed_colum
   return nullptr;
 }
 
-std::shared_ptr<const database_files> keyed_store::begin_freeze(bool files) {
+std::shared_ptr<const database_files> keyed_store::begin_freeze(bool incremental,
+                                                                std::optional<std::int64_t> checkpoint) {
   leave();
-  if (!has_columns()) return nullptr;
+  if (!has_columns() && !has_tables_) return nullptr;
   if (!stored_) {
-    rows_now_ = std::make_shared<const keyed_snapshot>(freeze());
+    rows_now_ = std::make_shared<const keyed_snapshot>(freeze(incremental ? checkpoint : std::nullopt));
     return nullptr;
   }
   stored_->flush();
-  in_files_now_ = files;
-  if (files) return stored_->database().snapshot(stored_directory_ + "-" + std::to_string(++snapshots_));
+  in_files_now_ = incremental;
+  if (incremental) return stored_->database().snapshot(stored_directory_ + "-" + std::to_string(++snapshots_));
   stored_now_ = stored_->database().freeze();
   return nullptr;
+}
+
+void keyed_store::account(std::ptrdiff_t bytes) noexcept {
+  if (stored_) stored_->account(bytes);
+}
+void keyed_store::make_room_for_growth() {
+  if (stored_) stored_->make_room();
+}
+std::size_t keyed_store::counted_bytes() const noexcept {
+  return memory_bytes() + (stored_ ? stored_->counted_content() : 0);
+}
+
+state_database& keyed_store::share_database() noexcept {
+  has_tables_ = true;
+  return stored_->database();
+}
+
+std::shared_ptr<const frozen_state> keyed_store::freeze_table(std::uint32_t table, table_writer convert) const {
+  if (in_files_now_) return std::make_shared<in_files>();
+  if (!stored_now_) return nullptr;
+  return std::make_shared<detail::frozen_table>(stored_now_, table, states_->key_groups(), convert);
+}
+
+void keyed_store::write_table(std::uint32_t table, table_writer convert, state_writer& out) const {
+  auto& database = stored_->database();
+  database.write();
+  detail::write_table(database, table, states_->key_groups(), convert, out);
+}
+
+void keyed_store::read_restored(const std::string& table,
+                                const std::function<void(std::string_view, std::string_view)>& f) const {
+  for (const auto* from : to_read_)
+    read_database_files(from->directory, table, from->groups, f);
 }
 
 void keyed_store::end_freeze() noexcept {
@@ -159,6 +234,7 @@ void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
   states_ = &states;
   clock_ = &clock;
   groups_.resize(states.key_groups().size());
+  changes_.open(states.key_groups());
   auto opened = states.add_store(*this, clock);
   to_read_ = std::move(opened.restored);
   if (!opened.database) return;
@@ -248,7 +324,7 @@ std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
     group.with_room.push_back(group.segments.back());
     segments_.push_back(row_segment::make(layout_, key_group, least_capacity));
     directory_->add(segments_.back());
-    if (changed_.size() * 64 < segments_.size()) changed_.push_back(0);
+    changes_.add_segment();
   }
   const auto s = group.with_room.back();
   auto* segment = segments_[s];
@@ -264,8 +340,10 @@ std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
 void keyed_store::occupy(std::uint32_t position) {
   auto& segment = *segment_of(position);
   segment.used |= std::uint64_t{1} << (position % row_segment::rows);
-  mark_changed(position / row_segment::rows);
-  if (segment.used == ~std::uint64_t{0}) groups_[segment.key_group - states_->key_groups().first].with_room.pop_back();
+  changes_.mark(position / row_segment::rows, position % row_segment::rows);
+  auto& group = groups_[segment.key_group - states_->key_groups().first];
+  ++group.rows;
+  if (segment.used == ~std::uint64_t{0}) group.with_room.pop_back();
 }
 
 void keyed_store::replace(std::uint32_t segment, unsigned capacity) {
@@ -280,11 +358,11 @@ void keyed_store::replace(std::uint32_t segment, unsigned capacity) {
   s = copy;
 }
 
-void keyed_store::save(std::uint32_t segment, unsigned row) {
+void keyed_store::save(std::uint32_t segment, unsigned row, bool content) {
   for (std::size_t i = 0; i < live_.size();) {
     if (live_[i]->memory().over()) {
       live_.erase(live_.begin() + static_cast<std::ptrdiff_t>(i));
-    } else if (live_[i]->save(segment, row, *segments_[segment])) {
+    } else if ((content && !live_[i]->needs(segment, row)) || live_[i]->save(segment, row, *segments_[segment])) {
       ++i;
     } else {
       return replace(segment, segments_[segment]->capacity()); // for all of them
@@ -313,10 +391,10 @@ void keyed_store::make_row() {
 void keyed_store::make_writable() {
   const auto segment = position_ / row_segment::rows;
   if (!live_.empty()) {
-    save(segment, position_ % row_segment::rows);
+    save(segment, position_ % row_segment::rows, true);
     row_ = row_at(position_);
   }
-  mark_changed(segment);
+  changes_.mark(segment, position_ % row_segment::rows);
   writable_ = true;
   if (stored_) stored_->change(position_);
 }
@@ -326,8 +404,12 @@ void keyed_store::drop_empty_row() {
   if (!row_ || row_segment::mark(row_) != 0 || stored_) return; // what is stored of it is still to be removed
   candidates_good_ = false;
   make_writable();
+  protect(position_ / row_segment::rows, position_ % row_segment::rows);
+  row_ = row_at(position_);
   auto* segment = segment_of(position_);
   auto& group = groups_[segment->key_group - states_->key_groups().first];
+  --group.rows;
+  if (changes_.has_begun()) note_removed();
   if (segment->used == ~std::uint64_t{0}) group.with_room.push_back(position_ / row_segment::rows);
   index_erase(hash_, position_);
   segment->destroy_row(position_ % row_segment::rows);
@@ -335,6 +417,15 @@ void keyed_store::drop_empty_row() {
   row_ = nullptr;
   position_ = none;
   writable_ = false;
+}
+
+void keyed_store::note_removed() {
+  byte_writer key, entry;
+  writer_of_keys()(key_at(position_), key);
+  entry.text(key.buffer());
+  entry.varint(0);
+  const auto group = segment_of(position_)->key_group;
+  changes_.remove(group, entry.buffer(), groups_[group - states_->key_groups().first].rows);
 }
 
 void keyed_store::index_insert(std::uint64_t hash, std::uint32_t position) {
@@ -392,15 +483,24 @@ void keyed_store::for_each_stored_key(detail::stored_rows& rows, const std::func
   clear_key();
 }
 
-keyed_snapshot keyed_store::freeze() {
+keyed_snapshot keyed_store::freeze(std::optional<std::int64_t> checkpoint) {
   leave();
   std::erase_if(live_, [](auto& other) { return other->memory().over(); });
   keyed_snapshot snapshot;
-  snapshot.rows_ = std::make_shared<detail::held_rows>(directory_, layout_, states_->key_groups());
+  snapshot.changed_ = frozen_ ? changes_.changed_segments() : segments_.size();
+  std::shared_ptr<const detail::store_increment> increment;
+  // Entries have keys.
+  if (checkpoint && std::all_of(columns_.begin(), columns_.end(), [](auto* c) { return c->parts_have_keys(); }))
+    increment = changes_.begin(*checkpoint, [&](std::uint32_t key_group) {
+      auto& group = groups_[key_group - states_->key_groups().first];
+      return detail::row_changes::group_rows{group.segments, group.rows};
+    });
+  else if (!states_->place().incremental)
+    changes_.forget();
+  snapshot.rows_ =
+      std::make_shared<detail::held_rows>(directory_, layout_, states_->key_groups(), std::move(increment));
   live_.push_back(snapshot.rows_);
-  for (auto& word : changed_)
-    snapshot.changed_ += static_cast<std::size_t>(std::popcount(std::exchange(word, 0)));
-  if (!std::exchange(frozen_, true)) snapshot.changed_ = segments_.size();
+  frozen_ = true;
   writable_ = false;
   return snapshot;
 }

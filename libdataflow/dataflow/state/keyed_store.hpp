@@ -11,6 +11,7 @@
 
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/held_rows.hpp>
+#include <dataflow/state/row_changes.hpp>
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
@@ -28,6 +29,7 @@ namespace dataflow {
 class clock;
 class database_view;
 class keyed_store;
+class state_database;
 namespace detail {
 struct row_writer;
 class stored_rows;
@@ -84,6 +86,10 @@ public:
   virtual stored_writer stored_to_part() const {
     return [](std::string_view stored, byte_writer& part) { part.raw(stored.data(), stored.size()); };
   }
+  /// Of values whose memory outside of their rows is counted, instead of estimated by what is written of them: how much
+  /// it is. Whoever changes such a value says so with keyed_store::account().
+  virtual bool is_counted() const { return false; }
+  virtual std::size_t content_bytes(const std::byte* /*cell*/) const { return 0; }
   /// Whether a part of a snapshot has the key in front of each value; else restore() finds it in the value.
   virtual bool parts_have_keys() const { return true; }
   virtual std::chrono::milliseconds background_time_to_live() const { return std::chrono::milliseconds{0}; }
@@ -123,6 +129,8 @@ struct row_writer {
   keyed_column::cell_writer cell;
   std::function<bool(const std::byte* cell)> gone; // empty: nothing goes
   void write(const rows_then& rows, state_writer& out) const;
+  /// The same in entries; with `removes` also of keys that have no value.
+  void write_entries(const rows_then& rows, bool removes, state_writer& out, byte_writer& scratch) const;
 };
 } // namespace detail
 
@@ -186,8 +194,11 @@ public:
     for (auto* c : columns_)
       c->clear();
   }
-  /// All rows as they are now, and marks them as unchanged. REQUIRES: no database.
-  keyed_snapshot freeze();
+  /// All rows as they are now. With the number of a checkpoint, and when checkpoints are incremental, it holds what it
+  /// has to write; else all rows are marked as unchanged. REQUIRES: no database.
+  keyed_snapshot freeze(std::optional<std::int64_t> checkpoint = {});
+  void checkpoint_completed(std::int64_t checkpoint) { changes_.completed(checkpoint); }
+  void checkpoint_aborted(std::int64_t checkpoint) { changes_.aborted(checkpoint); }
   /// Snapshots in progress may then hold no more than state_place::snapshot_bytes each. `wake` may be called by any
   /// thread.
   void set_wake_up(std::function<void()> wake) { wake_ = std::move(wake); }
@@ -196,12 +207,35 @@ public:
   /// Bytes that snapshots in progress hold.
   std::size_t held_bytes() const noexcept;
   /// Until end_freeze(), the columns' freeze() gives what the store holds now. With `files`, and a database: the files
-  /// that hold all of it, and the columns give nothing; else null.
-  std::shared_ptr<const database_files> begin_freeze(bool files);
+  /// that hold all of it, and the columns give nothing; else null. Without a database, the columns may leave out what
+  /// is stored already (`incremental`).
+  std::shared_ptr<const database_files> begin_freeze(bool incremental, std::optional<std::int64_t> checkpoint);
   void end_freeze() noexcept;
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
   void clean_up(std::size_t rows);
   bool has_expiring_columns() const noexcept { return expiring_; }
+
+  // Of counted columns, with a database.
+
+  /// The current row's value has become larger, or smaller.
+  void account(std::ptrdiff_t bytes) noexcept;
+  /// Rows are written back until those in memory take no more than they may. REQUIRES: no key is current.
+  void make_room_for_growth();
+  /// What rows, index and counted values take.
+  std::size_t counted_bytes() const noexcept;
+
+  // Tables of the operator's own, in the same database as the rows.
+
+  /// The database. From now on snapshots hold it also when there are no columns. REQUIRES: stored().
+  state_database& share_database() noexcept;
+  /// What the operator's parts have of a row of its table.
+  using table_writer = void (*)(std::string_view key, std::string_view value, byte_writer& part);
+  /// For freeze() of a declared state: null when nothing is being frozen.
+  std::shared_ptr<const frozen_state> freeze_table(std::uint32_t table, table_writer convert) const;
+  /// For snapshot() of a declared state.
+  void write_table(std::uint32_t table, table_writer convert, state_writer& out) const;
+  /// Calls f(key, value) for what files that are restored have in a table of that name, and the database has not.
+  void read_restored(const std::string& table, const std::function<void(std::string_view, std::string_view)>& f) const;
 
   // Batched look-ups: look_ahead.hpp.
 
@@ -297,14 +331,15 @@ private:
   struct group {
     std::vector<std::uint32_t> segments;  // indices of segments_
     std::vector<std::uint32_t> with_room; // of these, those with a free row
+    std::size_t rows = 0;
   };
   void make_writable();
-  /// Before a row comes, goes or changes. The segment may be another one then.
-  void protect(std::uint32_t segment, unsigned row) {
-    if (!live_.empty()) save(segment, row);
+  /// Before a row comes, goes or (`content`) changes. The segment may be another one then.
+  void protect(std::uint32_t segment, unsigned row, bool content = false) {
+    if (!live_.empty()) save(segment, row, content);
   }
-  void save(std::uint32_t segment, unsigned row);
-  void mark_changed(std::size_t segment) noexcept { changed_[segment / 64] |= std::uint64_t{1} << segment % 64; }
+  void save(std::uint32_t segment, unsigned row, bool content);
+  void note_removed();
   bool holds_too_much();
   void make_row();
   void drop_empty_row();
@@ -325,7 +360,7 @@ private:
   std::vector<detail::row_segment*> segments_;
   std::shared_ptr<detail::segment_directory> directory_; // the same, for snapshots
   std::vector<std::shared_ptr<detail::held_rows>> live_; // snapshots in progress
-  std::vector<std::uint64_t> changed_;                   // a bit per segment: since the last snapshot
+  detail::row_changes changes_;
   std::function<void()> wake_;
   std::vector<group> groups_; // of the subtask's key groups
   std::shared_ptr<const detail::row_layout> layout_;
@@ -341,6 +376,7 @@ private:
   std::shared_ptr<const keyed_snapshot> rows_now_;
   std::shared_ptr<const database_view> stored_now_;
   bool in_files_now_ = false;
+  bool has_tables_ = false; // besides those of columns
 };
 
 inline std::byte* keyed_column::find() {

@@ -138,16 +138,20 @@ rocksdb::BlockBasedTableOptions table_format(const std::shared_ptr<rocksdb::Cach
 }
 
 void scan_table(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* table, rocksdb::ReadOptions reads,
-                const std::string& directory, key_group_range groups,
+                const std::string& directory, std::string_view first, std::uint32_t last_group,
                 const std::function<bool(std::string_view, std::string_view)>& f) {
-  const auto first = database_key(groups.first, {});
-  const std::string behind = groups.last == 0xffff ? std::string{} : database_key(groups.last + 1, {});
+  const std::string behind = last_group == 0xffff ? std::string{} : database_key(last_group + 1, {});
   const rocksdb::Slice bound{behind};
   if (!behind.empty()) reads.iterate_upper_bound = &bound;
   const std::unique_ptr<rocksdb::Iterator> it{db.NewIterator(reads, table)};
-  for (it->Seek(first); it->Valid(); it->Next())
+  for (it->Seek(slice(first)); it->Valid(); it->Next())
     if (!f(view(it->key()), view(it->value()))) return;
   if (!it->status().ok()) fail(it->status(), "read", directory);
+}
+void scan_table(rocksdb::DB& db, rocksdb::ColumnFamilyHandle* table, const rocksdb::ReadOptions& reads,
+                const std::string& directory, key_group_range groups,
+                const std::function<bool(std::string_view, std::string_view)>& f) {
+  scan_table(db, table, reads, directory, database_key(groups.first, {}), groups.last, f);
 }
 
 /// An open database and its directory, until the last who reads it has gone.
@@ -278,6 +282,10 @@ public:
   void scan(table t, key_group_range groups,
             const std::function<bool(std::string_view, std::string_view)>& f) override {
     scan_table(db(), tables_[t], reads_, directory(), groups, f);
+  }
+  void scan_from(table t, std::string_view first, std::uint32_t last_group,
+                 const std::function<bool(std::string_view, std::string_view)>& f) override {
+    scan_table(db(), tables_[t], reads_, directory(), first, last_group, f);
   }
 
   std::shared_ptr<const database_files> snapshot(const std::string& to) override {

@@ -5,6 +5,7 @@
 ///   key group   2 bytes, big endian: a range of key groups is a range of keys
 ///   key         as its codec writes it, prefix-free (with the namespace behind it where there is one)
 ///
+/// but for what is ordered by time: see time_index.hpp.
 /// Writes gather in a batch; a read sees only what has been written with write(), so that whoever keeps a cache in
 /// front (stored_rows does) calls write() before it asks for what it has given away. Values of a table with `entries`
 /// are sequences of entries, each with its length in front (a varint): append() adds one without reading. A database is
@@ -91,6 +92,9 @@ public:
   /// Calls f(key, value) for the keys of these key groups, ascending, until it returns false.
   virtual void scan(table t, key_group_range groups,
                     const std::function<bool(std::string_view key, std::string_view value)>& f) = 0;
+  /// The same from `first`, a whole key, to the end of a key group.
+  virtual void scan_from(table t, std::string_view first, std::uint32_t last_group,
+                         const std::function<bool(std::string_view key, std::string_view value)>& f) = 0;
   /// Files that hold everything that has been written. `directory` is made by the call, on the same disk.
   virtual std::shared_ptr<const database_files> snapshot(const std::string& directory) = 0;
   /// Everything that has been written, to be read later.

@@ -10,6 +10,9 @@ namespace dataflow::detail {
 namespace {
 constexpr std::size_t batch_bytes = 1 << 20;
 constexpr std::size_t least_rows = 1024; // below that a cache is none
+constexpr std::size_t least_counted_rows = 16;
+constexpr unsigned least_capacity = 4;  // of a segment
+constexpr std::size_t index_bytes = 16; // a cell of the index, which is at most half full
 
 /// How rows of a database become canonical parts; needs neither the column nor the store.
 struct part_writer {
@@ -41,9 +44,10 @@ struct part_writer {
   std::int64_t now;
 };
 
-class frozen_table final : public frozen_state {
+class frozen_column final : public frozen_state {
 public:
-  frozen_table(std::shared_ptr<const database_view> view, const part_writer& how) : view_(std::move(view)), how_(how) {}
+  frozen_column(std::shared_ptr<const database_view> view, const part_writer& how)
+      : view_(std::move(view)), how_(how) {}
   void write(state_writer& out) const override { how_.write(*view_, out); }
 
 private:
@@ -61,13 +65,37 @@ void stored_rows::add(const keyed_column& column) {
   o.entries = column.has_entries();
   o.time_to_live = column.background_time_to_live();
   tables_.push_back(database_->open_table(o));
+  counts_ = counts_ || column.is_counted();
 }
 
 std::size_t stored_rows::rows_in_memory_limit() const noexcept {
-  constexpr std::size_t index_bytes = 16; // a cell of the index, which is at most half full
   const auto row = static_cast<double>(store_.layout_->stride + index_bytes) + content_bytes_;
   const auto bytes = memory_bytes_ > 0 ? memory_bytes_ : database_->row_memory();
   return std::max(least_rows, static_cast<std::size_t>(static_cast<double>(bytes) / row));
+}
+
+bool stored_rows::has_room(bool with_some_left) const noexcept {
+  auto limit = rows_in_memory_limit();
+  if (!counts_) return with_some_left ? store_.size_ <= limit - limit / 16 : store_.size_ < limit;
+  if (store_.size_ <= least_counted_rows) return true;
+  limit = memory_bytes_ > 0 ? memory_bytes_ : database_->row_memory();
+  limit = std::max(limit, 4 * store_.segments_.size() * sizeof(row_segment)); // many key groups, and little memory
+  return segment_bytes_ + store_.index_.size() * sizeof store_.index_[0] + counted_content_ <=
+         limit - (with_some_left ? limit / 16 : 0);
+}
+
+void stored_rows::count_segment(std::size_t number) noexcept {
+  auto& counted = marks_of(static_cast<std::uint32_t>(number * row_segment::rows)).bytes;
+  const auto now = store_.segments_[number]->bytes() + sizeof store_.segments_[number];
+  segment_bytes_ += now - counted;
+  counted = now;
+}
+
+std::size_t stored_rows::counted_content_of(const std::byte* row) const noexcept {
+  std::size_t bytes = 0;
+  for (auto* c : store_.columns_)
+    if (row_segment::mark(row) & c->bit_) bytes += c->content_bytes(row + c->offset_);
+  return bytes;
 }
 
 std::string_view stored_rows::key_of(const row_segment& segment, const std::byte* row) {
@@ -101,6 +129,9 @@ void stored_rows::load() {
     content += read_.size();
   }
   content_bytes_ += (static_cast<double>(content) - content_bytes_) / 256;
+  if (!counts_) return;
+  counted_content_ += counted_content_of(row);
+  count_segment(store_.position_ / row_segment::rows);
 }
 
 void stored_rows::write_back(const row_segment& segment, const std::byte* row) {
@@ -128,11 +159,9 @@ void stored_rows::write_batch_if_large() {
 }
 
 void stored_rows::make_room() {
-  const auto limit = rows_in_memory_limit();
-  if (store_.size_ < limit) return;
-  const auto goal = limit - limit / 16;
+  if (has_room(false)) return;
   store_.candidates_good_ = false;
-  while (store_.size_ > goal) {
+  while (!has_room(true)) {
     if (hand_ >= store_.segments_.size()) hand_ = 0;
     const auto number = hand_++;
     auto& segment = *store_.segments_[number];
@@ -144,12 +173,17 @@ void stored_rows::make_room() {
       if (marks.changed & bit_of(position)) write_back(segment, segment.row(i));
       marks.changed &= ~bit_of(position);
       store_.index_erase(store_.hash_of(store_.key_at(position)), position);
+      if (counts_) counted_content_ -= counted_content_of(segment.row(i));
       segment.destroy_row(i);
       --store_.size_;
     }
     marks.touched = 0;
-    if (was_full && segment.used != ~std::uint64_t{0})
-      store_.groups_[segment.key_group - store_.states_->key_groups().first].with_room.push_back(
+    if (counts_ && segment.used == 0 && segment.capacity() > least_capacity) {
+      store_.replace(static_cast<std::uint32_t>(number), least_capacity);
+      count_segment(number);
+    }
+    if (was_full && store_.segments_[number]->used != ~std::uint64_t{0})
+      store_.groups_[store_.segments_[number]->key_group - store_.states_->key_groups().first].with_room.push_back(
           static_cast<std::uint32_t>(number));
   }
   database_->write(); // before anybody asks for them
@@ -183,8 +217,8 @@ void stored_rows::snapshot(const keyed_column& column, state_writer& out) {
 
 std::shared_ptr<const frozen_state> stored_rows::frozen(const keyed_column& column,
                                                         std::shared_ptr<const database_view> view) const {
-  return std::make_shared<frozen_table>(std::move(view),
-                                        part_writer{column, tables_[column.index_], store_.states_->key_groups()});
+  return std::make_shared<frozen_column>(std::move(view),
+                                         part_writer{column, tables_[column.index_], store_.states_->key_groups()});
 }
 
 void stored_rows::for_each_key(const std::function<void(byte_reader& key)>& f) {

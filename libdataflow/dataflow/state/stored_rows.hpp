@@ -36,11 +36,15 @@ public:
   /// Calls f(encoded key) for each key that has something stored, group by group. f may change and clear its states.
   void for_each_key(const std::function<void(byte_reader& key)>& f);
   std::size_t rows_in_memory_limit() const noexcept;
+  /// Of counted columns.
+  void account(std::ptrdiff_t bytes) noexcept { counted_content_ += static_cast<std::size_t>(bytes); }
+  std::size_t counted_content() const noexcept { return counted_content_; }
   state_database& database() noexcept { return *database_; }
 
 private:
   struct marks { // of one segment's rows
     std::uint64_t touched = 0, changed = 0;
+    std::size_t bytes = 0; // of the segment, in segment_bytes_
   };
   static std::uint64_t bit_of(std::uint32_t position) noexcept {
     return std::uint64_t{1} << (position % row_segment::rows);
@@ -51,6 +55,9 @@ private:
     return marks_[segment];
   }
   std::string_view key_of(const row_segment& segment, const std::byte* row);
+  bool has_room(bool with_some_left) const noexcept;
+  void count_segment(std::size_t number) noexcept;
+  std::size_t counted_content_of(const std::byte* row) const noexcept;
   void write_back(const row_segment& segment, const std::byte* row);
   void write_batch_if_large();
 
@@ -59,10 +66,13 @@ private:
   const std::size_t memory_bytes_;
   std::vector<state_database::table> tables_; // by column
   std::vector<marks> marks_;
-  bool appended_ = false;    // the batch holds entries of rows that are not in memory
-  std::size_t hand_ = 0;     // the segment that make_room() looks at next
-  double content_bytes_ = 0; // of a row, outside of it; a moving average of what was read and written
-  byte_writer key_, value_;  // reused
+  bool appended_ = false;           // the batch holds entries of rows that are not in memory
+  std::size_t hand_ = 0;            // the segment that make_room() looks at next
+  double content_bytes_ = 0;        // of a row, outside of it; a moving average of what was read and written
+  bool counts_ = false;             // a column is counted
+  std::size_t counted_content_ = 0; // of the rows in memory, outside of them
+  std::size_t segment_bytes_ = 0;
+  byte_writer key_, value_; // reused
   std::string read_;
 };
 

@@ -22,7 +22,7 @@ public:
   ttl update_on_read() const { return with(&ttl::on_read_, true); }
   /// A value that has expired is shown until something removes it; reading it does. Otherwise it is never shown.
   ttl return_if_not_cleaned_up() const { return with(&ttl::shows_, true); }
-  /// Snapshots do not contain what has expired; the files of incremental checkpoints do.
+  /// Snapshots do not contain what has expired; what incremental checkpoints have stored before does.
   ttl clean_up_in_snapshots() const { return with(&ttl::cleans_snapshots_, true); }
   /// Expired values are removed only when they are met.
   ttl without_background_clean_up() const { return with(&ttl::cleans_, false); }

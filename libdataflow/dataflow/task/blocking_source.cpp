@@ -46,6 +46,7 @@ public:
     delivered_ = std::move(next.after);
     if (marks) *marks = std::move(next.marks);
     signals_->changed.notify_all();
+    into.origin = next.records->origin;
     next.records->type().append(into, *next.records, 0, next.records->size(), true);
     return poll_result::more();
   }

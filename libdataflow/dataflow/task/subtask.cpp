@@ -1,8 +1,10 @@
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/task/blocking_source.hpp>
 #include <dataflow/task/subtask.hpp>
+#include <dataflow/task/traced_source.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/error.hpp>
+#include <dataflow/util/log.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -40,6 +42,7 @@ subtask::subtask(subtask_config config, dataflow::platform& world, subtask_host&
 subtask::~subtask() { close(); }
 
 void subtask::open() {
+  if (!config_.trace.skip.empty()) skipped_ = &counter(0, "numPoisonedRecordsSkipped");
   chain_->open();
   if (is_source() && !ends_at_once()) open_source();
   restore_inputs();
@@ -49,6 +52,9 @@ void subtask::open() {
 
 void subtask::open_source() {
   auto driver = config_.source->make_reader();
+  if (config_.trace.wanted())
+    driver = make_traced_source(std::move(driver), {config_.stages[0].uid, config_.stages[0].name, config_.trace,
+                                                    [this](const record_origin& o) { record_skipped(o); }});
   auto buffers = pool(driver->type());
   source_ = config_.source->blocking && world_.threads
                 ? make_blocking_source(std::move(driver), std::move(buffers), config_.limits, world_)
@@ -60,6 +66,14 @@ void subtask::open_source() {
   // Before it is opened: a reader that has splits need not ask for one.
   if (config_.restored_splits && !config_.restored_splits->empty()) add_splits(*config_.restored_splits);
   source_->reader().open(*this);
+}
+
+/// Perhaps on the reader's thread.
+void subtask::record_skipped(const record_origin& record) {
+  skipped_->add(1);
+  log_warn({"task", config_.info.job_id, config_.info.task_name},
+           record.to_string() + " is left out: it failed the job (execution.poisoned-record.policy)");
+  host_.record_skipped(record);
 }
 
 void subtask::close() noexcept {
@@ -76,6 +90,13 @@ void subtask::receive(std::uint32_t channel, std::uint64_t sequence, std::uint64
     feedback_->push({channel, sequence, bytes, std::move(e)});
   else
     input_->receive(channel, sequence, bytes, std::move(e));
+}
+
+batch_pool& subtask::pool_of_channel(std::uint32_t channel) {
+  if (channel >= config_.channels.size())
+    throw error{errc::channel_gap,
+                "an element for channel " + std::to_string(channel) + " of " + std::to_string(config_.channels.size())};
+  return *pool(*config_.edges.at(config_.channels[channel].edge).type);
 }
 
 void subtask::credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
@@ -146,19 +167,27 @@ subtask::fed subtask::feed_from_source() {
   auto into = pool(source_->type())->get();
   poll_result polled;
   bool any = false;
+  std::shared_ptr<const record_origin> origin;
   auto limits = config_.limits;
   limits.records = records_to_poll();
   try {
     polled = source_->poll(*into, limits, event_time_ ? &marks_ : nullptr);
     any = into->size() > 0;
     polled_ = into->size();
+    origin = into->origin;
+    if (origin) [[unlikely]]
+      chain_->set_origin(origin);
     if (event_time_) event_time_->polled(std::move(into), marks_);
   } catch (...) {
-    throw current_error().within(
-        "source \"" + config_.stages[0].name + "\" (" + std::to_string(config_.info.subtask + 1) + "/" +
-        std::to_string(config_.info.parallelism) + ") attempt " + std::to_string(config_.info.attempt));
+    auto why = current_error();
+    if (origin) why = why.within(origin->to_string());
+    failed_at_ = std::move(origin);
+    throw why.within("source \"" + config_.stages[0].name + "\" (" + std::to_string(config_.info.subtask + 1) + "/" +
+                     std::to_string(config_.info.parallelism) + ") attempt " + std::to_string(config_.info.attempt));
   }
   if (any && into) chain_->feed_source(element::of(std::move(into)));
+  if (origin) [[unlikely]]
+    chain_->set_origin(nullptr);
   switch (polled.what) {
   case poll_result::kind::more:
     return fed::element;

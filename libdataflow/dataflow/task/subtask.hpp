@@ -11,6 +11,7 @@
 #include <dataflow/exchange/input_gate.hpp>
 #include <dataflow/exchange/output_gate.hpp>
 #include <dataflow/operators/operator_chain.hpp>
+#include <dataflow/record/record_origin.hpp>
 #include <dataflow/task/feedback_queue.hpp>
 #include <dataflow/util/platform.hpp>
 
@@ -50,6 +51,7 @@ struct subtask_config {
   std::optional<source_factories> source; ///< of source tasks: stage 0 has no operator then
   /// Of a source: what its reader goes on with; unset: the source begins.
   std::optional<std::vector<source_split>> restored_splits;
+  source_trace trace; ///< of what its source reads, or of what was under way to it
   /// What was under way when an unaligned checkpoint was made; see load(). Processed before anything that comes.
   std::vector<channel_state> restored_inputs;
   batch_limits limits;
@@ -77,6 +79,8 @@ public:
   /// Safe from the reader's own thread, where the source is a blocking one.
   virtual void request_split() = 0;
   virtual void report_result(std::uint64_t collector, std::string bytes) = 0;
+  /// The source has left this record out, as it was asked to. Safe from the reader's own thread, as above.
+  virtual void record_skipped(const record_origin&) {}
   /// The source's watermark, for its alignment group.
   virtual void report_watermark(timestamp) {}
   /// A barrier has passed the subtask: its state is to be written and acknowledged. Or it will not pass.
@@ -106,6 +110,8 @@ public:
 
   void open();
   void receive(std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes, element e);
+  /// Of the record type that comes on the channel; for elements that were bytes.
+  batch_pool& pool_of_channel(std::uint32_t channel);
   void credit(std::uint32_t gate, std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes);
   void add_splits(std::vector<source_split> splits);
   void no_more_splits();
@@ -130,6 +136,12 @@ public:
   const subtask_info& info() const noexcept { return config_.info; }
   bool is_source() const noexcept { return config_.source.has_value(); }
   std::map<std::string, std::int64_t> accumulators() const;
+  /// The record at which step() has thrown; null: nobody knows, or it was at none.
+  const std::shared_ptr<const record_origin>& failed_at() const noexcept {
+    return failed_at_ ? failed_at_ : chain_->failed_at();
+  }
+  /// What the source has read.
+  std::uint64_t records_read() const noexcept { return is_source() ? metrics_.operators[0].records_out.value() : 0; }
 
 private:
   // chain_host
@@ -154,7 +166,9 @@ private:
   fed feed_from_gate();
   fed feed_restored();
   void restore_inputs();
+  void trace_restored(std::uint32_t edge, batch_base& data);
   void open_source();
+  void record_skipped(const record_origin& record);
   void inject_barrier();
   void give_up(element barrier, std::string why);
   // barriers that overtake
@@ -194,6 +208,8 @@ private:
   std::unique_ptr<source_driver> source_;
   std::unique_ptr<source_event_time> event_time_; // null: the source has no watermark strategy
   split_marks marks_;
+  accumulator* skipped_ = nullptr;                 // poisoned records; of a source that is to leave some out
+  std::shared_ptr<const record_origin> failed_at_; // of one that has not come to the chain
   bool source_ended_ = false;
   bool said_that_it_waits_ = false;          // for one more checkpoint
   std::deque<element> triggered_;            // barriers to go out
@@ -228,6 +244,7 @@ private:
     batch_ptr data;
   };
   std::deque<restored_batch> restored_;      // not processed yet
+  std::uint64_t traced_ = 0;                 // of them, each alone
   std::uint32_t fed_edge_ = 0;               // of the batch that the first stage has
   std::int64_t overtaking_ = 0;              // the last checkpoint whose barrier may overtake here
   element in_chain_;                         // the last barrier that was fed

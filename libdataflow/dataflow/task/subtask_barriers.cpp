@@ -5,6 +5,7 @@
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/error.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace dataflow {
@@ -214,8 +215,34 @@ void subtask::restore_inputs() {
         throw current_error().within("records that were under way from operator '" + edge.peer + "'");
       }
       if (edge.hashed) data = only_key_groups(std::move(data), ours, info.max_parallelism, buffers);
-      if (data) restored_.push_back({c.edge, std::move(data)});
+      if (!data) continue;
+      if (config_.trace.wanted())
+        trace_restored(c.edge, *data);
+      else
+        restored_.push_back({c.edge, std::move(data)});
     }
+}
+
+/// One by one, with what is known of them, and without those that are to be left out.
+void subtask::trace_restored(std::uint32_t edge, batch_base& data) {
+  const auto& type = data.type();
+  for (std::size_t i = 0; i < data.size(); ++i) {
+    auto one = pool(type)->get();
+    type.append(*one, data, i, i + 1, false);
+    byte_writer bytes;
+    type.encode(*one, bytes);
+    const auto number = std::to_string(++traced_);
+    record_origin origin{config_.stages[0].uid, config_.stages[0].name, "under way", number + " " + bytes.take(),
+                         number + " of those on their way from operator '" + config_.edges[edge].peer + "'"};
+    origin.under_way = true;
+    if (std::any_of(config_.trace.skip.begin(), config_.trace.skip.end(),
+                    [&](const record_origin& o) { return o.same_record(origin); })) {
+      record_skipped(origin);
+      continue;
+    }
+    one->origin = std::make_shared<const record_origin>(std::move(origin));
+    restored_.push_back({edge, std::move(one)});
+  }
 }
 
 subtask::fed subtask::feed_restored() {

@@ -68,4 +68,9 @@ void fail_merged_window_is_late(const char* clock) {
               "a merging assigner must give windows that end after their records"};
 }
 
+void fail_lost_window() {
+  throw error{errc::corrupt_state, "a window's timer is stored, but not the window",
+              "the local disk has damaged it, or the snapshot: restore from another one"};
+}
+
 } // namespace dataflow::detail

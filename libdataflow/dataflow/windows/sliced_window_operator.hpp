@@ -4,7 +4,8 @@
 /// one slice, however many windows it belongs to. A window is put together from its slices when the watermark completes
 /// it (slice_merger.hpp); a tumbling window is one slice. No timer and no copy per window. Results are those of
 /// window_operator, which takes everything else; those of one window come out in the order in which its keys came.
-/// Allowed lateness keeps the slices until their last window is cleaned up.
+/// Allowed lateness keeps the slices until their last window is cleaned up. Where keyed state may be larger than memory
+/// they are in a database (stored_slices.hpp), and results of a window come out in the order of the keys' bytes.
 /// Threading: the task's own. Errors: errc::missing_timestamp for records without timestamps.
 /// Source: the semantics of Flink's WindowOperator; the slices are those of Scotty and of Flink SQL.
 #pragma once
@@ -14,13 +15,16 @@
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/keyed_table.hpp>
 #include <dataflow/windows/assigners.hpp>
+#include <dataflow/windows/slice_items.hpp>
 #include <dataflow/windows/slice_merger.hpp>
+#include <dataflow/windows/stored_slices.hpp>
 #include <dataflow/windows/window_functions.hpp>
 #include <dataflow/windows/window_progress.hpp>
 #include <dataflow/windows/window_wait.hpp>
 
 #include <map>
 #include <optional>
+#include <set>
 
 namespace dataflow {
 
@@ -31,6 +35,7 @@ class sliced_window_operator final : public stream_operator, private declared_st
   using stored = typename Contents::stored;
   using table = keyed_table<K, stored, key_equal<K>, key_hasher>;
   static constexpr std::size_t block = table::block;
+  using on_disk = detail::stored_slices<K, stored>;
   static constexpr bool one_key = std::is_same_v<Key, detail::no_window_key>;
 
 public:
@@ -51,7 +56,16 @@ public:
     watermark_ = progress_.watermark();
     complete_until_ = grid_.complete_until(watermark_);
     next_window_ = progress_.next_window();
+    if (context.states().has_databases()) {
+      stored_ = std::make_unique<on_disk>(grid_, settings_.lateness);
+      stored_->open(context.states(), context.clock());
+      if (context.states().is_restored()) context.states().declare(*this);
+      return;
+    }
     context.states().declare(*this);
+    if (context.states().is_restored()) context.states().declare(from_disk_);
+    in_files_.read(context.states(), context.clock(), from_disk_.info().name,
+                   [this](const state_part& p) { from_disk_.restore(p); });
     rebuild();
   }
   void close() noexcept override {
@@ -61,6 +75,7 @@ public:
 
   void process(unsigned, batch_slice& slice) override {
     auto& b = slice.data.as<T>();
+    if (stored_) return process_stored(b, slice);
     while (slice.cursor < slice.limit) {
       if (!b.has_timestamps()) detail::fail_without_timestamp();
       const auto n = std::min(block, slice.limit - slice.cursor);
@@ -74,7 +89,7 @@ public:
 
   progress advance_watermark(timestamp t) override {
     firing_at_ = t;
-    const bool done = sliding_ ? fire_sliding(t) : fire_tumbling(t);
+    const bool done = stored_ ? fire_stored(t) : sliding_ ? fire_sliding(t) : fire_tumbling(t);
     flush();
     if (!done) return progress::yielded;
     watermark_ = t;
@@ -87,6 +102,14 @@ public:
   }
   /// Of the windows that have not fired the first one; else the first one that is kept for late records.
   std::optional<event_time_wait> waits_for() const override {
+    if (stored_) {
+      const auto due = stored_->first_due();
+      if (!due) return {};
+      const auto w = grid_.at(grid_.first_ending_after(*due));
+      if (w.max_timestamp() == *due) return detail::wait_until_fired(w);
+      const auto last = *due - std::chrono::milliseconds{settings_.lateness};
+      return detail::wait_until_cleaned(grid_.at(grid_.first_ending_after(last)), settings_.lateness);
+    }
     if (!open_.empty()) {
       const auto first = grid_.first_ending_after(open_.begin()->second->bounds.start);
       return detail::wait_until_fired(grid_.at(std::max(next_window_, first)));
@@ -96,7 +119,11 @@ public:
                                       settings_.lateness);
   }
 
+  /// Of what is in a database, what is in memory.
+  std::size_t counted_bytes() const noexcept { return stored_ ? stored_->counted_bytes() : 0; }
+
 private:
+  using restored_item = detail::restored_slice<K, stored>;
   struct slice {
     time_window bounds;
     table contents;
@@ -289,6 +316,7 @@ private:
                                                      contents_.results(contents, room_), *out_);
   }
   void flush() {
+    if (stored_) stored_->make_room();
     out_->flush();
     function_context_->sides().flush();
     if (late_out_) late_out_->flush();
@@ -359,42 +387,122 @@ private:
     return true;
   }
 
-  // ---- state
+  // ---- in a database
 
-  struct item {
-    std::uint32_t key_group = 0;
-    std::uint8_t flags = 0;
-    time_window slice;
-    std::uint64_t rank = 0; // in the order of the keys
-    const K* key = nullptr;
-    const stored* contents = nullptr;
-  };
-  struct restored_item {
-    std::uint8_t flags;
-    time_window slice;
-    std::uint64_t rank;
-    K key;
-    stored contents;
-  };
-  enum : std::uint8_t { is_open = 1, is_kept = 2, is_merged = 4, is_emitted = 8 };
+  void process_stored(const batch<T>& b, batch_slice& slice) {
+    if (!b.has_timestamps()) detail::fail_without_timestamp();
+    while (slice.cursor < slice.limit) {
+      const auto attempt = [&, i = slice.cursor] { add_stored(b, i); };
+      try {
+        attempt();
+      } catch (...) {
+        handle_record_error(context(), attempt,
+                            [&](std::uint64_t tag) { divert_record(context(), tag, b, slice.cursor); });
+      }
+      ++slice.cursor;
+      progress_.count(1);
+      if (should_stop()) break;
+    }
+    flush();
+  }
+  void add_stored(const batch<T>& b, std::size_t i) {
+    const auto t = b.timestamps[i];
+    if (t == no_timestamp) detail::fail_without_timestamp();
+    const auto bounds = bounds_of(t);
+    const bool complete = bounds && bounds->end <= complete_until_;
+    if (!bounds || (complete && is_cleaned(t, watermark_))) {
+      if (bounds || is_behind(t)) drop_late(b, i);
+      return;
+    }
+    const auto& record = b.records[i];
+    const auto& key = std::invoke(key_, record);
+    auto& v = stored_->enter(key, b.has_hashes() ? b.hashes[i] : key_hash(key));
+    const auto last = grid_.index_of(t);
+    if (!complete || settings_.lateness > 0 || last >= next_window_) {
+      const auto at = on_disk::place_in(v, *bounds);
+      if (at != v.second.end() && at->first == *bounds)
+        contents_.add(at->second, record, progress_.number());
+      else
+        v.second.emplace(at, *bounds, contents_.first(record, progress_.number()));
+    }
+    if (!complete) return;
+    on_disk::skip_until(v, std::min(next_window_, last + 1));
+    firing_at_ = watermark_; // windows that are complete fire again, each with its full contents
+    for (auto k = std::min(last, next_window_ - 1); k >= grid_.first_ending_after(t); --k) {
+      const auto window = grid_.at(k);
+      if (cleanup_time(window) <= watermark_) break;
+      emit_stored(v, window);
+    }
+  }
+  /// Of the key that was entered.
+  void emit_stored(typename on_disk::value& v, const time_window& window) {
+    const auto [first, end] = on_disk::in_window(v, window);
+    if (first == end) return;
+    if (end - first == 1) return emit_result(stored_->key(), window, first->second);
+    stored all = first->second;
+    for (auto p = first + 1; p != end; ++p)
+      contents_.merge(all, stored(p->second));
+    emit_result(stored_->key(), window, all);
+  }
+  bool fire_stored(timestamp t) {
+    for (auto due = stored_->first_due(); due && *due <= t; due = stored_->first_due()) {
+      auto& v = stored_->enter_first_due();
+      if (const auto k = stored_->next_window(v); k && grid_.at(*k).max_timestamp() <= *due) {
+        progress_.set(watermark_, *k);
+        emit_stored(v, grid_.at(*k));
+        v.first = *k + 1;
+      }
+      stored_->drop_old(v, *due);
+      stored_->leave();
+      if (should_stop()) return false;
+    }
+    return true;
+  }
+  /// What the operator has stored that keeps its slices in memory, into the database.
+  void store(std::vector<restored_item> items) {
+    std::stable_partition(items.begin(), items.end(), [](auto& r) { return !(r.flags & detail::is_merged); });
+    std::set<std::string> whole; // keys' slices that are not to be put together from what was merged
+    byte_writer name;
+    for (auto& r : items) {
+      name.clear();
+      codec<K>::encode(r.key, name);
+      name.fixed(r.slice);
+      auto& v = stored_->enter(r.key, key_hash(r.key));
+      // Windows before the next one have fired, and that one for keys whose results were out.
+      if (sliding_)
+        on_disk::skip_until(v, next_window_ + ((r.flags & detail::is_emitted) != 0));
+      else if (r.flags & (detail::is_emitted | detail::is_kept))
+        on_disk::skip_until(v, grid_.index_of(r.slice.start) + 1);
+      if (!(r.flags & detail::is_merged)) whole.insert(name.buffer());
+      const auto at = on_disk::place_in(v, r.slice);
+      if (at == v.second.end() || at->first != r.slice)
+        v.second.emplace(at, r.slice, std::move(r.contents));
+      else if (!whole.contains(name.buffer()))
+        contents_.merge(at->second, std::move(r.contents));
+    }
+    stored_->leave();
+  }
+
+  // ---- state
 
   state_info info() const override {
     return {"window-slices", state_kind::keyed,
             "slices of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe())};
   }
   void snapshot(state_writer& out) const override {
+    if (stored_) return;
     auto& self = const_cast<sliced_window_operator&>(*this); // walking tables does not change them
-    std::vector<item> items;
+    detail::slice_items<K, stored> items;
     auto add = [&](std::uint8_t flags, const time_window& w, std::uint64_t rank, const K& key, std::uint64_t hash,
                    const stored& s) {
-      items.push_back({key_group_of(hash, self.context().states().max_parallelism()), flags, w, rank, &key, &s});
+      items.add(self.context().states().key_group_of_hash(hash), flags, w, rank, key, s);
     };
-    for (auto& [set, flag] : {std::pair{&self.open_, is_open}, std::pair{&self.kept_, is_kept}})
+    for (auto& [set, flag] : {std::pair{&self.open_, detail::is_open}, std::pair{&self.kept_, detail::is_kept}})
       for (auto& [start, s] : *set)
         for (std::size_t i = 0; i < s->contents.size(); ++i) {
           auto& e = s->contents.entry_at(i);
-          add(static_cast<std::uint8_t>(flag | (i < s->emitted ? is_emitted : 0)), s->bounds, i, e.key, key_hash(e.key),
-              e.value);
+          add(static_cast<std::uint8_t>(flag | (i < s->emitted ? detail::is_emitted : 0)), s->bounds, i, e.key,
+              key_hash(e.key), e.value);
         }
     if constexpr (Contents::sliceable) {
       std::map<const void*, std::pair<std::uint64_t, bool>> ranks;
@@ -405,56 +513,54 @@ private:
       }
       self.merger_.for_each([&](const time_window& w, auto& n, const stored& s) {
         const auto& [rank, out_already] = ranks.at(&n);
-        add(static_cast<std::uint8_t>(is_merged | (out_already ? is_emitted : 0)), w, rank, n.key, n.hash, s);
+        add(static_cast<std::uint8_t>(detail::is_merged | (out_already ? detail::is_emitted : 0)), w, rank, n.key,
+            n.hash, s);
       });
     }
-    std::stable_sort(items.begin(), items.end(),
-                     [](const item& a, const item& b) { return a.key_group < b.key_group; });
-    for (std::size_t i = 0; i < items.size();) {
-      const auto group = items[i].key_group;
-      auto& bytes = out.part(group);
-      for (; i < items.size() && items[i].key_group == group; ++i) {
-        bytes.fixed(items[i].flags);
-        bytes.fixed(items[i].slice);
-        bytes.varint(items[i].rank);
-        codec<K>::encode(*items[i].key, bytes);
-        codec<stored>::encode(*items[i].contents, bytes);
-      }
-    }
+    items.write(out);
   }
   void restore(const state_part& part) override {
-    byte_reader in{part.bytes};
-    while (!in.at_end()) {
-      restored_item r{};
-      r.flags = in.fixed<std::uint8_t>();
-      r.slice = in.fixed<time_window>();
-      r.rank = in.varint();
-      codec<K>::decode(r.key, in);
-      codec<stored>::decode(r.contents, in);
-      restored_.push_back(std::move(r));
+    detail::read_slices(part, restored_);
+    if (stored_) store(std::exchange(restored_, {}));
+  }
+  /// What the operator has stored that keeps its slices in a database.
+  void take(const K& key, typename on_disk::value v) {
+    for (auto& [bounds, contents] : v.second) {
+      const auto last = grid_.index_of(bounds.start);
+      const bool complete = bounds.end <= complete_until_;
+      // The next window may have fired for this key, and not for all.
+      const bool emitted = v.first > (sliding_ ? next_window_ : last);
+      const auto add = [&](unsigned flags) {
+        if (emitted) flags |= detail::is_emitted;
+        restored_.push_back({static_cast<std::uint8_t>(flags), bounds, 0, key, contents});
+      };
+      if (!complete) add(detail::is_open);
+      if (complete && settings_.lateness > 0) add(detail::is_kept);
+      if (complete && sliding_ && last >= next_window_) add(detail::is_merged);
     }
   }
   /// Key groups come one after another; the order of the keys is that of their ranks.
   void rebuild() {
     std::stable_sort(restored_.begin(), restored_.end(), [](const restored_item& a, const restored_item& b) {
-      const bool not_emitted_a = !(a.flags & is_emitted), not_emitted_b = !(b.flags & is_emitted);
+      const bool not_emitted_a = !(a.flags & detail::is_emitted), not_emitted_b = !(b.flags & detail::is_emitted);
       return std::tie(not_emitted_a, a.rank) < std::tie(not_emitted_b, b.rank);
     });
     if constexpr (Contents::sliceable)
       for (auto& r : restored_)
-        if (r.flags & is_merged)
-          merger_.all_keys().find_or_insert(r.key, key_hash(r.key))->value.emitted = (r.flags & is_emitted) != 0;
-    std::stable_sort(restored_.begin(), restored_.end(),
-                     [](const restored_item& a, const restored_item& b) { return a.slice.start < b.slice.start; });
+        if (sliding_ && r.flags & (detail::is_merged | detail::is_emitted))
+          merger_.all_keys().find_or_insert(r.key, key_hash(r.key))->value.emitted =
+              (r.flags & detail::is_emitted) != 0;
+    const auto earlier = [](const restored_item& a, const restored_item& b) { return a.slice.start < b.slice.start; };
+    std::stable_sort(restored_.begin(), restored_.end(), earlier);
     for (auto& r : restored_) {
       const auto hash = key_hash(r.key);
-      if (r.flags & is_merged) {
+      if (r.flags & detail::is_merged) {
         if constexpr (Contents::sliceable)
           merger_.add(r.slice, merger_.all_keys().find_or_insert(r.key, hash), std::move(r.contents));
         continue;
       }
-      auto& s = find_or_make(r.flags & is_open ? open_ : kept_, r.slice);
-      s.emitted += (r.flags & is_emitted) != 0;
+      auto& s = find_or_make(r.flags & detail::is_open ? open_ : kept_, r.slice);
+      s.emitted += !sliding_ && (r.flags & detail::is_emitted) != 0;
       s.contents.find_or_insert_value(r.key, hash, table::none, [&] { return std::move(r.contents); });
     }
     restored_.clear();
@@ -472,7 +578,6 @@ private:
   std::optional<window_context<time_window>> function_context_;
   std::optional<typename Contents::result> room_;
   accumulator* late_ = nullptr;
-
   slices open_;              // not complete
   slices kept_;              // complete, within the allowed lateness
   slice* current_ = nullptr; // the one that the last record went to; in open_
@@ -480,6 +585,9 @@ private:
   timestamp watermark_ = min_timestamp, complete_until_ = min_timestamp, firing_at_ = min_timestamp;
   detail::window_progress progress_;
   std::vector<restored_item> restored_;
+  typename on_disk::reader from_disk_{[this](K of, typename on_disk::value v) { take(of, std::move(v)); }};
+  rows_in_files<K> in_files_;
+  std::unique_ptr<on_disk> stored_; // in the place of the tables, where there are databases
 
   // Of sliding windows.
   detail::slice_merger<K, Contents> merger_;

@@ -3,11 +3,11 @@
 /// Per key and window it keeps the contents, the trigger's state and the window's timers, all of it declared state. The
 /// timers are not those of a timer_service: a record registers two or three for its window, mostly ones that are there
 /// already, and sessions that merge move and delete theirs. With the timers listed in the window itself that is a look
-/// at a few numbers; a set of (time, key, window) would be searched for each. Every record is put into
-/// every window that it belongs to; where that costs (overlapping windows with the default trigger and an aggregation),
-/// sliced_window_operator is used in its place.
-/// Threading: the task's own. Errors: errc::missing_timestamp for records without timestamps in event-time windows.
-/// Source: Flink's WindowOperator, EvictingWindowOperator, MergingWindowSet.
+/// at a few numbers; a set of (time, key, window) would be searched for each. Where keyed state may be larger than
+/// memory, all of it is in a database (stored_windows.hpp). Every record is put into every window that it belongs to;
+/// where that costs (overlapping windows with the default trigger and an aggregation), sliced_window_operator is used
+/// in its place. Threading: the task's own. Errors: errc::missing_timestamp for records without timestamps in
+/// event-time windows. Source: Flink's WindowOperator, EvictingWindowOperator, MergingWindowSet.
 #pragma once
 
 #include <dataflow/operators/collecting_loop.hpp>
@@ -16,6 +16,7 @@
 #include <dataflow/windows/assigners.hpp>
 #include <dataflow/windows/evictors.hpp>
 #include <dataflow/windows/linked_table.hpp>
+#include <dataflow/windows/stored_windows.hpp>
 #include <dataflow/windows/triggers.hpp>
 #include <dataflow/windows/window_functions.hpp>
 #include <dataflow/windows/window_progress.hpp>
@@ -48,19 +49,14 @@ class window_operator final : public stream_operator, private declared_state {
   using function_states =
       std::conditional_t<function_keeps, detail::window_function_states<K, W>, detail::no_function_states>;
 
-  struct window_entry {
-    W window;
-    bool filled = false;
-    stored contents{};
-    [[no_unique_address]] trigger_state state{};
-    std::vector<std::uint32_t> timers[2]; // of event time, of processing time
-  };
-  struct windows_of_key {
-    std::vector<std::unique_ptr<window_entry>> windows; // in the order of W
-  };
+  using window_entry = detail::window_entry<W, stored, trigger_state, has_trigger_state>;
+  using windows_of_key = detail::windows_of_key<window_entry>;
+  using traits = detail::windows_of_key_traits<window_entry>;
   using keys = detail::linked_table<K, windows_of_key, key_equal<K>>;
   using node = typename keys::node;
   using timer_queue = detail::window_timers<node, window_entry>;
+  using on_disk = detail::stored_windows<node, window_entry>;
+  enum domain : unsigned { event_time, processing_time };
 
 public:
   window_operator(Key key, Assigner assigner, Trigger trigger, Evictor evictor, const detail::window_settings& settings,
@@ -80,7 +76,13 @@ public:
     if (settings_.late_tag != 0) late_out_.emplace(context, context.side_output(settings_.late_tag));
     context.states().declare(progress_);
     watermark_ = progress_.watermark();
-    context.states().declare(*this);
+    if (context.states().has_databases()) {
+      stored_ = std::make_unique<on_disk>(info());
+      stored_->open(context.states(), context.clock());
+    } else {
+      context.states().declare(*this);
+      in_files_.read(context.states(), context.clock(), "_windows", [this](const state_part& p) { restore(p); });
+    }
     ask_for_wake_up();
   }
   void close() noexcept override {
@@ -115,8 +117,8 @@ public:
   progress advance_watermark(timestamp t) override {
     watermark_ = t;
     progress_.set(watermark_, 0);
-    while (!event_timers_.empty() && event_timers_.next().time <= t) {
-      const auto due = event_timers_.pop();
+    while (is_due(event_time, t)) {
+      const auto due = pop(event_time);
       trigger_context context{*this, *due.owner, *due.window};
       react(*due.owner, *due.window,
             detail::trigger_on_event_time(trigger_, due.time, std::as_const(due.window->window), context));
@@ -128,8 +130,8 @@ public:
   }
   progress advance_processing_time(std::chrono::milliseconds now) override {
     const timestamp t{now};
-    while (!processing_timers_.empty() && processing_timers_.next().time <= t) {
-      const auto due = processing_timers_.pop();
+    while (is_due(processing_time, t)) {
+      const auto due = pop(processing_time);
       trigger_context context{*this, *due.owner, *due.window};
       react(*due.owner, *due.window,
             detail::trigger_on_processing_time(trigger_, due.time, std::as_const(due.window->window), context));
@@ -142,15 +144,18 @@ public:
   }
   std::optional<event_time_wait> waits_for() const override {
     if constexpr (std::is_same_v<W, time_window>) {
-      if (event_timers_.empty()) return {};
-      const auto& next = event_timers_.next();
-      const W& w = next.window->window;
-      if (next.time == w.max_timestamp()) return detail::wait_until_fired(w);
-      if (next.time == cleanup_time(w)) return detail::wait_until_cleaned(w, settings_.lateness);
-      return detail::wait_for_trigger(w, next.time);
+      const auto next = next_time(event_time);
+      if (!next) return {};
+      const W w = stored_ ? stored_->window_of_next(event_time) : event_timers_.next().window->window;
+      if (*next == w.max_timestamp()) return detail::wait_until_fired(w);
+      if (*next == cleanup_time(w)) return detail::wait_until_cleaned(w, settings_.lateness);
+      return detail::wait_for_trigger(w, *next);
     }
     return {};
   }
+
+  /// Of what is in a database, what is in memory.
+  std::size_t counted_bytes() const noexcept { return stored_ ? stored_->counted_bytes() : 0; }
 
 private:
   // ---- what triggers see
@@ -163,12 +168,12 @@ private:
     trigger_state& state() noexcept { return window_.state; }
     timestamp current_watermark() const noexcept { return op_.watermark_; }
     timestamp current_processing_time() const noexcept { return op_.now(); }
-    void register_event_time(timestamp t) { op_.event_timers_.add(t, key_, window_); }
-    void delete_event_time(timestamp t) { op_.event_timers_.remove(t, window_); }
+    void register_event_time(timestamp t) { op_.add_timer(event_time, t, key_, window_); }
+    void delete_event_time(timestamp t) { op_.remove_timer(event_time, t, window_); }
     void register_processing_time(timestamp t) {
-      if (op_.processing_timers_.add(t, key_, window_)) op_.ask_for_wake_up();
+      if (op_.add_timer(processing_time, t, key_, window_)) op_.ask_for_wake_up();
     }
-    void delete_processing_time(timestamp t) { op_.processing_timers_.remove(t, window_); }
+    void delete_processing_time(timestamp t) { op_.remove_timer(processing_time, t, window_); }
     /// Within on_merge: what the trigger remembered of the windows that became one.
     std::vector<trigger_state> merged_states() const {
       std::vector<trigger_state> states;
@@ -193,7 +198,7 @@ private:
       if (t == no_timestamp) detail::fail_without_timestamp();
     assigner_.assign(record, Assigner::event_time ? t : now(), [&](const W& assigned) {
       if constexpr (Assigner::merging) {
-        auto* n = keys_.find_or_insert(key, hash);
+        auto* n = windows_of(key, hash);
         auto* entry = merge_in(*n, assigned);
         if (entry)
           put(*n, *entry, record, t);
@@ -202,7 +207,7 @@ private:
         skipped = skipped && !entry;
       } else {
         if (is_late(assigned)) return;
-        auto* n = keys_.find_or_insert(key, hash);
+        auto* n = windows_of(key, hash);
         put(*n, find_or_make(*n, assigned), record, t);
         skipped = false;
       }
@@ -221,6 +226,8 @@ private:
     else
       entry.contents = contents_.first(record, progress_.number());
     entry.filled = true;
+    if (stored_) [[unlikely]]
+      count(entry, record);
     trigger_context context{*this, n, entry};
     react(n, entry, trigger_.on_element(record, t, std::as_const(entry.window), context));
     const auto end = cleanup_time(entry.window);
@@ -230,12 +237,8 @@ private:
     else
       context.register_processing_time(end);
   }
-  typename std::vector<std::unique_ptr<window_entry>>::iterator place_of(node& n, const W& w) {
-    return std::lower_bound(n.value.windows.begin(), n.value.windows.end(), w,
-                            [](const auto& entry, const W& window) { return entry->window < window; });
-  }
   window_entry& find_or_make(node& n, const W& w) {
-    auto at = place_of(n, w);
+    auto at = n.value.place_of(w);
     if (at == n.value.windows.end() || (*at)->window != w) {
       at = n.value.windows.insert(at, std::make_unique<window_entry>());
       (*at)->window = w;
@@ -259,8 +262,7 @@ private:
       auto& grown = **first;
       trigger_context context{*this, n, grown};
       detail::trigger_clear(trigger_, std::as_const(grown.window), context);
-      event_timers_.remove_all(grown);
-      processing_timers_.remove_all(grown);
+      remove_timers(grown);
       grown.window = merged;
       if constexpr (requires { trigger_.on_merge(std::as_const(grown.window), context); })
         trigger_.on_merge(std::as_const(grown.window), context);
@@ -275,8 +277,7 @@ private:
       auto& old = **i;
       trigger_context of_old{*this, n, old};
       detail::trigger_clear(trigger_, std::as_const(old.window), of_old);
-      event_timers_.remove_all(old);
-      processing_timers_.remove_all(old);
+      remove_timers(old);
       if (!old.filled) continue;
       if (!entry->filled)
         entry->contents = std::move(old.contents);
@@ -286,6 +287,7 @@ private:
         contents_.merge(entry->contents, std::move(old.contents));
       entry->filled = true;
     }
+    if (stored_) entry->count();
     *first = std::move(entry);
     auto* result = first->get();
     all.erase(first + 1, last);
@@ -310,6 +312,7 @@ private:
     if (!purges(r)) return;
     entry.contents = stored{};
     entry.filled = false;
+    entry.counted = 0;
   }
   void fire(node& n, window_entry& entry) {
     out_->set_timestamp(entry.window.max_timestamp());
@@ -320,7 +323,10 @@ private:
                                                      contents_.results(entry.contents, room_), *out_);
     if constexpr (requires { evictor_.evict_after(entry.contents, std::as_const(entry.window)); })
       evictor_.evict_after(entry.contents, std::as_const(entry.window));
-    if constexpr (evicts) entry.filled = !entry.contents.empty();
+    if constexpr (evicts) {
+      entry.filled = !entry.contents.empty();
+      if (stored_) entry.count();
+    }
     function_states_.leave();
   }
   void clear(node& n, window_entry& entry) {
@@ -331,13 +337,12 @@ private:
       function_.clear(std::as_const(n.key), *function_context_);
     function_states_.clear_window();
     function_states_.leave();
-    event_timers_.remove_all(entry);
-    processing_timers_.remove_all(entry);
-    n.value.windows.erase(place_of(n, entry.window));
+    remove_timers(entry);
+    n.value.windows.erase(n.value.place_of(entry.window));
     erase_if_unused(n);
   }
   void erase_if_unused(node& n) {
-    if (n.value.windows.empty()) keys_.erase(&n);
+    if (n.value.windows.empty() && !stored_) keys_.erase(&n);
   }
   /// Makes key and window those that the function's context shows.
   void enter(node& n, window_entry& entry) {
@@ -346,6 +351,7 @@ private:
   }
   void flush() {
     if (function_states_.must_wait()) context().wait_for_wake_up();
+    if (stored_) stored_->make_room();
     out_->flush();
     function_context_->sides().flush();
     if (late_out_) late_out_->flush();
@@ -354,15 +360,67 @@ private:
   timestamp now() { return timestamp{context().clock().wall()}; }
   /// A timer for a time that has come fires with the next millisecond: more records may have this one.
   void ask_for_wake_up() {
-    if (processing_timers_.empty()) return;
+    const auto next = next_time(processing_time);
+    if (!next) return;
     const auto soonest = saturating_add(now(), std::chrono::milliseconds{1});
-    context().wake_at(std::max(processing_timers_.next().time, soonest).time_since_epoch());
+    context().wake_at(std::max(*next, soonest).time_since_epoch());
   }
   auto& inner_contents() noexcept {
     if constexpr (evicts)
       return contents_.inner;
     else
       return contents_;
+  }
+
+  // ---- in memory, or in the database
+
+  template <class AnyKey>
+  node* windows_of(const AnyKey& key, std::uint64_t hash) {
+    if (stored_) [[unlikely]]
+      return &stored_->enter(key, hash);
+    return keys_.find_or_insert(key, hash);
+  }
+  timer_queue& queue(domain d) noexcept { return d == event_time ? event_timers_ : processing_timers_; }
+  const timer_queue& queue(domain d) const noexcept { return d == event_time ? event_timers_ : processing_timers_; }
+  bool add_timer(domain d, timestamp t, node& n, window_entry& entry) {
+    if (stored_) [[unlikely]]
+      return stored_->add(d, t, entry);
+    return queue(d).add(t, n, entry);
+  }
+  void remove_timer(domain d, timestamp t, window_entry& entry) {
+    if (stored_) [[unlikely]]
+      return stored_->remove(d, t, entry);
+    queue(d).remove(t, entry);
+  }
+  void remove_timers(window_entry& entry) {
+    for (const auto d : {event_time, processing_time})
+      if (stored_) [[unlikely]]
+        stored_->remove_all(d, entry);
+      else
+        queue(d).remove_all(entry);
+  }
+  std::optional<timestamp> next_time(domain d) const {
+    if (stored_) [[unlikely]]
+      return stored_->next(d);
+    if (queue(d).empty()) return {};
+    return queue(d).next().time;
+  }
+  bool is_due(domain d, timestamp t) const {
+    const auto next = next_time(d);
+    return next && *next <= t;
+  }
+  typename on_disk::due pop(domain d) {
+    if (stored_) [[unlikely]]
+      return stored_->pop(d);
+    const auto due = queue(d).pop();
+    return {due.time, due.owner, due.window};
+  }
+  /// The record has just been put into the window.
+  void count(window_entry& entry, const T& record) {
+    if constexpr (evicts || Contents::is_list)
+      entry.counted += codec<T>::size_of(record) + (evicts ? sizeof(timestamp) : 0);
+    else
+      entry.count();
   }
 
   // ---- state
@@ -384,23 +442,8 @@ private:
       auto& bytes = out.part(group);
       for (; i < all.size() && all[i].first == group; ++i) {
         codec<K>::encode(all[i].second->key, bytes);
-        bytes.varint(all[i].second->value.windows.size());
-        for (auto& entry : all[i].second->value.windows)
-          encode(*entry, bytes);
+        traits::encode(all[i].second->value, bytes);
       }
-    }
-  }
-  void encode(const window_entry& entry, byte_writer& bytes) const {
-    codec<W>::encode(entry.window, bytes);
-    bytes.fixed(entry.filled);
-    if (entry.filled) codec<stored>::encode(entry.contents, bytes);
-    if constexpr (has_trigger_state) codec<trigger_state>::encode(entry.state, bytes);
-    for (unsigned domain : {0u, 1u}) {
-      bytes.varint(entry.timers[domain].size());
-      (domain == 0 ? event_timers_ : processing_timers_).for_each_of(entry, [&](const auto& timer) {
-        bytes.fixed(timer.time);
-        bytes.varint(timer.order);
-      });
     }
   }
   void restore(const state_part& part) override {
@@ -409,19 +452,11 @@ private:
       K key{};
       codec<K>::decode(key, in);
       auto* n = keys_.find_or_insert(key, key_hash(key));
-      for (auto windows = in.varint(); windows > 0; --windows) {
-        auto entry = std::make_unique<window_entry>();
-        codec<W>::decode(entry->window, in);
-        entry->filled = in.fixed<bool>();
-        if (entry->filled) codec<stored>::decode(entry->contents, in);
-        if constexpr (has_trigger_state) codec<trigger_state>::decode(entry->state, in);
-        for (unsigned domain : {0u, 1u})
-          for (auto timers = in.varint(); timers > 0; --timers) {
-            const auto time = in.fixed<timestamp>();
-            (domain == 0 ? event_timers_ : processing_timers_).add(time, *n, *entry, in.varint());
-          }
-        n->value.windows.push_back(std::move(entry));
-      }
+      traits::decode(n->value, in);
+      for (auto& entry : n->value.windows)
+        for (const auto d : {event_time, processing_time})
+          for (const auto& mark : std::exchange(entry->timers[d], {}))
+            queue(d).add(mark.time, *n, *entry, mark.order);
     }
   }
 
@@ -442,6 +477,8 @@ private:
   detail::window_progress progress_;
   keys keys_;
   timer_queue event_timers_{0}, processing_timers_{1};
+  rows_in_files<K> in_files_;
+  std::unique_ptr<on_disk> stored_; // in the place of these, where there are databases
 };
 
 } // namespace dataflow

@@ -1,10 +1,12 @@
 /// The timers of windows in one time domain: ordered by time, then by registration; one per window and time.
 ///
-/// An indexed heap: a timer can be deleted where it is, so windows that grow and merge leave nothing behind.
-/// Threading: not shared. Source: Flink's InternalTimerServiceImpl.
+/// An indexed heap: a timer can be deleted where it is, so windows that grow and merge leave nothing behind. Each
+/// window has a list of its timers, too (window_entries.hpp). Threading: not shared. Source: Flink's
+/// InternalTimerServiceImpl.
 #pragma once
 
 #include <dataflow/time/timestamp.hpp>
+#include <dataflow/windows/window_entries.hpp>
 
 #include <cstdint>
 #include <utility>
@@ -12,7 +14,7 @@
 
 namespace dataflow::detail {
 
-/// Window: what timers belong to; has a member `std::vector<std::uint32_t> timers[2]`, one per domain.
+/// Window: what timers belong to; has a member `std::vector<window_timer_mark> timers[2]`, one per domain.
 template <class Owner, class Window>
 class window_timers {
 public:
@@ -28,35 +30,31 @@ public:
 
   bool empty() const noexcept { return heap_.empty(); }
   const timer& next() const noexcept { return timers_[heap_[0]]; }
-  template <class F>
-  void for_each_of(const Window& w, F&& f) const {
-    for (auto id : w.timers[domain_])
-      f(timers_[id]);
-  }
   /// False: there is one for this time. `order` 0: after all others.
   bool add(timestamp t, Owner& owner, Window& w, std::uint64_t order = 0) {
-    for (auto id : w.timers[domain_])
-      if (timers_[id].time == t) return false;
+    for (auto& mark : w.timers[domain_])
+      if (mark.time == t) return false;
     last_order_ = std::max(last_order_ + (order == 0), order);
     if (free_.empty()) {
       free_.push_back(static_cast<std::uint32_t>(timers_.size()));
       timers_.emplace_back();
     }
     const auto id = free_.back();
-    w.timers[domain_].push_back(id);
+    if (order == 0) order = last_order_;
+    w.timers[domain_].push_back({t, order, id});
     heap_.push_back(id);
     free_.pop_back();
-    timers_[id] = {t, order == 0 ? last_order_ : order, &owner, &w, static_cast<std::uint32_t>(heap_.size() - 1)};
+    timers_[id] = {t, order, &owner, &w, static_cast<std::uint32_t>(heap_.size() - 1)};
     up(heap_.size() - 1);
     return true;
   }
   void remove(timestamp t, Window& w) noexcept {
-    for (auto id : w.timers[domain_])
-      if (timers_[id].time == t) return remove_id(id);
+    for (auto& mark : w.timers[domain_])
+      if (mark.time == t) return remove_id(mark.id);
   }
   void remove_all(Window& w) noexcept {
     while (!w.timers[domain_].empty())
-      remove_id(w.timers[domain_].back());
+      remove_id(w.timers[domain_].back().id);
   }
   /// The earliest one. REQUIRES: not empty.
   timer pop() noexcept {
@@ -67,7 +65,7 @@ public:
 
 private:
   void remove_id(std::uint32_t id) noexcept {
-    std::erase(timers_[id].window->timers[domain_], id);
+    std::erase_if(timers_[id].window->timers[domain_], [id](auto& mark) { return mark.id == id; });
     const auto place = timers_[id].place;
     const auto last = heap_.back();
     heap_.pop_back();

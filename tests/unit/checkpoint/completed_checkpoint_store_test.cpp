@@ -176,6 +176,23 @@ TEST_CASE("a checkpoint that a restore finds damaged is not used again") {
   CHECK(c.store->rejected().size() == 1);
 }
 
+TEST_CASE("shared objects of a damaged checkpoint stay as long as it does: tasks may go on from it") {
+  kept_checkpoints c;
+  c.complete(1);
+  c.storage->begin(2);
+  const auto a = c.shared_object("/c/job/chk-2");
+  c.complete(2, {a});
+  c.store->reject(2, error{errc::corrupt_state, "bytes changed"});
+  CHECK(c.store->references(a.name) == 1);
+  checkpoint_actions::discard given_up{3, {}, {a}, false}; // it named the object, too
+  c.store->discard(given_up, 1);
+  CHECK(c.has_shared(a));
+  c.complete(4);
+  c.complete(5);
+  CHECK(c.store->rejected().empty());
+  CHECK_FALSE(c.has_shared(a));
+}
+
 TEST_CASE("shared objects go with the last checkpoint that names them, also over restarts") {
   kept_checkpoints c;
   c.storage->begin(1);

@@ -1,4 +1,5 @@
 #include <dataflow/checkpoint/shared_files.hpp>
+#include <dataflow/checkpoint/state_rewrite.hpp>
 #include <dataflow/checkpoint/state_view.hpp>
 #include <dataflow/record/codecs.hpp>
 #include <dataflow/record/hash.hpp>
@@ -304,4 +305,64 @@ TEST_CASE("state in the files of a database is read like any other") {
   int changes = 0;
   diff(*in_files, *in_parts, "op", "map", [&](auto&&...) { ++changes; });
   CHECK(changes == 0);
+}
+
+TEST_CASE("a state is rewritten into a savepoint of its own; what does not fit is named") {
+  const auto counts = some_counts();
+  stored_profiles stored{3, counts};
+  const auto directory = stored.view->directory();
+  const auto refused = [&](const std::string& line) {
+    state_rewrite change{stored.storage, directory, "counts", "count"};
+    return error_of([&] { change.put(line); });
+  };
+  CHECK(refused("{").cause().find("entry 1 is no JSON: ") == 0);
+  CHECK(refused(R"({"key_group": 1, "key": "word1"})").cause() == "entry 1: there is no field 'value'");
+  CHECK(refused(R"({"key": "word1", "value": 1})").cause() == "entry 1: there is no field 'key_group'");
+  const auto group = std::to_string(key_group_of(key_hash(std::string{"word1"}), 8));
+  CHECK(refused(R"({"key_group": )" + group + R"(, "key": "word1", "value": "many"})").cause() ==
+        "entry 1 (key \"word1\"): the value: \"many\" is no int64");
+  CHECK(refused(R"({"key_group": )" + group + R"(, "key": "other", "value": 1})")
+            .cause()
+            .find("entry 1 (key \"other\"): the state has no such entry in key group " + group) == 0);
+  CHECK(error_of([&] {
+          state_rewrite{stored.storage, directory, "counts", "strange"};
+        }).code() == errc::invalid_argument);
+  CHECK(error_of([&] { state_rewrite{stored.storage, directory, "counts", "none"}; }).code() == errc::invalid_argument);
+
+  state_rewrite change{stored.storage, directory, "counts", "count"};
+  std::vector<std::string> lines;
+  change.entries([&](const state_entry& e, const std::string&) {
+    const auto value = e.value == "7" ? std::string{"700"} : e.value;
+    if (e.value != "8") lines.push_back(json_line({e.key_group, e.key, value, e.bytes}));
+  });
+  std::reverse(lines.begin(), lines.end()); // their order does not matter
+  for (auto& line : lines)
+    change.put(line);
+  CHECK(error_of([&] { change.put(lines.front()); }).code() == errc::malformed_record); // twice
+  stored.files.create_directories("/new");
+  CHECK(change.write_to("/new") == counts.size() - 1);
+
+  const auto metadata = stored.storage.read("/new");
+  CHECK(metadata.kind == checkpoint_kind::savepoint);
+  verify_checkpoint(stored.storage, "/new", metadata, verification::content);
+  const state_view view{stored.storage, "/new"};
+  auto expected = counts;
+  for (auto i = expected.begin(); i != expected.end();)
+    if (i->second == 8) {
+      i = expected.erase(i);
+    } else {
+      if (i->second == 7) i->second = 700;
+      ++i;
+    }
+  std::map<std::string, std::int64_t> got;
+  view.for_each("counts", "count", [&](state_entry&& e) { got[e.key] = std::stoll(e.value); });
+  for (auto& [key, value] : expected)
+    CHECK(got["\"" + key + "\""] == value);
+  CHECK(got.size() == expected.size());
+  // The others are as they were, also those that only their job can read.
+  std::size_t changes = 0;
+  diff(*stored.view, view, "counts", "strange",
+       [&](state_change, const state_entry*, const state_entry*) { ++changes; });
+  CHECK(changes == 0);
+  CHECK(view.inspect("counts", "rules").entries == 1);
 }

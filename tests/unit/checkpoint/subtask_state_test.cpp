@@ -155,16 +155,22 @@ TEST_CASE("only the parts and items that are asked for are read") {
   CHECK(whole.sizes("op", "keyed")[7] == std::pair<std::uint32_t, std::uint64_t>{7, 1000});
 }
 
-TEST_CASE("every single flipped bit of a subtask's object is found") {
-  for (auto how : {compression::none, compression::lz4, compression::zstd}) {
+TEST_CASE("every single flipped bit of a subtask's object is found, in every format version") {
+  for (const auto& [how, version] :
+       {std::pair{compression::none, 1}, std::pair{compression::none, 2}, std::pair{compression::lz4, 1},
+        std::pair{compression::lz4, 2}, std::pair{compression::zstd, 2}}) {
     object_shelf shelf;
     auto out = shelf.create("object");
     auto state = small_chain();
+    if (version == 1)
+      for (auto& [uid, op] : state.operators)
+        op.inputs = op.outputs = {};
     state.operators["counts"].states.states["zeros"] =
         stored("zeros", state_kind::keyed, {{9, std::string(200, '\0')}});
     const auto summary = write_subtask_state(state, out, how);
     CHECK_NOTHROW(read_all(summary.object, shelf));
     auto& bytes = shelf.objects["object"];
+    REQUIRE(bytes[8] == version);
     for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
       const auto e = error_of([&] { read_all(summary.object, shelf); });
@@ -239,12 +245,12 @@ TEST_CASE("an object of a later format is refused with its version") {
   auto summary = write_subtask_state(small_chain(), out);
   auto& bytes = shelf.objects["object"];
   const auto place = detail::check_ends(bytes.substr(0, 16), bytes.substr(bytes.size() - 40), bytes.size());
-  const auto header = detail::subtask_header(3);
+  const auto header = detail::subtask_header(4);
   bytes = header + bytes.substr(16, place.offset + place.size - 16) +
           detail::subtask_trailer(header, place.offset, bytes.substr(place.offset, place.size));
   const auto e = error_of([&] { read_all(summary.object, shelf); });
   CHECK(e.code() == errc::newer_format);
-  CHECK(e.cause() == "the stored object 'object': it has format version 3, this library reads up to 2");
+  CHECK(e.cause() == "the stored object 'object': it has format version 4, this library reads up to 3");
 }
 
 TEST_CASE("a subtask without state writes no object, and says which states it has") {

@@ -166,6 +166,34 @@ TEST_CASE("a part goes on where the checkpoint saw it: what came behind is cut o
   CHECK(f.seen() == files_by_place{{"", {"a\nb\n"}}});
 }
 
+TEST_CASE("a part goes on in a copy while its earlier writer may still write: it only stood still") {
+  file_fixture f{plain()};
+  f.start();
+  f.h->push({"a"});
+  const auto stored = f.checkpoint();
+  auto zombie = std::move(f.h);
+  f.start(united({stored}));
+  zombie->push({"b", "c"});
+  zombie->barrier(2);
+  f.h->push({"b"});
+  SUBCASE("published") {
+    f.end();
+    CHECK(f.seen() == files_by_place{{"", {"a\nb\n"}}});
+    zombie->push({"d"});
+    zombie.reset();
+    CHECK(f.seen() == files_by_place{{"", {"a\nb\n"}}});
+  }
+  SUBCASE("and gone on with once more, now that the writer is gone") {
+    const auto later = f.checkpoint();
+    zombie.reset();
+    f.start(united({later}));
+    CHECK(f.seen() == files_by_place{{".in-progress", {"a\nb\n"}}});
+    f.h->push({"c"});
+    f.end();
+    CHECK(f.seen() == files_by_place{{"", {"a\nb\nc\n"}}});
+  }
+}
+
 TEST_CASE("a part of the checkpoint that is gone or too short is an error that names it") {
   file_fixture f{plain()};
   f.start();

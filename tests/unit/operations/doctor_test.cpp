@@ -54,10 +54,10 @@ using namespace doctor_test;
 
 TEST_CASE("the doctor finds a good node good, and leaves nothing behind") {
   node n;
-  const auto listener = n.world.net.listen(6123);
-  const auto findings = n.examine({"other:6123"});
+  const auto listener = n.world.net.listen(6999);
+  const auto findings = n.examine({"other:6999"});
   CHECK_MESSAGE(worst(findings) == health::ok, findings_as_text(findings));
-  CHECK(about(findings, "node", "other:6123").text == "answers");
+  CHECK(about(findings, "node", "other:6999").text == "answers");
   CHECK(about(findings, "directory", "io.tmp.dirs").text.find("/tmp/d") != std::string::npos);
   CHECK(n.world.disk.paths().empty());
   for (const auto& f : findings)

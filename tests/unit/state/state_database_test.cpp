@@ -6,12 +6,15 @@
 
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
 #include <map>
 #include <random>
+#include <sys/wait.h>
 #include <tests/support/effort.hpp>
 #include <tests/support/error_of.hpp>
 #include <tests/support/temporary_directory.hpp>
 #include <tests/support/test_platform.hpp>
+#include <unistd.h>
 
 using namespace dataflow;
 using namespace std::chrono_literals;
@@ -197,4 +200,37 @@ TEST_CASE("a state database begins empty, and is not taken from who has it") {
   d.db = d.factory->open(d.place / "db", d.clock);
   CHECK(d.all(d.db->open_table({"t"})).empty());
   CHECK(test::error_of([] { rocksdb_databases({1000}); }).code() == errc::invalid_argument);
+}
+
+TEST_CASE("the directory of a state database that another process has is refused by name") {
+  database_under_test d;
+  d.db.reset();
+  const auto directory = d.place / "theirs";
+  system_files().create_directories(directory);
+  int ready[2], done[2];
+  REQUIRE(::pipe(ready) == 0);
+  REQUIRE(::pipe(done) == 0);
+  const auto child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) { // holds the lock until it is told to end
+    const int file = ::open((directory + "/LOCK").c_str(), O_RDWR | O_CREAT, 0644);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    char word = file >= 0 && ::fcntl(file, F_SETLK, &whole) == 0 ? 'y' : 'n';
+    [[maybe_unused]] auto n = ::write(ready[1], &word, 1);
+    n = ::read(done[0], &word, 1);
+    ::_exit(0);
+  }
+  char word = 0;
+  REQUIRE(::read(ready[0], &word, 1) == 1);
+  REQUIRE(word == 'y');
+  const auto e = test::error_of([&] { d.factory->open(directory, d.clock); });
+  CHECK(e.code() == errc::io_failed);
+  CHECK_MESSAGE(e.cause().find(directory) != std::string::npos, e.to_string());
+  CHECK_MESSAGE(e.cause().find("lock") != std::string::npos, e.to_string());
+  CHECK(::write(done[1], &word, 1) == 1);
+  CHECK(::waitpid(child, nullptr, 0) == child);
+  for (int end : {ready[0], ready[1], done[0], done[1]})
+    ::close(end);
 }

@@ -1,0 +1,31 @@
+// What the job master has to do with task managers in other processes.
+#include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/network/messages.hpp>
+#include <dataflow/graph/fingerprint.hpp>
+
+#include <caf/all.hpp>
+
+namespace dataflow::actors {
+
+/// Task managers in other processes learn of the job before the first of its tasks.
+void job_master_actor::prepare_task_managers(region_index r) {
+  if (!job_->origin) return;
+  for (auto t : plan_->regions()[r]) {
+    const auto& slot = *slots_[plan_->tasks()[t].slot];
+    if (slot.where.id.empty() || !prepared_.insert(slot.task_manager.address()).second) continue;
+    prepare_job m{job_->id,
+                  job_->origin,
+                  job_->settings,
+                  description_->tasks.seed,
+                  stored_parallelism_of(*job_),
+                  fingerprint(plan_->graph())};
+    if (checkpoint_access_) {
+      m.makes_checkpoints = true;
+      m.expected = checkpoint_access_->expected;
+      m.checkpoint_root = checkpoint_settings::from(settings_of(*job_)).directory;
+    }
+    send(slot.task_manager, std::move(m));
+  }
+}
+
+} // namespace dataflow::actors

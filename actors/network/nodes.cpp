@@ -1,0 +1,215 @@
+#include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/actors/client/fine_timers.hpp>
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/jobmanager/job_manager.hpp>
+#include <dataflow/actors/network/job_catalogue.hpp>
+#include <dataflow/actors/network/job_journal.hpp>
+#include <dataflow/actors/network/job_manager_gateway.hpp>
+#include <dataflow/actors/network/leader_finder.hpp>
+#include <dataflow/actors/network/link_system.hpp>
+#include <dataflow/actors/network/nodes.hpp>
+#include <dataflow/actors/network/random_id.hpp>
+#include <dataflow/actors/network/task_manager_member.hpp>
+#include <dataflow/actors/network/transport.hpp>
+#include <dataflow/actors/network/wire.hpp>
+#include <dataflow/util/log.hpp>
+#include <dataflow/util/random.hpp>
+
+#include <caf/all.hpp>
+#include <caf/io/all.hpp>
+
+#include <algorithm>
+#include <future>
+#include <mutex>
+
+namespace dataflow::actors {
+
+namespace {
+
+/// The job manager is watched by CAF's heartbeats, which task managers want of whom they are connected to, and watches
+/// nobody by them: it has its own for task managers, and clients may be silent.
+struct node_config : caf::actor_system_config {
+  explicit node_config(const configuration& settings) {
+    configure(*this,
+              static_cast<std::uint32_t>(std::max<std::int64_t>(0, settings.integer("taskmanager.scheduler.threads"))));
+    add_wire_types(*this);
+    load<caf::io::middleman>();
+    set("middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
+    set("middleman.connection-timeout", caf::timespan{std::chrono::hours{24 * 365}});
+  }
+  /// Of a task manager.
+  node_config(const configuration& settings, const tls_files& tls) : node_config(settings) {
+    configure_links(*this, tls);
+  }
+};
+
+std::chrono::milliseconds time_of(const configuration& settings, std::string_view key) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(settings.duration(key));
+}
+
+/// What both kinds of nodes have: a system, and the knowledge of when all actors have ended.
+struct node {
+  configuration settings;
+  node_config config;
+  std::unique_ptr<caf::actor_system> system;
+  std::shared_ptr<artifact_store> store;
+  std::string own_directory; // of job libraries; removed at the end
+  std::future<void> ended;
+  cluster_context context;
+
+  template <class... More>
+  explicit node(const configuration& s, const More&... more) : settings(s), config(s, more...) {
+    fine_timers slack;
+    system = std::make_unique<caf::actor_system>(config);
+    auto& files = system_files();
+    auto directory = settings.text("blob.storage.directory");
+    if (directory.empty()) {
+      own_directory = files.temporary_name(settings.text("io.tmp.dirs"), "dataflow-blobs-");
+      directory = own_directory;
+    }
+    store = std::make_shared<artifact_store>(files, directory, settings.memory_size("blob.max-size"));
+    std::promise<void> p;
+    ended = p.get_future();
+    context.world = &system_platform();
+    context.elastic_slots = false;
+    context.slot_timeout = time_of(settings, "slot.request.timeout");
+    context.state_memory = state_memory_of(settings);
+    context.alive =
+        std::shared_ptr<const void>(new char, [p = std::make_shared<std::promise<void>>(std::move(p))](const char* c) {
+          delete c;
+          p->set_value();
+        });
+  }
+  ~node() {
+    try {
+      if (!own_directory.empty()) system_files().remove_all(own_directory);
+    } catch (...) {
+      log_warn({"node", {}, {}}, current_error().cause());
+    }
+  }
+  bool wait_for(std::chrono::milliseconds time) const { return ended.wait_for(time) == std::future_status::ready; }
+};
+
+} // namespace
+
+struct job_manager_node::impl : node {
+  std::string leader = make_id(random_seed());
+  caf::actor root, gateway;
+  std::uint16_t port = 0;
+
+  impl(const configuration& s, program_jobs own, job_trial trial, const std::shared_ptr<job_journal>& journal)
+      : node(s) {
+    context.journal = journal;
+    auto intake = std::make_shared<const job_intake>(job_intake{settings, store, std::move(own), std::move(trial)});
+    const heartbeat_settings beats{time_of(settings, "heartbeat.interval"), time_of(settings, "heartbeat.timeout")};
+    if (beats.timeout <= beats.interval)
+      throw error{errc::invalid_option, "heartbeat.timeout is not longer than heartbeat.interval",
+                  "allow for several intervals"};
+    root = system->spawn<job_manager_actor, caf::detached>(context, 0u, 0u);
+    gateway = system->spawn<job_manager_gateway_actor, caf::detached>(context, intake, beats, leader, root);
+    context.release();
+    try {
+      if (journal) recover(*journal);
+      port = listen(*system, gateway, static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port")));
+    } catch (...) {
+      stop();
+      throw;
+    }
+  }
+  ~impl() { stop(); }
+  /// A client that comes back finds its job.
+  void recover(job_journal& journal) {
+    caf::scoped_actor self{*system};
+    for (auto& job : journal.unfinished(*store)) {
+      const log_fields here{"job manager", job.id, {}};
+      log_info(here, "the job is recovered");
+      self->request(gateway, std::chrono::minutes{1}, submit_origin{job.id, job.origin, nullptr})
+          .receive([](const job_accepted&) {},
+                   [&](caf::error& e) {
+                     log_error(here, "the job is not recovered: " + from_caf(e, "the job manager").to_string());
+                   });
+    }
+  }
+  void stop() {
+    if (!root) return;
+    if (port != 0) system->middleman().close(port);
+    caf::anon_send_exit(root, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(gateway, caf::exit_reason::user_shutdown);
+    root = nullptr;
+    gateway = nullptr;
+    ended.wait();
+  }
+};
+
+job_manager_node::job_manager_node(const configuration& settings, program_jobs own, job_trial trial,
+                                   std::shared_ptr<job_journal> journal)
+    : impl_(std::make_unique<impl>(settings, std::move(own), std::move(trial), journal)) {}
+job_manager_node::~job_manager_node() = default;
+std::uint16_t job_manager_node::port() const noexcept { return impl_->port; }
+const std::string& job_manager_node::leader() const noexcept { return impl_->leader; }
+bool job_manager_node::wait_for(std::chrono::milliseconds time) const { return impl_->wait_for(time); }
+
+std::string job_manager_node::describe_tree() {
+  std::string text;
+  caf::scoped_actor self{*impl_->system};
+  self->request(impl_->root, std::chrono::seconds{10}, actors::describe_tree{})
+      .receive([&](std::string& t) { text = std::move(t); },
+               [&](caf::error& e) { text = from_caf(e, "the job manager").to_string(); });
+  return text;
+}
+
+struct task_manager_node::impl : node {
+  std::shared_ptr<data_links> links;
+  caf::actor member;
+  mutable std::mutex mutex;
+  error why;
+
+  impl(const configuration& s, program_jobs own, std::function<void(const std::string&, const error&)> changed)
+      : impl(s, std::move(own), std::move(changed), tls_files::from(s, system_files())) {}
+  impl(const configuration& s, program_jobs own, std::function<void(const std::string&, const error&)> changed,
+       const tls_files& tls)
+      : node(s, tls) {
+    links = std::make_shared<data_links>(*system, *context.world->clock,
+                                         data_links_settings_of(settings, tls, random_seed()));
+    context.jobs = std::make_shared<job_catalogue>(settings, store, std::move(own));
+    context.links = links;
+    context.where.host = settings.text("taskmanager.host");
+    context.where.data_port = links->port();
+    member_settings m;
+    m.host = settings.text("jobmanager.rpc.address");
+    m.port = static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port"));
+    m.leader = leader_finder(settings, system_platform());
+    m.slots = static_cast<std::uint32_t>(std::max<std::int64_t>(1, settings.integer("taskmanager.numberOfTaskSlots")));
+    m.seed = random_seed();
+    m.changed = [this, told = std::move(changed)](const std::string& id, const error& e) {
+      if (e.code() == errc::incompatible_library) {
+        std::lock_guard lock{mutex};
+        why = e;
+      }
+      if (told) told(id, e);
+    };
+    member = system->spawn<task_manager_member_actor, caf::detached>(context, m);
+    context.release();
+  }
+  ~impl() {
+    caf::anon_send_exit(member, caf::exit_reason::user_shutdown);
+    member = nullptr;
+    ended.wait();
+    links->close();
+    system.reset();
+  }
+};
+
+task_manager_node::task_manager_node(const configuration& settings, program_jobs own,
+                                     std::function<void(const std::string&, const error&)> changed)
+    : impl_(std::make_unique<impl>(settings, std::move(own), std::move(changed))) {}
+task_manager_node::~task_manager_node() = default;
+void task_manager_node::leave() { caf::anon_send<caf::message_priority::high>(impl_->member, leave_cluster{}); }
+bool task_manager_node::wait_for(std::chrono::milliseconds time) const { return impl_->wait_for(time); }
+error task_manager_node::failure() const {
+  std::lock_guard lock{impl_->mutex};
+  return impl_->why;
+}
+
+} // namespace dataflow::actors

@@ -1,0 +1,449 @@
+#include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/interfaces.hpp>
+#include <dataflow/actors/network/content_hash.hpp>
+#include <dataflow/actors/network/random_id.hpp>
+#include <dataflow/actors/network/remote_cluster.hpp>
+#include <dataflow/actors/network/transport.hpp>
+#include <dataflow/actors/network/wire.hpp>
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/file_system.hpp>
+#include <dataflow/util/platform.hpp>
+
+#include <caf/all.hpp>
+#include <caf/io/all.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+
+namespace dataflow::actors {
+
+namespace {
+
+constexpr std::chrono::milliseconds shortest_pause{100}, longest_pause{2000};
+constexpr std::chrono::seconds answer_deadline{30};
+
+struct client_config : caf::actor_system_config {
+  client_config() {
+    configure(*this, 1);
+    add_wire_types(*this);
+    load<caf::io::middleman>();
+  }
+};
+
+/// One question to an actor in another process: ends also when that process does, of which a request alone would not
+/// hear.
+template <class Answer, class Question>
+Answer ask(caf::actor_system& system, const caf::actor& whom, Question question, std::chrono::milliseconds deadline,
+           const std::string& subject) {
+  struct slot {
+    std::promise<Answer> promise;
+    bool done = false;
+  };
+  auto answered = std::make_shared<slot>();
+  auto future = answered->promise.get_future();
+  system.spawn([=](caf::event_based_actor* self) {
+    const auto fail = [=](const caf::error& e) {
+      if (std::exchange(answered->done, true)) return;
+      answered->promise.set_exception(std::make_exception_ptr(from_caf(e, subject)));
+      self->quit();
+    };
+    self->monitor(whom);
+    self->set_down_handler([=](const caf::down_msg& m) { fail(m.reason); });
+    const auto deliver = [=](Answer& answer) {
+      if (std::exchange(answered->done, true)) return;
+      answered->promise.set_value(std::move(answer));
+      self->quit();
+    };
+    const auto late = [=](caf::error& e) {
+      if (e == caf::sec::request_timeout) return fail(to_caf(error{errc::timed_out, subject + " did not answer"}));
+      fail(e);
+    };
+    if constexpr (std::is_same_v<Answer, caf::unit_t>)
+      self->request<caf::message_priority::high>(whom, deadline, question)
+          .then(
+              [=]() mutable {
+                auto unit = caf::unit;
+                deliver(unit);
+              },
+              late);
+    else
+      self->request<caf::message_priority::high>(whom, deadline, question).then(deliver, late);
+    return caf::behavior{[](attach_client) {}}; // waits for the answer only
+  });
+  return future.get();
+}
+
+/// What the actor of a job learns and the user's threads wait for.
+struct job_state {
+  std::mutex mutex;
+  std::condition_variable changed;
+  job_status status = job_status::initializing;
+  std::shared_ptr<const job_result> result;
+};
+
+} // namespace
+
+struct remote_cluster::impl {
+  remote_address where;
+  std::function<remote_address()> leader;
+  std::chrono::milliseconds patience{0};
+  client_config config;
+  std::unique_ptr<caf::actor_system> system;
+  std::mutex mutex;
+  caf::actor gateway;
+  welcome met;
+  std::function<void(const std::string&)> waiting;
+
+  void connect_once() {
+    if (leader) where = leader();
+    std::promise<caf::actor> found;
+    system->spawn([&](caf::event_based_actor* self) {
+      const auto failed = [&found, this, self](const caf::error& e) {
+        found.set_exception(std::make_exception_ptr(
+            error{errc::component_lost,
+                  "no job manager can be reached at " + where.to_string() + " (" + self->system().render(e) + ")",
+                  "start one with `dataflow jobmanager`, or name another with -m host:port"}));
+        self->quit();
+      };
+      connect_to(
+          *self, where.host, where.port,
+          [&found, self](const caf::actor& who) {
+            found.set_value(who);
+            self->quit();
+          },
+          failed);
+      return caf::behavior{[](attach_client) {}};
+    });
+    auto who = found.get_future().get();
+    auto answer = ask<welcome>(*system, who, hello{process_stamp(), {}, {}}, answer_deadline, "the job manager");
+    std::lock_guard lock{mutex};
+    gateway = std::move(who);
+    met = std::move(answer);
+  }
+  template <class Answer, class Question>
+  Answer ask_root(Question question, std::chrono::milliseconds deadline = answer_deadline) {
+    return ask<Answer>(*system, root(), std::move(question), deadline, "the job manager at " + where.to_string());
+  }
+  caf::actor root() {
+    std::lock_guard lock{mutex};
+    return met.job_manager;
+  }
+  void say_waiting(const std::string& what) {
+    std::lock_guard lock{mutex};
+    if (waiting && !what.empty()) waiting(what);
+  }
+};
+
+namespace {
+
+/// client actor -> itself, INTERNAL, delayed.
+struct attach_again {};
+
+} // namespace
+} // namespace dataflow::actors
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::actors::attach_again)
+
+namespace dataflow::actors {
+namespace {
+
+struct job_listener_settings {
+  std::string id;
+  remote_address where;
+  std::function<remote_address()> leader; ///< null: always there
+  std::chrono::milliseconds patience;
+  std::shared_ptr<job_state> state;
+  std::function<void(const std::string&)> waiting;
+  std::function<void(const welcome&, const caf::actor&)> reconnected;
+};
+
+/// Takes the news of a job, and finds it again when the connection was lost.
+class job_listener_actor final : public caf::event_based_actor {
+public:
+  job_listener_actor(caf::actor_config& config, job_listener_settings settings)
+      : event_based_actor(config), settings_(std::move(settings)) {
+    keep_exception_texts(*this);
+    set_down_handler([this](caf::down_msg& m) {
+      if (root_ && m.source == root_.address())
+        lost();
+      else if (m.source == gateway_)
+        later(error{errc::component_lost, "the job manager is gone"});
+    });
+  }
+  caf::behavior make_behavior() override {
+    return {
+        [this](const welcome& m) { follow(m.job_manager); },
+        [this](const job_update& m) {
+          {
+            std::lock_guard lock{settings_.state->mutex};
+            settings_.state->status = m.status;
+            settings_.state->changed.notify_all();
+          }
+          settings_.waiting(m.waits_for);
+        },
+        [this](const job_ended& m) { end(m.result); },
+        [this](attach_again) { connect(); },
+    };
+  }
+  const char* name() const override { return "dataflow.job-listener"; }
+
+private:
+  void follow(const caf::actor& root) {
+    if (root_) demonitor(root_);
+    root_ = root;
+    monitor(root_);
+  }
+  void lost() {
+    root_ = nullptr;
+    if (since_ == steady_time{-1}) since_ = system_clock().now();
+    connect();
+  }
+  void connect() {
+    const auto round = ++round_;
+    if (settings_.leader) {
+      try {
+        settings_.where = settings_.leader();
+      } catch (...) {
+        return later(current_error(errc::internal));
+      }
+    }
+    connect_to(
+        *this, settings_.where.host, settings_.where.port,
+        [this, round](const caf::actor& gateway) {
+          if (round == round_) greet(gateway);
+        },
+        [this, round](const caf::error&) {
+          if (round == round_) later(error{errc::component_lost, "the job manager is out of reach"});
+        });
+  }
+  /// For a moment CAF may know whoever listened there before: a request to it would wait for its deadline.
+  void greet(const caf::actor& gateway) {
+    gateway_ = gateway.address();
+    monitor(gateway);
+    request(gateway, answer_deadline, hello{process_stamp(), {}, {}})
+        .then(
+            [this, gateway, round = round_](const welcome& m) {
+              if (round != round_) return;
+              forget_gateway();
+              settings_.reconnected(m, gateway);
+              attach(m.job_manager);
+            },
+            [this, round = round_](caf::error& e) {
+              if (round == round_) later(from_caf(e, "the job manager"));
+            });
+  }
+  void attach(const caf::actor& root) {
+    follow(root);
+    request(root, answer_deadline, attach_client{settings_.id, caf::actor_cast<caf::actor>(this)})
+        .then(
+            [this, round = round_](const job_update& m) {
+              if (round != round_) return;
+              since_ = steady_time{-1};
+              pause_ = shortest_pause;
+              std::lock_guard lock{settings_.state->mutex};
+              settings_.state->status = m.status;
+            },
+            [this, round = round_](caf::error& e) {
+              if (round != round_) return;
+              const auto why = from_caf(e, "the job manager");
+              if (why.code() == errc::job_not_found) return give_up(why);
+              later(why);
+            });
+  }
+  void forget_gateway() {
+    if (gateway_) demonitor(gateway_);
+    gateway_ = nullptr;
+  }
+  void later(const error& why) {
+    ++round_;
+    forget_gateway();
+    if (root_) demonitor(root_);
+    root_ = nullptr;
+    if (system_clock().now() - since_ > settings_.patience) return give_up(why);
+    delayed_send(this, pause_, attach_again{});
+    pause_ = std::min(2 * pause_, longest_pause);
+  }
+  void give_up(const error& why) {
+    auto r = std::make_shared<job_result>();
+    r->id = settings_.id;
+    r->status = job_status::failed;
+    r->failure = error{errc::component_lost,
+                       "the connection to the job at " + settings_.where.to_string() + " is lost: " + why.cause(),
+                       "the job may still run: see `dataflow list -m " + settings_.where.to_string() + "`"};
+    end(std::move(r));
+  }
+  void end(std::shared_ptr<const job_result> result) {
+    {
+      std::lock_guard lock{settings_.state->mutex};
+      if (!settings_.state->result) {
+        settings_.state->status = result->status;
+        settings_.state->result = std::move(result);
+        settings_.state->changed.notify_all();
+      }
+    }
+    quit();
+  }
+
+  job_listener_settings settings_;
+  caf::actor root_;
+  caf::actor_addr gateway_; // while it is greeted
+  std::uint64_t round_ = 0; // of connecting; what belongs to an earlier one comes too late
+  steady_time since_{-1};   // when the connection was lost
+  std::chrono::milliseconds pause_ = shortest_pause;
+};
+
+} // namespace
+
+class remote_job_client final : public job_client {
+public:
+  remote_job_client(std::shared_ptr<remote_cluster> cluster, std::string id)
+      : cluster_(std::move(cluster)), id_(std::move(id)), state_(std::make_shared<job_state>()) {
+    auto& c = *cluster_->impl_;
+    // The listener ends with the system, before the cluster does.
+    listener_ = c.system->spawn<job_listener_actor>(job_listener_settings{
+        id_, c.where, c.leader, c.patience, state_, [&c](const std::string& what) { c.say_waiting(what); },
+        [&c](const welcome& m, const caf::actor& gateway) {
+          std::lock_guard lock{c.mutex};
+          c.met = m;
+          c.gateway = gateway;
+        }});
+    caf::anon_send(listener_, c.met);
+  }
+  ~remote_job_client() override { caf::anon_send_exit(listener_, caf::exit_reason::user_shutdown); }
+
+  const caf::actor& listener() const noexcept { return listener_; }
+  const std::string& id() const noexcept override { return id_; }
+  job_status status() const override {
+    std::lock_guard lock{state_->mutex};
+    return state_->status;
+  }
+  void cancel() override {
+    try {
+      cluster_->cancel(id_);
+    } catch (const error&) { // out of reach: the next Ctrl-C asks again
+    }
+  }
+  job_result wait() override {
+    std::unique_lock lock{state_->mutex};
+    state_->changed.wait(lock, [&] { return state_->result != nullptr; });
+    return *state_->result;
+  }
+  bool wait_for(std::chrono::milliseconds timeout) override {
+    std::unique_lock lock{state_->mutex};
+    return state_->changed.wait_for(lock, timeout, [&] { return state_->result != nullptr; });
+  }
+  job_report report() override {
+    {
+      std::lock_guard lock{state_->mutex};
+      if (state_->result) return state_->result->final_report;
+    }
+    try {
+      return cluster_->report(id_);
+    } catch (const error&) {
+      job_report nothing;
+      nothing.id = id_;
+      nothing.status = status();
+      return nothing;
+    }
+  }
+
+protected:
+  std::string take(const checkpoint_request& what) override {
+    const auto taken = cluster_->take(id_, what);
+    if (what.after != after_savepoint::go_on || what.cancel) wait();
+    return taken.path;
+  }
+
+private:
+  const std::shared_ptr<remote_cluster> cluster_;
+  const std::string id_;
+  const std::shared_ptr<job_state> state_;
+  caf::actor listener_;
+};
+
+remote_address remote_address::parse(const std::string& text) {
+  const auto colon = text.rfind(':');
+  unsigned port = 0;
+  if (colon != std::string::npos && colon > 0) {
+    const auto* end = text.data() + text.size();
+    const auto [at, e] = std::from_chars(text.data() + colon + 1, end, port);
+    if (e == std::errc{} && at == end && port > 0 && port < 65536)
+      return {text.substr(0, colon), static_cast<std::uint16_t>(port)};
+  }
+  throw error{errc::invalid_option, "\"" + text + "\" is no address of a job manager", "write host:port"};
+}
+
+remote_cluster::remote_cluster(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
+remote_cluster::~remote_cluster() {
+  impl_->gateway = nullptr;
+  impl_->met = {};
+}
+
+std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,
+                                                        std::function<remote_address()> leader) {
+  auto i = std::make_unique<impl>();
+  i->where = where;
+  i->leader = std::move(leader);
+  i->patience = patience;
+  i->system = std::make_unique<caf::actor_system>(i->config);
+  i->connect_once();
+  return std::shared_ptr<remote_cluster>{new remote_cluster{std::move(i)}};
+}
+
+std::string remote_cluster::upload(const std::string& library) {
+  const auto bytes = system_files().read_file(library);
+  const auto hash = content_hash(bytes);
+  caf::actor artifacts;
+  {
+    std::lock_guard lock{impl_->mutex};
+    artifacts = impl_->met.artifacts;
+  }
+  const std::string subject = "the upload of " + library;
+  auto there = ask<artifact_state>(*impl_->system, artifacts, query_artifact{hash}, answer_deadline, subject);
+  while (!there.complete) {
+    if (there.size >= bytes.size())
+      throw error{errc::invalid_argument, library + " is empty", "name the lib<job>.so that dataflow_add_job builds"};
+    artifact_frame frame{hash, bytes.size(), there.size, bytes.substr(there.size, largest_frame)};
+    there = ask<artifact_state>(*impl_->system, artifacts, std::move(frame), answer_deadline, subject);
+  }
+  return hash;
+}
+
+std::shared_ptr<job_client> remote_cluster::submit(std::shared_ptr<const job_origin> origin) {
+  auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(dataflow::random_seed()));
+  caf::actor gateway;
+  {
+    std::lock_guard lock{impl_->mutex};
+    gateway = impl_->gateway;
+  }
+  ask<job_accepted>(*impl_->system, gateway, submit_origin{client->id(), std::move(origin), client->listener()},
+                    std::chrono::minutes{3}, "the job manager at " + impl_->where.to_string());
+  return client;
+}
+
+std::shared_ptr<job_client> remote_cluster::attach(const std::string& id) {
+  auto client = std::make_shared<remote_job_client>(shared_from_this(), id);
+  impl_->ask_root<job_update>(attach_client{id, client->listener()});
+  return client;
+}
+
+std::vector<job_overview> remote_cluster::jobs() { return impl_->ask_root<jobs_listed>(list_jobs{}).jobs; }
+
+void remote_cluster::cancel(const std::string& id) { impl_->ask_root<caf::unit_t>(cancel_job{id}); }
+
+checkpoint_taken remote_cluster::take(const std::string& id, const checkpoint_request& what) {
+  return impl_->ask_root<checkpoint_taken>(request_checkpoint{id, what}, std::chrono::hours{1});
+}
+
+job_report remote_cluster::report(const std::string& id) { return impl_->ask_root<job_report>(query_job{id}); }
+
+void remote_cluster::on_waiting(std::function<void(const std::string&)> f) {
+  std::lock_guard lock{impl_->mutex};
+  impl_->waiting = std::move(f);
+}
+
+} // namespace dataflow::actors

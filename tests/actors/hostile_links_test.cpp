@@ -1,0 +1,230 @@
+// What a link does with a peer that does not keep to the rules.
+#include <dataflow/actors/errors.hpp>
+#include <dataflow/util/log.hpp>
+
+#include <tests/actors/linked_nodes.hpp>
+
+using namespace dataflow;
+using namespace dataflow::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A task that counts what it is told.
+struct listener {
+  explicit listener(caf::actor_system& system) {
+    actor = system.spawn([this](caf::event_based_actor*) -> caf::behavior {
+      return {[this](const actors::element_received& m) {
+                std::lock_guard lock{mutex};
+                payloads.emplace_back(m.what.payload.bytes);
+              },
+              [this](const actors::channel_credit_grant& m) { credits += m.batches; },
+              [this](const actors::link_broken& m) {
+                std::lock_guard lock{mutex};
+                broken.push_back(m.why);
+              }};
+    });
+  }
+  ~listener() {
+    caf::anon_send_exit(actor, caf::exit_reason::kill);
+    actor = nullptr;
+  }
+  std::size_t received() {
+    std::lock_guard lock{mutex};
+    return payloads.size();
+  }
+  std::size_t failures() {
+    std::lock_guard lock{mutex};
+    return broken.size();
+  }
+  caf::actor actor;
+  std::mutex mutex;
+  std::vector<std::string> payloads;
+  std::vector<error> broken;
+  std::atomic<int> credits{0};
+};
+
+/// The other end of a link, played by the test: an actor system that connects as task manager "a" to "z".
+struct false_peer {
+  struct settings : caf::actor_system_config {
+    settings() {
+      actors::configure(*this, 1);
+      actors::configure_links(*this);
+    }
+  } config;
+  caf::actor_system system{config};
+  caf::scoped_actor self{system};
+  caf::actor door, link;
+  std::vector<actors::link_reset> resets;
+
+  explicit false_peer(std::uint16_t port) {
+    auto d = system.middleman().remote_actor("127.0.0.1", port);
+    REQUIRE(d);
+    door = *d;
+  }
+  /// What the door says; empty: the link is up.
+  std::string hello(std::uint64_t epoch, std::string to = "z", std::uint32_t version = link_version) {
+    std::string refusal;
+    self->request(door, 20s, actors::link_hello{version, "a", std::move(to), epoch, caf::actor_cast<caf::actor>(self)})
+        .receive([&](const actors::link_welcome& m) { link = m.link; },
+                 [&](caf::error& e) { refusal = actors::from_caf(e, "it").to_string(); });
+    return refusal;
+  }
+  void send(std::string frame) { self->send(link, actors::link_frame{{}, shared_bytes{std::move(frame)}}); }
+  actors::link_reset next_reset() {
+    actors::link_reset reset;
+    self->receive([&](const actors::link_reset& m) { reset = m; }, caf::after(20s) >> [] { FAIL("no reset came"); });
+    return reset;
+  }
+  std::vector<std::string> frames(std::uint64_t epoch, int elements) {
+    frame_writer writer{"test"};
+    writer.begin(epoch);
+    std::vector<std::string> all;
+    for (int i = 0; i < elements; ++i) {
+      writer.add(link_element{7, 0, 0, static_cast<std::uint64_t>(i), 0, shared_bytes{"element " + std::to_string(i)}});
+      writer.flush();
+      for (auto& f : writer.take())
+        all.push_back(f.joined());
+    }
+    return all;
+  }
+};
+
+struct attacked {
+  log_capture log;
+  linked_node node{"z"};
+  listener task{*node.system};
+  false_peer peer{node.links->port()};
+  attacked() {
+    node.links->add_task(7, task.actor);
+    auto link = node.links->link_to({"a", "127.0.0.1", 1});
+    caf::anon_send(link, actors::use_link{7, task.actor});
+  }
+};
+
+} // namespace
+
+TEST_CASE("frames of a peer reach the task that they are for; those for others are counted") {
+  attacked t;
+  REQUIRE(t.peer.hello(5) == "");
+  for (auto& f : t.peer.frames(5, 3))
+    t.peer.send(f);
+  CHECK(eventually([&] { return t.task.received() == 3; }));
+  t.node.links->remove_task(7);
+  frame_writer writer{"test"};
+  auto more = t.peer.frames(5, 4);
+  t.peer.send(more[3]);
+  CHECK(eventually([&] { return t.node.links->statistics().unknown_tasks == 1; }));
+  CHECK(t.task.received() == 3);
+}
+
+TEST_CASE("a peer of another version, or with the wrong name, is refused") {
+  attacked t;
+  CHECK(t.peer.hello(5, "z", link_version + 1).starts_with("incompatible_library: "));
+  CHECK(t.peer.hello(5, "y").starts_with("stale_message: there is no task manager y"));
+  CHECK(t.node.links->statistics().connections == 0);
+}
+
+TEST_CASE("a changed, missing, repeated or foreign frame breaks the link: its tasks fail, the peer is told") {
+  auto damage = [](int kind, std::vector<std::string> f) -> std::vector<std::string> {
+    switch (kind) {
+    case 0:
+      f[1][f[1].size() / 2] ^= 1;
+      return f;
+    case 1:
+      return {f[0], f[2]};
+    case 2:
+      return {f[0], f[0]};
+    case 3:
+      return {f[0], "garbage"};
+    case 4:
+      return {f[0], ""};
+    default:
+      return {f[0], std::string(largest_frame, 'x')};
+    }
+  };
+  for (int kind = 0; kind < 6; ++kind) {
+    attacked t;
+    REQUIRE(t.peer.hello(5) == "");
+    for (auto& f : damage(kind, t.peer.frames(5, 3)))
+      t.peer.send(f);
+    REQUIRE(eventually([&] { return t.task.failures() == 1; }));
+    CHECK(eventually([&] { return t.task.received() == 1; })); // and nothing behind the damage
+    CHECK(t.task.broken[0].code() == errc::connection_failed);
+    CHECK(t.task.broken[0].cause().find("the link from task manager z to a") == 0);
+    CHECK(t.peer.next_reset().epoch == 5);
+    // The node is unaffected.
+    REQUIRE(t.peer.hello(6) == "");
+    t.peer.send(t.peer.frames(6, 1)[0]);
+    CHECK(eventually([&] { return t.task.received() == 2; }));
+  }
+}
+
+TEST_CASE("frames of a connection that is over are refused, counted, and logged once") {
+  attacked t;
+  REQUIRE(t.peer.hello(5) == "");
+  auto old = t.peer.frames(5, 3);
+  t.peer.send(old[0]);
+  REQUIRE(eventually([&] { return t.task.received() == 1; }));
+  REQUIRE(t.peer.hello(6) == "");
+  CHECK(eventually([&] { return t.task.failures() == 1; })); // what was under way may be lost
+  t.peer.send(old[1]);
+  t.peer.send(old[2]);
+  t.peer.send(t.peer.frames(6, 1)[0]);
+  CHECK(eventually([&] { return t.task.received() == 2; }));
+  CHECK(t.node.links->statistics().stale_frames == 2);
+  CHECK(t.peer.next_reset().epoch == 5);
+  int logged = 0;
+  for (auto& line : t.log.lines())
+    logged += line.find("a frame of an earlier connection was refused") != std::string::npos;
+  CHECK(logged == 1);
+}
+
+TEST_CASE("a reset of the connection that is up breaks it, one of an earlier connection does not") {
+  attacked t;
+  REQUIRE(t.peer.hello(5) == "");
+  t.peer.self->send(t.peer.link, actors::link_reset{4, "late"});
+  t.peer.send(t.peer.frames(5, 1)[0]);
+  REQUIRE(eventually([&] { return t.task.received() == 1; }));
+  CHECK(t.task.failures() == 0);
+  t.peer.self->send(t.peer.link, actors::link_reset{5, "a frame was bad"});
+  REQUIRE(eventually([&] { return t.task.failures() == 1; }));
+  CHECK(t.task.broken[0].cause().find("a frame was bad") != std::string::npos);
+}
+
+TEST_CASE("a task that was deployed before its link broke learns of it, also when it asks for the link afterwards") {
+  attacked t;
+  listener late{*t.node.system};
+  t.node.links->add_task(8, late.actor);
+  REQUIRE(t.peer.hello(5) == "");
+  t.peer.self->send(t.peer.link, actors::link_reset{5, "over"});
+  REQUIRE(eventually([&] { return t.task.failures() == 1; }));
+  auto link = t.node.links->link_to({"a", "127.0.0.1", 1});
+  caf::anon_send(link, actors::use_link{8, late.actor});
+  REQUIRE(eventually([&] { return late.failures() == 1; }));
+  CHECK(late.broken[0].cause().find("while the task was being deployed") != std::string::npos); // not for impatience
+  listener fresh{*t.node.system};
+  t.node.links->add_task(9, fresh.actor);
+  caf::anon_send(link, actors::use_link{9, fresh.actor});
+  REQUIRE(t.peer.hello(6) == "");
+  caf::anon_send(link, actors::send_credit{link_credit{1, 2, 3, 4, 5, 6}});
+  t.peer.self->receive([](const actors::link_frame&) {}, caf::after(20s) >> [] { FAIL("no frame came"); });
+  CHECK(fresh.failures() == 0);
+}
+
+TEST_CASE("two processes cannot listen on one port") {
+  log_capture log;
+  linked_node a{"a"};
+  auto settings = linked_node::quick();
+  settings.port = a.links->port();
+  const auto failure = [&] {
+    try {
+      linked_node b{"b", settings};
+    } catch (const error& e) {
+      return e;
+    }
+    return error{};
+  }();
+  CHECK(failure.code() == errc::io_failed);
+  CHECK(failure.cause().find(std::to_string(settings.port)) != std::string::npos);
+}

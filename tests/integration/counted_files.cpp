@@ -1,0 +1,42 @@
+#include <dataflow/util/file_system.hpp>
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+#include <tests/integration/counted_files.hpp>
+
+namespace dataflow::test {
+
+std::vector<std::string> lines_below(const std::string& directory) {
+  using namespace dataflow;
+  std::vector<std::string> lines;
+  for (const auto& f : find_files(system_files(), directory)) {
+    std::istringstream text{system_files().read_file(f.path)};
+    for (std::string line; std::getline(text, line);)
+      lines.push_back(line);
+  }
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::vector<std::string> counted_lines(std::int64_t records) {
+  std::vector<std::string> lines;
+  for (std::int64_t i = 0; i < records; ++i)
+    lines.push_back(std::to_string(i % 7) + "," + std::to_string(i / 7 + 1));
+  std::sort(lines.begin(), lines.end());
+  return lines;
+}
+
+std::string difference(const std::vector<std::string>& lines, const std::vector<std::string>& expected) {
+  const auto told = [](const char* what, const std::vector<std::string>& these) {
+    if (these.empty()) return std::string{};
+    return std::string{what} + " " + std::to_string(these.size()) + ", from " + these.front() + " to " + these.back() +
+           "; ";
+  };
+  std::vector<std::string> missing, extra;
+  std::set_difference(expected.begin(), expected.end(), lines.begin(), lines.end(), std::back_inserter(missing));
+  std::set_difference(lines.begin(), lines.end(), expected.begin(), expected.end(), std::back_inserter(extra));
+  return told("missing:", missing) + told("too often:", extra);
+}
+
+} // namespace dataflow::test

@@ -1,0 +1,109 @@
+// Several job managers as real processes: the leading one is killed under a job that writes files exactly once.
+#include <dataflow/util/clock.hpp>
+#include <dataflow/util/file_system.hpp>
+#include <dataflow/util/network.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <tests/integration/cluster_processes.hpp>
+#include <tests/integration/counted_files.hpp>
+
+using namespace dataflow;
+
+namespace job_manager_failover_test {
+
+constexpr std::int64_t records = 30'000;
+
+struct cluster {
+  dataflow::test::scratch dir;
+  std::vector<std::string> settings{"-Dhigh-availability.type=filesystem",
+                                    "-Dhigh-availability.storageDir=" + dir.path("ha")};
+  std::vector<std::string> with(std::vector<std::string> command) const {
+    command.insert(command.end(), settings.begin(), settings.end());
+    return command;
+  }
+  std::unique_ptr<dataflow::test::program> job_manager() const {
+    const auto port = system_network().listen(0)->port();
+    return std::make_unique<dataflow::test::program>(
+        dataflow::test::dataflow_command(with({"jobmanager", "-Djobmanager.rpc.port=" + std::to_string(port)})));
+  }
+  dataflow::test::outcome client(const std::vector<std::string>& command) const {
+    return dataflow::test::dataflow(with(command));
+  }
+};
+
+} // namespace job_manager_failover_test
+using namespace job_manager_failover_test;
+
+TEST_CASE(
+    "the leading job manager is killed under a job: a standby goes on with it, and every result is written once") {
+  const cluster c;
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  auto standby = c.job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  dataflow::test::program client{dataflow::test::dataflow_command(
+      c.with({"run", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
+              "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"}))};
+  REQUIRE(task_manager.wait_for_error("5000 records in this run"));
+
+  const auto killed = system_clock().now();
+  leader.reset(); // SIGKILL
+  REQUIRE(standby->wait_for_error("The job manager leads, with token "));
+  const auto leads = system_clock().now();
+  REQUIRE(standby->wait_for_error("The job manager listens on "));
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  REQUIRE(task_manager.wait_for_error("500 records in this run"));
+  const auto goes_on = system_clock().now();
+  const auto ms = [](steady_time t) { return std::to_string(t.count() / 1'000'000) + " ms"; };
+  const auto took = "from SIGKILL of the leader to the next one: " + ms(leads - killed) +
+                    ", to 500 records of the job: " + ms(goes_on - killed);
+  MESSAGE(took);
+
+  const auto result = client.wait(); // it has followed
+  CHECK_MESSAGE(result.code == 0, result.err);
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
+  const auto listed = c.client({"list", "-a"});
+  CHECK_MESSAGE(listed.out.find("counts_to_files (FINISHED)") != std::string::npos, (listed.out + listed.err));
+
+  standby.reset();
+  const auto third = c.job_manager();
+  REQUIRE(third->wait_for_error("The job manager listens on "));
+  const auto kept = c.client({"list", "-a"});
+  CHECK_MESSAGE(kept.out.find("counts_to_files (FINISHED)") != std::string::npos, (kept.out + kept.err));
+  CHECK(kept.out.find("No running jobs.") != std::string::npos);
+}
+
+TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
+  const cluster c;
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  const auto submitted = c.client({"run", "-d", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
+                                   c.dir.path("checkpoints"), "--output", c.dir.path("output"), "--records",
+                                   std::to_string(records), "--rate", "1000000"});
+  REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
+  leader->signal(SIGTERM);
+  CHECK(leader->wait().code == 0);
+  const auto next = c.job_manager();
+  REQUIRE(next->wait_for_error("The job manager listens on "));
+  CHECK(c.client({"list"}).out.find(dataflow::test::cluster_processes::id_in(submitted.out)) != std::string::npos);
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  std::string finished;
+  while (finished.find("(FINISHED)") == std::string::npos)
+    finished = c.client({"list", "-a"}).out;
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
+}
+
+TEST_CASE("a job manager among several needs a port that others can find") {
+  const cluster c;
+  const auto r = c.client({"jobmanager", "-Djobmanager.rpc.port=0"});
+  CHECK(r.code == 2);
+  CHECK(r.err.find("high-availability.type is not none") != std::string::npos);
+}

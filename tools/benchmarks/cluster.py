@@ -1,0 +1,260 @@
+"""The figures of clusters of real processes that docs/benchmarks.md records.
+
+    tools/bench --cluster [--only PART] [--repeat N]
+
+Parts: ready, submit, killed, stopped, failover, many-jobs, many-task-managers.
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+
+class Process:
+    """A process of ours; each line that it writes is kept with its time."""
+
+    def __init__(self, *arguments):
+        self.lines = []
+        self.news = threading.Condition()
+        self.began = time.monotonic()
+        self.popen = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.popen.stdout:
+            with self.news:
+                self.lines.append((time.monotonic(), line))
+                self.news.notify_all()
+        with self.news:
+            self.lines.append((time.monotonic(), ''))
+            self.news.notify_all()
+
+    def wait_for(self, pattern, since=0.0, deadline=60):
+        """The time and the match of the first line with the pattern after `since`."""
+        end, at = time.monotonic() + deadline, 0
+        with self.news:
+            while True:
+                for when, line in self.lines[at:]:
+                    if when >= since and (found := re.search(pattern, line)):
+                        return when, found
+                    if line == '':
+                        sys.exit(f"{self.popen.args} has ended before it said '{pattern}':\n{self.text()}")
+                at = len(self.lines)
+                if not self.news.wait(end - time.monotonic()):
+                    sys.exit(f"{self.popen.args} does not say '{pattern}':\n{self.text()}")
+
+    def last(self, pattern):
+        with self.news:
+            return max((when for when, line in self.lines if re.search(pattern, line)), default=None)
+
+    def text(self):
+        return ''.join(line for _, line in self.lines[-20:])
+
+    def kill(self, number=signal.SIGKILL):
+        os.kill(self.popen.pid, number)
+        return time.monotonic()
+
+    def memory(self):
+        """Resident and proportional set size in MiB."""
+        text = open(f'/proc/{self.popen.pid}/smaps_rollup').read()
+        return [int(re.search(rf'^{kind}:\s+(\d+)', text, re.M)[1]) / 1024 for kind in ('Rss', 'Pss')]
+
+    def cpu_seconds(self):
+        fields = open(f'/proc/{self.popen.pid}/stat').read().rsplit(')', 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+class Cluster:
+    def __init__(self, task_managers, slots=1, settings=(), port=0):
+        self.settings, self.slots, self.processes = list(settings), slots, []
+        self.directory = tempfile.mkdtemp(prefix='dataflow-bench-')
+        self.job_manager = self.start_job_manager(port)
+        self.address = self.job_manager.wait_for(r'The job manager listens on (\S+)\.')[1][1]
+        self.task_managers = [self.start_task_manager() for _ in range(task_managers)]
+        for t in self.task_managers:
+            t.wait_for('has registered with')
+
+    def start(self, *arguments):
+        self.processes.append(Process(dataflow, *arguments, *self.settings))
+        return self.processes[-1]
+
+    def start_job_manager(self, port=0):
+        return self.start('jobmanager', f'-Djobmanager.rpc.port={port}')
+
+    def start_task_manager(self):
+        return self.start('taskmanager', '-m', self.address, f'-Dtaskmanager.numberOfTaskSlots={self.slots}')
+
+    def ticks(self, *arguments):
+        return [dataflow, 'run', '-d', '-m', self.address, *self.settings, *[a for a in arguments if a[:2] in ('-p', '-D')],
+                ticks_library, '--checkpoints', self.directory, *[a for a in arguments if a[:2] == '--']]
+
+    def who_prints(self):
+        """The task manager with the job, and the spare one."""
+        while True:
+            for i, t in enumerate(self.task_managers):
+                if t.last(TICK):
+                    return t, self.task_managers[1 - i]
+            time.sleep(0.01)
+
+    def submit(self, *arguments):
+        subprocess.run(self.ticks(*arguments), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for p in self.processes:
+            p.popen.kill()
+        for p in self.processes:
+            p.popen.wait()
+        shutil.rmtree(self.directory)
+
+
+TICK = r'^tick'
+
+
+def milliseconds(values):
+    return f'p50 {statistics.median(values) * 1000:.1f} ms, most {max(values) * 1000:.1f} ms of {len(values)}'
+
+
+def say(what, figure):
+    print(f'| {what} | {figure} |', flush=True)
+
+
+def ready(repeat):
+    took, memory = [], None
+    for _ in range(repeat):
+        with tempfile.TemporaryDirectory() as directory:
+            began = time.monotonic()
+            command = [dataflow, 'cluster', 'start', '-n', '2', '--directory', directory, '-Djobmanager.rpc.port=0']
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            took.append(time.monotonic() - began)
+            subprocess.run([dataflow, 'cluster', 'stop', '--directory', directory], check=True, stdout=subprocess.DEVNULL)
+    say('`dataflow cluster start -n 2` until all are ready', milliseconds(took))
+    with Cluster(1) as c:
+        time.sleep(2)
+        for name, p in (('job manager', c.job_manager), ('task manager', c.task_managers[0])):
+            rss, pss = p.memory()
+            say(f'memory of an idle {name}', f'{rss:.1f} MiB resident, {pss:.1f} MiB of it its own share')
+
+
+def submit(repeat):
+    known, running = [], []
+    for _ in range(repeat):
+        with Cluster(1) as c:
+            began = time.monotonic()
+            c.submit('--rate=100000')
+            known.append(time.monotonic() - began)
+            running.append(c.task_managers[0].wait_for(TICK)[0] - began)
+    say('`dataflow run -d` with a library of one\'s own, from its start to its end', milliseconds(known))
+    say('the same to the first record that the job prints', milliseconds(running))
+
+
+def killed(repeat):
+    noticed, output = [], []
+    for _ in range(repeat):
+        with Cluster(2) as c:
+            c.submit()
+            victim, spare = c.who_prints()
+            time.sleep(0.5)
+            at = victim.kill()
+            noticed.append(c.job_manager.wait_for('is gone', at)[0] - at)
+            output.append(spare.wait_for(TICK, at)[0] - at)
+    say('SIGKILL of a task manager to the line in the job manager\'s log', milliseconds(noticed))
+    say('the same to the first new output on a spare slot', milliseconds(output))
+
+
+def stopped(repeat):
+    output = []
+    for _ in range(repeat):
+        with Cluster(2) as c:
+            c.submit()
+            victim, spare = c.who_prints()
+            at = victim.kill(signal.SIGSTOP)
+            output.append(spare.wait_for(TICK, at)[0] - at)
+    say('SIGSTOP of a task manager to the first new output', milliseconds(output))
+
+
+def failover(repeat):
+    leads, output = [], []
+    for _ in range(repeat):
+        store = tempfile.mkdtemp(prefix='dataflow-bench-')
+        first, second = (free_port() for _ in range(2))
+        with Cluster(0, 1, ['-Dhigh-availability.type=filesystem', f'-Dhigh-availability.storageDir={store}'], first) as c:
+            standby = c.start_job_manager(second)
+            standby.wait_for('stands by')
+            task_manager = c.start('taskmanager')
+            task_manager.wait_for('has registered with')
+            c.submit()
+            task_manager.wait_for(TICK)
+            time.sleep(0.5)
+            at = c.job_manager.kill()
+            leads.append(standby.wait_for('The job manager leads', at)[0] - at)
+            listens = standby.wait_for('The job manager listens', at)[0]
+            output.append(task_manager.wait_for(TICK, listens)[0] - at)
+        shutil.rmtree(store)
+    say('SIGKILL of the leading job manager until a standby leads', milliseconds(leads))
+    say('the same to the first new output: the gap in it', milliseconds(output))
+
+
+def free_port():
+    import socket
+    with socket.socket() as s:
+        s.bind(('127.0.0.1', 0))
+        return s.getsockname()[1]
+
+
+def many_jobs(_):
+    with Cluster(4, 25) as c:
+        began = time.monotonic()
+        for _ in range(100):
+            c.submit('--rate=10', '--checkpoint-interval=1s')
+        submitted = time.monotonic() - began
+        listed = subprocess.run([dataflow, 'list', '-m', c.address], capture_output=True, text=True).stdout
+        count = listed.count('(RUNNING)')
+        cpu = sum(p.cpu_seconds() for p in c.processes)
+        time.sleep(5)
+        cpu = (sum(p.cpu_seconds() for p in c.processes) - cpu) / 5
+        say('100 jobs in one session cluster, submitted one after the other', f'{submitted:.1f} s, {count} run')
+        say('their load, with 10 records and a checkpoint a second each', f'{cpu * 100:.0f} % of one processor')
+        say('memory of the job manager', '{:.0f} MiB'.format(c.job_manager.memory()[0]))
+        say('memory of a task manager with 25 of them', '{:.0f} MiB'.format(c.task_managers[0].memory()[0]))
+
+
+def many_task_managers(_):
+    began = time.monotonic()
+    with Cluster(64, 4) as c:
+        say('64 task managers with 4 slots, all started at once, until all have registered', f'{time.monotonic() - began:.1f} s')
+        cpu = sum(p.cpu_seconds() for p in c.processes)
+        time.sleep(5)
+        cpu = (sum(p.cpu_seconds() for p in c.processes) - cpu) / 5
+        say('their heartbeats (500 ms, both ways)', f'{cpu * 100:.0f} % of one processor')
+        began = time.monotonic()
+        c.submit('-p256', '--rate=20000', '--checkpoint-interval=5s')
+        for t in c.task_managers:
+            t.wait_for(TICK)
+        say('one job over all 256 slots, from `dataflow run -d` until each task manager has printed', f'{time.monotonic() - began:.1f} s')
+        pss = [t.memory()[1] for t in c.task_managers]
+        say('memory of each then', f'{statistics.median(pss):.0f} MiB its own share')
+
+
+PARTS = {'ready': ready, 'submit': submit, 'killed': killed, 'stopped': stopped, 'failover': failover,
+         'many-jobs': many_jobs, 'many-task-managers': many_task_managers}
+
+parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+parser.add_argument('build')
+parser.add_argument('--only', choices=PARTS, action='append')
+parser.add_argument('--repeat', type=int, default=10)
+given = parser.parse_args()
+dataflow = os.path.join(given.build, 'dataflow')
+ticks_library = os.path.join(given.build, 'tools/benchmarks/libbench_ticks.so')
+print('| what | figure |\n| --- | --- |')
+for part in given.only or PARTS:
+    PARTS[part](given.repeat)
