@@ -82,6 +82,7 @@ struct node {
         });
   }
   ~node() {
+    end_system(system);
     try {
       if (!own_directory.empty()) system_files().remove_all(own_directory);
     } catch (...) {
@@ -197,7 +198,7 @@ struct task_manager_node::impl : node {
     member = nullptr;
     ended.wait();
     links->close();
-    system.reset();
+    end_system(system);
   }
 };
 

@@ -5,6 +5,7 @@
 #include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/link_messages.hpp>
 #include <dataflow/actors/network/link_system.hpp>
+#include <dataflow/actors/network/transport.hpp>
 #include <dataflow/actors/taskmanager/task.hpp>
 
 #include <caf/io/all.hpp>
@@ -52,7 +53,7 @@ public:
     tasks_.clear();
     caf::anon_send_exit(master_, caf::exit_reason::kill);
     master_ = nullptr;
-    system.reset();
+    actors::end_system(system);
   }
   /// Short times: nothing in a test is far away.
   static actors::data_links_settings quick() {
@@ -63,8 +64,9 @@ public:
   }
 
   void deploy(const std::shared_ptr<const actors::job_description>& job, actors::task_key key) {
-    actors::task_arguments a{job, key, master_, &system_platform(), std::make_shared<actors::task_control>(), nullptr};
-    a.links = links;
+    actors::task_arguments a{
+        job, key, master_, &system_platform(), std::make_shared<actors::task_control>(), nullptr, {}, {}, {},
+        {},  {},  links};
     auto task = system->spawn<actors::task_actor>(std::move(a));
     links->add_task(link_address(job->id, key.task, key.attempt), task);
     tasks_[key] = task;
