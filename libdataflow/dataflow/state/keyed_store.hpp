@@ -293,7 +293,8 @@ protected:
     position_ = position;
     row_ = row;
     has_key_ = true;
-    writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments count as changed
+    // Before the first snapshot all segments count as changed; with a database no row has this version.
+    writable_ = row_ != nullptr && (!frozen_ || detail::row_segment::version(row_) == version_);
     if (frozen_ && stored_ && row_) touch_stored();
   }
   void touch_stored() noexcept;
@@ -353,8 +354,9 @@ private:
   std::byte* row_ = nullptr; // of the current key
   std::uint32_t position_ = none;
   bool has_key_ = false;
-  bool writable_ = false; // snapshots do not need the current row any more, and its segment is marked as changed
-  bool emptied_ = false;  // the current row may have lost its last value
+  bool writable_ = false;     // snapshots do not need the current row any more, and its segment is marked as changed
+  std::uint32_t version_ = 1; // of the state: one more with each snapshot. Rows that have it are marked and put aside
+  bool emptied_ = false;      // the current row may have lost its last value
   bool expiring_ = false;
   bool frozen_ = false; // a snapshot has been taken, or rows are stored: each has to be marked when it changes
   std::vector<detail::row_segment*> segments_;

@@ -11,9 +11,11 @@ DATAFLOW_JOB(ticks) {
   env.enable_checkpointing(args.get("checkpoint-interval", std::chrono::milliseconds{100}));
   if (const auto dir = args.get("checkpoints", std::string{}); !dir.empty())
     env.configure("execution.checkpointing.dir", dir);
-  env.generate([](std::int64_t i) { return tick{i % 64, 1}; },
-               {.count = args.get("records", std::uint64_t{1'000'000'000}),
-                .records_per_second = args.get("rate", 1000.0)})
+  env.generate(
+         [](std::int64_t i) {
+           return tick{i % 64, 1};
+         },
+         {.count = args.get("records", std::uint64_t{1'000'000'000}), .records_per_second = args.get("rate", 1000.0)})
       .uid("numbers")
       .key_by(&tick::key)
       .sum(&tick::count)
