@@ -1,5 +1,6 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/actors/network/job_submitter.hpp>
 #include <dataflow/util/log.hpp>
@@ -23,10 +24,16 @@ public:
         [this](const submit_origin& m) {
           auto promise = make_response_promise<job_accepted>();
           try {
-            hand_in(m, build(m), promise);
+            auto job = build(m);
+            if (m.check_only) {
+              promise.deliver(answer_about(*job));
+              quit();
+            } else {
+              hand_in(m, std::move(job), promise);
+            }
           } catch (...) {
             const auto why = current_error(errc::internal);
-            log_warn({"job manager", m.id, {}}, "a submission is refused: " + why.to_string());
+            if (!m.check_only) log_warn({"job manager", m.id, {}}, "a submission is refused: " + why.to_string());
             promise.deliver(to_caf(why));
             quit();
           }
@@ -48,15 +55,22 @@ private:
     if (intake_->trial) intake_->trial(origin, path);
     const auto graph = build_graph(origin, library_of(origin, path, intake_->own));
     auto job = make_submission(m.id, graph, merged(intake_->settings, origin.settings), *context_.world, m.origin);
-    if (context_.journal) context_.journal->accepted(m.id, origin, path);
+    if (context_.journal && !m.check_only) context_.journal->accepted(m.id, origin, path);
     return job;
+  }
+  static job_accepted answer_about(const job_submission& job) {
+    return {job.id,
+            {},
+            job.restore ? job.restore->directory : std::string{},
+            checkpoints_of(settings_of(job), plan_of(job)->graph()).has_value()};
   }
   void hand_in(const submit_origin& m, std::shared_ptr<const job_submission> job,
                caf::typed_response_promise<job_accepted> promise) {
+    auto answer = answer_about(*job);
     request(job_manager_, std::chrono::seconds{30}, submit_job{std::move(job), m.client})
         .then(
-            [this, promise, id = m.id]() mutable {
-              promise.deliver(job_accepted{id, {}});
+            [this, promise, answer = std::move(answer)]() mutable {
+              promise.deliver(std::move(answer));
               quit();
             },
             [this, promise](caf::error& e) mutable {

@@ -107,10 +107,22 @@ struct submit_origin {
   std::string id; ///< of the job, drawn by the client
   std::shared_ptr<const job_origin> origin;
   caf::actor client;
+  bool check_only = false; ///< say whether it would be accepted, and run nothing
 };
 struct job_accepted {
   std::string id;
   std::vector<std::string> warnings;
+  std::string starts_from;          ///< directory of a checkpoint or savepoint; empty: from nothing
+  bool can_make_checkpoints = true; ///< when somebody asks for one
+};
+/// client -> root -> dispatcher (request): where does the job's code come from? Answered with origin_found;
+/// job_not_found also for a job that ended under an earlier leader.
+struct query_origin {
+  std::string job;
+};
+struct origin_found {
+  std::shared_ptr<const job_origin> origin;
+  bool kept_on_cancel = false; ///< its checkpoints
 };
 /// client -> root -> dispatcher (request, answered with job_update): send news of this job to me from now on.
 struct attach_client {
@@ -159,6 +171,8 @@ std::string process_stamp();
   X(fetch_artifact)                                                                                                    \
   X(submit_origin)                                                                                                     \
   X(job_accepted)                                                                                                      \
+  X(query_origin)                                                                                                      \
+  X(origin_found)                                                                                                      \
   X(attach_client)                                                                                                     \
   X(list_jobs)                                                                                                         \
   X(jobs_listed)                                                                                                       \

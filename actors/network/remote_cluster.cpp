@@ -128,6 +128,15 @@ struct remote_cluster::impl {
   Answer ask_root(Question question, std::chrono::milliseconds deadline = answer_deadline) {
     return ask<Answer>(*system, root(), std::move(question), deadline, "the job manager at " + where.to_string());
   }
+  job_accepted ask_gateway(submit_origin question) {
+    caf::actor whom;
+    {
+      std::lock_guard lock{mutex};
+      whom = gateway;
+    }
+    return ask<job_accepted>(*system, whom, std::move(question), std::chrono::minutes{3},
+                             "the job manager at " + where.to_string());
+  }
   caf::actor root() {
     std::lock_guard lock{mutex};
     return met.job_manager;
@@ -415,14 +424,16 @@ std::string remote_cluster::upload(const std::string& library) {
 
 std::shared_ptr<job_client> remote_cluster::submit(std::shared_ptr<const job_origin> origin) {
   auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(dataflow::random_seed()));
-  caf::actor gateway;
-  {
-    std::lock_guard lock{impl_->mutex};
-    gateway = impl_->gateway;
-  }
-  ask<job_accepted>(*impl_->system, gateway, submit_origin{client->id(), std::move(origin), client->listener()},
-                    std::chrono::minutes{3}, "the job manager at " + impl_->where.to_string());
+  impl_->ask_gateway(submit_origin{client->id(), std::move(origin), client->listener()});
   return client;
+}
+
+job_accepted remote_cluster::check(std::shared_ptr<const job_origin> origin) {
+  return impl_->ask_gateway(submit_origin{make_id(dataflow::random_seed()), std::move(origin), nullptr, true});
+}
+
+origin_found remote_cluster::origin_of(const std::string& id) {
+  return impl_->ask_root<origin_found>(query_origin{id});
 }
 
 std::shared_ptr<job_client> remote_cluster::attach(const std::string& id) {
@@ -437,6 +448,10 @@ void remote_cluster::cancel(const std::string& id) { impl_->ask_root<caf::unit_t
 
 checkpoint_taken remote_cluster::take(const std::string& id, const checkpoint_request& what) {
   return impl_->ask_root<checkpoint_taken>(request_checkpoint{id, what}, std::chrono::hours{1});
+}
+
+void remote_cluster::ask_for_checkpoint(const std::string& id) {
+  caf::anon_send(impl_->root(), request_checkpoint{id, {}});
 }
 
 job_report remote_cluster::report(const std::string& id) { return impl_->ask_root<job_report>(query_job{id}); }

@@ -33,11 +33,17 @@ public:
   /// Uploads a library unless it is there already; returns its hash.
   std::string upload(const std::string& library);
   std::shared_ptr<job_client> submit(std::shared_ptr<const job_origin> origin);
+  /// Whether it would be accepted; runs nothing. Errors: those of a submission.
+  job_accepted check(std::shared_ptr<const job_origin> origin);
+  /// What a job was submitted with, also of one that has ended. Errors: job_not_found.
+  origin_found origin_of(const std::string& id);
   /// Errors: job_not_found.
   std::shared_ptr<job_client> attach(const std::string& id);
   std::vector<job_overview> jobs();
   void cancel(const std::string& id);
   checkpoint_taken take(const std::string& id, const checkpoint_request& what);
+  /// Asks for a checkpoint and waits for no answer: report() counts it.
+  void ask_for_checkpoint(const std::string& id);
   job_report report(const std::string& id);
   /// Called with what a job waits for, from any thread.
   void on_waiting(std::function<void(const std::string& what)> f);

@@ -368,11 +368,19 @@ void fields(A& a, fetch_artifact& x) {
 }
 template <class A>
 void fields(A& a, submit_origin& x) {
-  a(x.id, x.origin, x.client);
+  a(x.id, x.origin, x.client, x.check_only);
 }
 template <class A>
 void fields(A& a, job_accepted& x) {
-  a(x.id, x.warnings);
+  a(x.id, x.warnings, x.starts_from, x.can_make_checkpoints);
+}
+template <class A>
+void fields(A& a, query_origin& x) {
+  a(x.job);
+}
+template <class A>
+void fields(A& a, origin_found& x) {
+  a(x.origin, x.kept_on_cancel);
 }
 template <class A>
 void fields(A& a, attach_client& x) {

@@ -82,6 +82,8 @@ int dispatch(const command_line& line) {
     return take_savepoint(line);
   case verb::checkpoint:
     return take_checkpoint(line);
+  case verb::upgrade:
+    return upgrade_job(line);
   case verb::cluster_start:
     return start_cluster(line);
   case verb::cluster_stop:
