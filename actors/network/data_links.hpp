@@ -23,7 +23,6 @@ namespace dataflow::actors {
 struct data_links_settings {
   std::string bind = "127.0.0.1"; ///< the address to listen on
   std::uint16_t port = 0;         ///< 0: any free one
-  bool tls = false;               ///< the actor system has the certificates
   link_settings links;
   compression compress = compression::none;
   std::uint64_t seed = 0; ///< of epochs and delays

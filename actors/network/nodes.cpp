@@ -34,9 +34,12 @@ struct node_config : caf::actor_system_config {
     configure(*this,
               static_cast<std::uint32_t>(std::max<std::int64_t>(0, settings.integer("taskmanager.scheduler.threads"))));
     add_wire_types(*this);
-    load<caf::io::middleman>();
-    set("middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
-    set("middleman.connection-timeout", caf::timespan{std::chrono::hours{24 * 365}});
+  }
+  /// Of a job manager.
+  node_config(const configuration& settings, const tls_files& tls, std::chrono::milliseconds silence)
+      : node_config(settings) {
+    use_network(*this, silence);
+    if (tls.enabled()) use_tls(*this, tls);
   }
   /// Of a task manager.
   node_config(const configuration& settings, const tls_files& tls) : node_config(settings) {
@@ -99,7 +102,12 @@ struct job_manager_node::impl : node {
   std::uint16_t port = 0;
 
   impl(const configuration& s, program_jobs own, job_trial trial, const std::shared_ptr<job_journal>& journal)
-      : node(s) {
+      : impl(s, std::move(own), std::move(trial), journal, tls_files::from(s, system_files())) {}
+  impl(const configuration& s, program_jobs own, job_trial trial, const std::shared_ptr<job_journal>& journal,
+       const tls_files& tls)
+      : node(s, tls, std::chrono::milliseconds{0}) {
+    const auto address = settings.text("jobmanager.bind-host");
+    check_listener(address, "jobmanager.bind-host", tls);
     context.journal = journal;
     auto intake = std::make_shared<const job_intake>(job_intake{settings, store, std::move(own), std::move(trial)});
     const heartbeat_settings beats{time_of(settings, "heartbeat.interval"), time_of(settings, "heartbeat.timeout")};
@@ -111,7 +119,7 @@ struct job_manager_node::impl : node {
     context.release();
     try {
       if (journal) recover(*journal);
-      port = listen(*system, gateway, static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port")));
+      port = listen(*system, gateway, static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port")), address);
     } catch (...) {
       stop();
       throw;
@@ -133,7 +141,7 @@ struct job_manager_node::impl : node {
   }
   void stop() {
     if (!root) return;
-    if (port != 0) system->middleman().close(port);
+    if (port != 0) stop_listening(*system, port);
     caf::anon_send_exit(root, caf::exit_reason::user_shutdown);
     caf::anon_send_exit(gateway, caf::exit_reason::user_shutdown);
     root = nullptr;
@@ -175,7 +183,8 @@ struct task_manager_node::impl : node {
     context.jobs = std::make_shared<job_catalogue>(settings, store, std::move(own));
     context.links = links;
     context.where.host = settings.text("taskmanager.host");
-    context.where.data_port = links->port();
+    const auto announced = settings.integer("taskmanager.data.port");
+    context.where.data_port = announced != 0 ? static_cast<std::uint16_t>(announced) : links->port();
     member_settings m;
     m.host = settings.text("jobmanager.rpc.address");
     m.port = static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port"));

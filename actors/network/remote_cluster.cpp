@@ -24,13 +24,14 @@ namespace dataflow::actors {
 namespace {
 
 constexpr std::chrono::milliseconds shortest_pause{100}, longest_pause{2000};
-constexpr std::chrono::seconds answer_deadline{30};
+constexpr std::chrono::seconds answer_deadline{30}, longest_silence{10};
 
 struct client_config : caf::actor_system_config {
-  client_config() {
+  explicit client_config(const tls_files& tls) {
     configure(*this, 1);
     add_wire_types(*this);
-    load<caf::io::middleman>();
+    use_network(*this, longest_silence);
+    if (tls.enabled()) use_tls(*this, tls);
   }
 };
 
@@ -88,6 +89,8 @@ struct job_state {
 } // namespace
 
 struct remote_cluster::impl {
+  explicit impl(const tls_files& tls) : config(tls) {}
+
   remote_address where;
   std::function<remote_address()> leader;
   std::chrono::milliseconds patience{0};
@@ -102,11 +105,10 @@ struct remote_cluster::impl {
     if (leader) where = leader();
     std::promise<caf::actor> found;
     system->spawn([&](caf::event_based_actor* self) {
-      const auto failed = [&found, this, self](const caf::error& e) {
-        found.set_exception(std::make_exception_ptr(
-            error{errc::component_lost,
-                  "no job manager can be reached at " + where.to_string() + " (" + self->system().render(e) + ")",
-                  "start one with `dataflow jobmanager`, or name another with -m host:port"}));
+      const auto failed = [&found, this, self](const error& e) {
+        found.set_exception(std::make_exception_ptr(error{
+            errc::component_lost, "no job manager can be reached at " + where.to_string() + " (" + e.cause() + ")",
+            "start one with `dataflow jobmanager`, or name another with -m host:port"}));
         self->quit();
       };
       connect_to(
@@ -225,7 +227,7 @@ private:
         [this, round](const caf::actor& gateway) {
           if (round == round_) greet(gateway);
         },
-        [this, round](const caf::error&) {
+        [this, round](const error&) {
           if (round == round_) later(error{errc::component_lost, "the job manager is out of reach"});
         });
   }
@@ -393,8 +395,8 @@ remote_cluster::~remote_cluster() {
 }
 
 std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,
-                                                        std::function<remote_address()> leader) {
-  auto i = std::make_unique<impl>();
+                                                        std::function<remote_address()> leader, const tls_files& tls) {
+  auto i = std::make_unique<impl>(tls);
   i->where = where;
   i->leader = std::move(leader);
   i->patience = patience;
@@ -404,8 +406,18 @@ std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& wh
 }
 
 std::string remote_cluster::upload(const std::string& library) {
-  const auto bytes = system_files().read_file(library);
-  const auto hash = content_hash(bytes);
+  const auto file = system_files().open_read(library);
+  const auto size = file->size();
+  std::string piece;
+  const auto read = [&](std::uint64_t at) -> std::string& { // it may be larger than what one wants to hold
+    piece.resize(largest_frame);
+    piece.resize(file->read_at(piece.data(), piece.size(), at));
+    return piece;
+  };
+  content_hasher hasher;
+  for (std::uint64_t at = 0; at < size && !read(at).empty(); at += piece.size())
+    hasher.add(piece);
+  const auto hash = hasher.finish();
   caf::actor artifacts;
   {
     std::lock_guard lock{impl_->mutex};
@@ -414,9 +426,9 @@ std::string remote_cluster::upload(const std::string& library) {
   const std::string subject = "the upload of " + library;
   auto there = ask<artifact_state>(*impl_->system, artifacts, query_artifact{hash}, answer_deadline, subject);
   while (!there.complete) {
-    if (there.size >= bytes.size())
+    if (there.size >= size)
       throw error{errc::invalid_argument, library + " is empty", "name the lib<job>.so that dataflow_add_job builds"};
-    artifact_frame frame{hash, bytes.size(), there.size, bytes.substr(there.size, largest_frame)};
+    artifact_frame frame{hash, size, there.size, read(there.size)};
     there = ask<artifact_state>(*impl_->system, artifacts, std::move(frame), answer_deadline, subject);
   }
   return hash;

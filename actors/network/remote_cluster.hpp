@@ -9,6 +9,7 @@
 
 #include <dataflow/actors/network/messages.hpp>
 #include <dataflow/actors/network/remote_address.hpp>
+#include <dataflow/actors/network/tls.hpp>
 #include <dataflow/api/executor.hpp>
 
 #include <chrono>
@@ -27,7 +28,8 @@ public:
   /// Connects. `leader`: where the leading job manager listens, asked before each try to connect; null: always `where`.
   static std::shared_ptr<remote_cluster> connect(const remote_address& where,
                                                  std::chrono::milliseconds patience = std::chrono::seconds{30},
-                                                 std::function<remote_address()> leader = {});
+                                                 std::function<remote_address()> leader = {},
+                                                 const tls_files& tls = {});
   ~remote_cluster();
 
   /// Uploads a library unless it is there already; returns its hash.

@@ -5,7 +5,7 @@
 /// ones take over when they are renamed into place; connections that stand are not touched.
 /// Threading: pure functions on files. Errors: invalid_option naming the key when one is missing, file_not_found,
 /// permission_denied and the like when a file cannot be read, unsafe_configuration naming the file when it is not what
-/// it should be: the process must not start then. A broken file met later would end it.
+/// it should be: the process must not start then. A broken file met later refuses connections.
 #pragma once
 
 #include <caf/fwd.hpp>
@@ -36,7 +36,8 @@ void check(const tls_files& tls, file_system& files);
 /// Listening beyond this machine needs TLS. Throws error{errc::unsafe_configuration} naming `key`, where `address`
 /// stands.
 void check_listener(std::string_view address, std::string_view key, const tls_files& tls);
-/// Before an actor system is made. REQUIRES: check() has passed.
+/// Before an actor system is made. A process that did nothing about SIGPIPE ignores it from now on. REQUIRES: check()
+/// has passed.
 void use_tls(caf::actor_system_config& config, const tls_files& tls);
 
 } // namespace dataflow::actors

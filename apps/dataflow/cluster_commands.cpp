@@ -58,7 +58,8 @@ std::string titled_rule(const std::string& title) {
 std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line) {
   return actors::remote_cluster::connect(
       address_of(line), std::chrono::duration_cast<milliseconds>(line.config.duration("client.timeout")),
-      line.to_leader ? actors::leader_finder(line.config, system_platform()) : nullptr);
+      line.to_leader ? actors::leader_finder(line.config, system_platform()) : nullptr,
+      actors::tls_files::from(line.config, system_files()));
 }
 
 std::string absolute(const std::string& directory) {
@@ -82,7 +83,8 @@ int run_job_manager(const command_line& line) {
     say("The job manager leads, with token " + std::to_string(journal->token()) + ".\n");
   }
   const actors::job_manager_node node{line.config, built_in_examples(), try_in_child, journal};
-  say("The job manager listens on 127.0.0.1:" + std::to_string(node.port()) + ".\n");
+  say("The job manager listens on " + line.config.text("jobmanager.bind-host") + ":" + std::to_string(node.port()) +
+      ".\n");
   for (; interrupts::received() == 0 && !here.orphaned(); log.poll()) {
     if (node.wait_for(milliseconds{50})) {
       report_error(error{errc::component_lost, "the job manager has given up", "see its log"}, false);

@@ -30,7 +30,6 @@ class linked_node {
 public:
   explicit linked_node(std::string id, actors::data_links_settings settings = quick(), actors::tls_files tls = {})
       : config(tls), system(std::make_unique<caf::actor_system>(config)) {
-    settings.tls = tls.enabled();
     links = std::make_shared<actors::data_links>(*system, system_clock(), settings);
     address = {std::move(id), "127.0.0.1", links->port()};
     links->become(address.id);
