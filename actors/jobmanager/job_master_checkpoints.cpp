@@ -51,7 +51,8 @@ void job_master_actor::build_checkpoints(const configuration& settings, std::uin
   if (!home_->storage)
     home_->storage = std::make_shared<file_checkpoint_storage>(
         files, in_memory ? in_memory_root : std::string_view{wanted->directory}, job_->id, seed,
-        wanted->inline_threshold, context_.world->files);
+        wanted->inline_threshold, context_.world->files,
+        context_.journal ? takeover::by_token : takeover::when_unlocked);
   auto work = std::make_shared<checkpoint_work>();
   work->restore = home_->stopped_at ? home_->stopped_at : job_->restore;
   work->from_the_start = wanted->periodic() || !in_memory || work->restore;

@@ -9,6 +9,7 @@
 #include <csignal>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
+#include <tests/integration/zookeeper_server.hpp>
 
 using namespace dataflow;
 
@@ -57,7 +58,7 @@ TEST_CASE(
   const auto leads = system_clock().now();
   REQUIRE(standby->wait_for_error("The job manager listens on "));
   REQUIRE(task_manager.wait_for_error("has registered with"));
-  REQUIRE(task_manager.wait_for_error("500 records in this run"));
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2));
   const auto goes_on = system_clock().now();
   const auto ms = [](steady_time t) { return std::to_string(t.count() / 1'000'000) + " ms"; };
   const auto took = "from SIGKILL of the leader to the next one: " + ms(leads - killed) +
@@ -77,6 +78,58 @@ TEST_CASE(
   const auto kept = c.client({"list", "-a"});
   CHECK_MESSAGE(kept.out.find("counts_to_files (FINISHED)") != std::string::npos, (kept.out + kept.err));
   CHECK(kept.out.find("No running jobs.") != std::string::npos);
+}
+
+namespace job_manager_failover_test {
+
+/// A stopped leader is replaced under a job, and ends when it wakes.
+void stop_the_leader(cluster& c) {
+  c.settings.insert(c.settings.end(), {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=500ms",
+                                       "-Dhigh-availability.lease-timeout=1s"});
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  auto standby = c.job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  const auto submitted = c.client({"run", "-d", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
+                                   c.dir.path("checkpoints"), "--output", c.dir.path("output"), "--records",
+                                   std::to_string(records), "--rate", "10000"});
+  REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
+  REQUIRE(task_manager.wait_for_error("5000 records in this run"));
+
+  leader->signal(SIGSTOP);
+  REQUIRE(standby->wait_for_error("The job manager listens on "));
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2)); // the job goes on while the old one is stopped
+  leader->signal(SIGCONT);
+  const auto old = leader->wait();
+  CHECK(old.code == 1);
+  CHECK_MESSAGE(old.err.find("this job manager leads no more") != std::string::npos, old.err);
+  std::string finished;
+  while (finished.find("(FINISHED)") == std::string::npos) {
+    finished = c.client({"list", "-a"}).out;
+    REQUIRE(finished.find("(FAILED)") == std::string::npos);
+  }
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
+}
+
+} // namespace job_manager_failover_test
+
+TEST_CASE(
+    "the leading job manager is stopped under a job: a standby goes on with it, and the old one ends when it wakes") {
+  cluster c;
+  stop_the_leader(c);
+}
+
+TEST_CASE("over zookeeper a standby goes on with the job of a leader that is stopped") {
+  const dataflow::test::zookeeper_server zk;
+  cluster c;
+  c.settings[0] = "-Dhigh-availability.type=zookeeper";
+  c.settings.insert(c.settings.end(), {"-Dhigh-availability.zookeeper.quorum=" + zk.address(),
+                                       "-Dhigh-availability.zookeeper.client.session-timeout=600ms",
+                                       "-Dhigh-availability.zookeeper.client.connection-timeout=20s"});
+  stop_the_leader(c);
 }
 
 TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
