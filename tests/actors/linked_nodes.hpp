@@ -62,8 +62,9 @@ public:
   }
 
   void deploy(const std::shared_ptr<const actors::job_description>& job, actors::task_key key) {
-    actors::task_arguments a{job, key, master_, &system_platform(), std::make_shared<actors::task_control>(), nullptr};
-    a.links = links;
+    actors::task_arguments a{
+        job, key, master_, &system_platform(), std::make_shared<actors::task_control>(), nullptr, {}, {}, {},
+        {},  {},  links};
     auto task = system->spawn<actors::task_actor>(std::move(a));
     links->add_task(link_address(job->id, key.task, key.attempt), task);
     tasks_[key] = task;

@@ -6,6 +6,10 @@
 #include <tests/integration/program.hpp>
 #include <vector>
 
+#ifndef DATAFLOW_BINARY_DIR // where headers are only checked
+#define DATAFLOW_BINARY_DIR ""
+#endif
+
 namespace dataflow::test {
 
 inline const std::string job_libraries = DATAFLOW_BINARY_DIR "/tests/job_libraries/";
