@@ -85,6 +85,7 @@ struct node {
         });
   }
   ~node() {
+    end_system(system);
     try {
       if (!own_directory.empty()) system_files().remove_all(own_directory);
     } catch (...) {
@@ -206,7 +207,7 @@ struct task_manager_node::impl : node {
     member = nullptr;
     ended.wait();
     links->close();
-    system.reset();
+    end_system(system);
   }
 };
 

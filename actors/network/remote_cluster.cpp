@@ -392,6 +392,7 @@ remote_cluster::remote_cluster(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
 remote_cluster::~remote_cluster() {
   impl_->gateway = nullptr;
   impl_->met = {};
+  end_system(impl_->system);
 }
 
 std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,

@@ -143,6 +143,21 @@ void stop_listening(caf::actor_system& system, std::uint16_t port) {
   caf::anon_send(system.middleman().actor_handle(), caf::close_atom::value, port);
 }
 
+/// CAF's broker hears of the deaths of actors that other processes watch. A broker that is stopped keeps what it has
+/// not read yet (abstract_broker::cleanup() does not close its mailbox), and with it those who sent it; the system then
+/// waits for ever for the threads of those among them that have one. So it reads first.
+void end_system(std::unique_ptr<caf::actor_system>& system) {
+  if (!system) return;
+  system->await_all_actors_done();
+  if (has_sockets(*system)) {
+    caf::scoped_actor self{*system, true};
+    const auto broker = system->middleman().named_broker<caf::io::basp_broker>(caf::atom("BASP"));
+    self->request(broker, connect_deadline, caf::get_atom::value, caf::node_id{})
+        .receive([](const caf::node_id&, const std::string&, std::uint16_t) {}, [](caf::error&) {});
+  }
+  system.reset();
+}
+
 void connect_to(caf::event_based_actor& self, const std::string& host, std::uint16_t port,
                 std::function<void(caf::actor)> connected, std::function<void(const error&)> failed) {
   auto& system = self.system();

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 namespace dataflow::actors {
@@ -31,6 +32,9 @@ void bound_waiting(int socket);
 std::uint16_t listen(caf::actor_system& system, const caf::actor& who, std::uint16_t port,
                      const std::string& bind = "127.0.0.1");
 void stop_listening(caf::actor_system& system, std::uint16_t port);
+
+/// Destroys an actor system with a network, when all its actors have ended or been told to: waits for them.
+void end_system(std::unique_ptr<caf::actor_system>& system);
 
 /// Connects to what listens there, then calls one of the two on the actor's own thread, within some 5 s. Several may be
 /// under way at once.

@@ -5,6 +5,7 @@
 #include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/link_messages.hpp>
 #include <dataflow/actors/network/link_system.hpp>
+#include <dataflow/actors/network/transport.hpp>
 #include <dataflow/actors/taskmanager/task.hpp>
 
 #include <caf/io/all.hpp>
@@ -51,7 +52,7 @@ public:
     tasks_.clear();
     caf::anon_send_exit(master_, caf::exit_reason::kill);
     master_ = nullptr;
-    system.reset();
+    actors::end_system(system);
   }
   /// Short times: nothing in a test is far away.
   static actors::data_links_settings quick() {
