@@ -9,6 +9,7 @@
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/file_system.hpp>
 #include <dataflow/util/platform.hpp>
+#include <dataflow/util/random.hpp>
 
 #include <caf/all.hpp>
 #include <caf/io/all.hpp>
@@ -35,11 +36,20 @@ struct client_config : caf::actor_system_config {
   }
 };
 
+/// What a promise brings, also where somebody has to step those that keep it.
+template <class T>
+T waited_for(std::future<T>& future, const node_ground& ground) {
+  const auto ready = [&] { return future.wait_for(std::chrono::seconds{0}) == std::future_status::ready; };
+  if (ground.run_until && !ground.run_until(ready, std::chrono::hours{24}))
+    throw error{errc::component_lost, "nothing happens any more, and no answer has come"};
+  return future.get();
+}
+
 /// One question to an actor in another process: ends also when that process does, of which a request alone would not
 /// hear.
 template <class Answer, class Question>
 Answer ask(caf::actor_system& system, const caf::actor& whom, Question question, std::chrono::milliseconds deadline,
-           const std::string& subject) {
+           const std::string& subject, const node_ground& ground) {
   struct slot {
     std::promise<Answer> promise;
     bool done = false;
@@ -75,7 +85,7 @@ Answer ask(caf::actor_system& system, const caf::actor& whom, Question question,
       self->request<caf::message_priority::high>(whom, deadline, question).then(deliver, late);
     return caf::behavior{[](attach_client) {}}; // waits for the answer only
   });
-  return future.get();
+  return waited_for(future, ground);
 }
 
 /// What the actor of a job learns and the user's threads wait for.
@@ -94,41 +104,53 @@ struct remote_cluster::impl {
   remote_address where;
   std::function<remote_address()> leader;
   std::chrono::milliseconds patience{0};
+  node_ground ground;
   client_config config;
   std::unique_ptr<caf::actor_system> system;
   std::mutex mutex;
   caf::actor gateway;
   welcome met;
   std::function<void(const std::string&)> waiting;
+  std::uint64_t ids_drawn = 0;
 
+  ~impl() {
+    if (system && ground.stepped()) system->await_actors_before_shutdown(false); // whoever steps them sees to it
+  }
+  std::uint64_t next_id() {
+    std::lock_guard lock{mutex};
+    return random_source{ground.seed() + ids_drawn++}();
+  }
   void connect_once() {
     if (leader) where = leader();
-    std::promise<caf::actor> found;
-    system->spawn([&](caf::event_based_actor* self) {
-      const auto failed = [&found, this, self](const error& e) {
-        found.set_exception(std::make_exception_ptr(error{
+    auto found = std::make_shared<std::promise<caf::actor>>();
+    system->spawn([found, this](caf::event_based_actor* self) {
+      const auto failed = [found, this, self](const error& e) {
+        found->set_exception(std::make_exception_ptr(error{
             errc::component_lost, "no job manager can be reached at " + where.to_string() + " (" + e.cause() + ")",
             "start one with `dataflow jobmanager`, or name another with -m host:port"}));
         self->quit();
       };
       connect_to(
           *self, where.host, where.port,
-          [&found, self](const caf::actor& who) {
-            found.set_value(who);
+          [found, self](const caf::actor& who) {
+            found->set_value(who);
             self->quit();
           },
           failed);
       return caf::behavior{[](attach_client) {}};
     });
-    auto who = found.get_future().get();
-    auto answer = ask<welcome>(*system, who, hello{process_stamp(), {}, {}}, answer_deadline, "the job manager");
+    auto future = found->get_future();
+    auto who = waited_for(future, ground);
+    auto answer =
+        ask<welcome>(*system, who, hello{process_stamp(), {}, {}}, answer_deadline, "the job manager", ground);
     std::lock_guard lock{mutex};
     gateway = std::move(who);
     met = std::move(answer);
   }
   template <class Answer, class Question>
   Answer ask_root(Question question, std::chrono::milliseconds deadline = answer_deadline) {
-    return ask<Answer>(*system, root(), std::move(question), deadline, "the job manager at " + where.to_string());
+    return ask<Answer>(*system, root(), std::move(question), deadline, "the job manager at " + where.to_string(),
+                       ground);
   }
   job_accepted ask_gateway(submit_origin question) {
     caf::actor whom;
@@ -137,7 +159,7 @@ struct remote_cluster::impl {
       whom = gateway;
     }
     return ask<job_accepted>(*system, whom, std::move(question), std::chrono::minutes{3},
-                             "the job manager at " + where.to_string());
+                             "the job manager at " + where.to_string(), ground);
   }
   caf::actor root() {
     std::lock_guard lock{mutex};
@@ -167,6 +189,7 @@ struct job_listener_settings {
   remote_address where;
   std::function<remote_address()> leader; ///< null: always there
   std::chrono::milliseconds patience;
+  const clock* time;
   std::shared_ptr<job_state> state;
   std::function<void(const std::string&)> waiting;
   std::function<void(const welcome&, const caf::actor&)> reconnected;
@@ -210,7 +233,7 @@ private:
   }
   void lost() {
     root_ = nullptr;
-    if (since_ == steady_time{-1}) since_ = system_clock().now();
+    if (since_ == steady_time{-1}) since_ = settings_.time->now();
     connect();
   }
   void connect() {
@@ -274,7 +297,7 @@ private:
     forget_gateway();
     if (root_) demonitor(root_);
     root_ = nullptr;
-    if (system_clock().now() - since_ > settings_.patience) return give_up(why);
+    if (settings_.time->now() - since_ > settings_.patience) return give_up(why);
     delayed_send(this, pause_, attach_again{});
     pause_ = std::min(2 * pause_, longest_pause);
   }
@@ -315,13 +338,14 @@ public:
       : cluster_(std::move(cluster)), id_(std::move(id)), state_(std::make_shared<job_state>()) {
     auto& c = *cluster_->impl_;
     // The listener ends with the system, before the cluster does.
-    listener_ = c.system->spawn<job_listener_actor>(job_listener_settings{
-        id_, c.where, c.leader, c.patience, state_, [&c](const std::string& what) { c.say_waiting(what); },
-        [&c](const welcome& m, const caf::actor& gateway) {
-          std::lock_guard lock{c.mutex};
-          c.met = m;
-          c.gateway = gateway;
-        }});
+    listener_ = c.system->spawn<job_listener_actor>(
+        job_listener_settings{id_, c.where, c.leader, c.patience, c.ground.outside().clock, state_,
+                              [&c](const std::string& what) { c.say_waiting(what); },
+                              [&c](const welcome& m, const caf::actor& gateway) {
+                                std::lock_guard lock{c.mutex};
+                                c.met = m;
+                                c.gateway = gateway;
+                              }});
     caf::anon_send(listener_, c.met);
   }
   ~remote_job_client() override { caf::anon_send_exit(listener_, caf::exit_reason::user_shutdown); }
@@ -339,11 +363,16 @@ public:
     }
   }
   job_result wait() override {
+    if (const auto& run_until = cluster_->impl_->ground.run_until)
+      if (!run_until([this] { return ended(); }, std::chrono::hours{24 * 365}))
+        throw error{errc::timed_out, "job " + id_ + " hangs: nothing happens any more"};
     std::unique_lock lock{state_->mutex};
     state_->changed.wait(lock, [&] { return state_->result != nullptr; });
     return *state_->result;
   }
   bool wait_for(std::chrono::milliseconds timeout) override {
+    if (const auto& run_until = cluster_->impl_->ground.run_until)
+      return run_until([this] { return ended(); }, timeout);
     std::unique_lock lock{state_->mutex};
     return state_->changed.wait_for(lock, timeout, [&] { return state_->result != nullptr; });
   }
@@ -370,6 +399,10 @@ protected:
   }
 
 private:
+  bool ended() const {
+    std::lock_guard lock{state_->mutex};
+    return state_->result != nullptr;
+  }
   const std::shared_ptr<remote_cluster> cluster_;
   const std::string id_;
   const std::shared_ptr<job_state> state_;
@@ -392,12 +425,15 @@ remote_cluster::remote_cluster(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
 remote_cluster::~remote_cluster() {
   impl_->gateway = nullptr;
   impl_->met = {};
-  end_system(impl_->system);
+  if (!impl_->ground.stepped()) end_system(impl_->system);
 }
 
 std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,
-                                                        std::function<remote_address()> leader, const tls_files& tls) {
+                                                        std::function<remote_address()> leader, const tls_files& tls,
+                                                        node_ground ground) {
   auto i = std::make_unique<impl>(tls);
+  i->ground = std::move(ground);
+  if (i->ground.adapt) i->ground.adapt(i->config);
   i->where = where;
   i->leader = std::move(leader);
   i->patience = patience;
@@ -407,7 +443,7 @@ std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& wh
 }
 
 std::string remote_cluster::upload(const std::string& library) {
-  const auto file = system_files().open_read(library);
+  const auto file = impl_->ground.outside().files->open_read(library);
   const auto size = file->size();
   std::string piece;
   const auto read = [&](std::uint64_t at) -> std::string& { // it may be larger than what one wants to hold
@@ -425,24 +461,25 @@ std::string remote_cluster::upload(const std::string& library) {
     artifacts = impl_->met.artifacts;
   }
   const std::string subject = "the upload of " + library;
-  auto there = ask<artifact_state>(*impl_->system, artifacts, query_artifact{hash}, answer_deadline, subject);
+  auto there =
+      ask<artifact_state>(*impl_->system, artifacts, query_artifact{hash}, answer_deadline, subject, impl_->ground);
   while (!there.complete) {
     if (there.size >= size)
       throw error{errc::invalid_argument, library + " is empty", "name the lib<job>.so that dataflow_add_job builds"};
     artifact_frame frame{hash, size, there.size, read(there.size)};
-    there = ask<artifact_state>(*impl_->system, artifacts, std::move(frame), answer_deadline, subject);
+    there = ask<artifact_state>(*impl_->system, artifacts, std::move(frame), answer_deadline, subject, impl_->ground);
   }
   return hash;
 }
 
 std::shared_ptr<job_client> remote_cluster::submit(std::shared_ptr<const job_origin> origin) {
-  auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(dataflow::random_seed()));
+  auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(impl_->next_id()));
   impl_->ask_gateway(submit_origin{client->id(), std::move(origin), client->listener()});
   return client;
 }
 
 job_accepted remote_cluster::check(std::shared_ptr<const job_origin> origin) {
-  return impl_->ask_gateway(submit_origin{make_id(dataflow::random_seed()), std::move(origin), nullptr, true});
+  return impl_->ask_gateway(submit_origin{make_id(impl_->next_id()), std::move(origin), nullptr, true});
 }
 
 origin_found remote_cluster::origin_of(const std::string& id) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <dataflow/actors/network/messages.hpp>
+#include <dataflow/actors/network/node_ground.hpp>
 #include <dataflow/actors/network/remote_address.hpp>
 #include <dataflow/actors/network/tls.hpp>
 #include <dataflow/api/executor.hpp>
@@ -28,8 +29,8 @@ public:
   /// Connects. `leader`: where the leading job manager listens, asked before each try to connect; null: always `where`.
   static std::shared_ptr<remote_cluster> connect(const remote_address& where,
                                                  std::chrono::milliseconds patience = std::chrono::seconds{30},
-                                                 std::function<remote_address()> leader = {},
-                                                 const tls_files& tls = {});
+                                                 std::function<remote_address()> leader = {}, const tls_files& tls = {},
+                                                 node_ground ground = {});
   ~remote_cluster();
 
   /// Uploads a library unless it is there already; returns its hash.

@@ -13,9 +13,10 @@ namespace dataflow::cli {
 
 namespace {
 
-const std::vector<std::string> verbs{"run",   "run-application", "info",       "examples",    "options", "new",
-                                     "state", "savepoint",       "jobmanager", "taskmanager", "list",    "cancel",
-                                     "stop",  "checkpoint",      "cluster",    "doctor",      "upgrade", "try-job"};
+const std::vector<std::string> verbs{"run",    "run-application", "info",      "examples",   "options",
+                                     "new",    "state",           "savepoint", "jobmanager", "taskmanager",
+                                     "list",   "cancel",          "stop",      "checkpoint", "cluster",
+                                     "doctor", "upgrade",         "try-job",   "simulate"};
 
 struct raw_options {
   std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after, address,
@@ -249,6 +250,24 @@ std::vector<std::string> run_flags() {
 
 namespace {
 
+CLI::App& add_simulate(CLI::App& app, command_line& out, raw_options& raw) {
+  auto& simulate = *app.add_subcommand(
+      "simulate", "Run a job on a simulated cluster of many nodes, from many seeds, with faults; compare its files");
+  add_job_options(simulate, out, raw);
+  simulate.add_option("--nodes", out.simulate.nodes, "How many task managers")->check(CLI::Range(1, 100));
+  simulate.add_option("--jobmanagers", out.simulate.job_managers, "How many job managers; one leads")
+      ->check(CLI::Range(1, 10));
+  simulate.add_option("--seeds", out.simulate.seeds, "How many runs");
+  simulate.add_option("--first-seed", out.simulate.first_seed, "The seed of the first run; the others follow");
+  simulate.add_option("--faults", out.simulate.faults, "How many faults strike in each run");
+  simulate
+      .add_option("--copy", out.simulate.copies,
+                  "A file or directory that the simulated disk has, too; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("PATH");
+  return simulate;
+}
+
 CLI::App& add_run(CLI::App& app, command_line& out, raw_options& raw, const char* name, const char* what) {
   auto& run = *app.add_subcommand(name, what);
   add_job_options(run, out, raw);
@@ -309,6 +328,8 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   add_job_options(info, out, raw);
   info.add_option("--format", raw.format, "text, json or dot (Graphviz)")->type_name("FORMAT");
   info.add_flag("--json", out.json, "Short for --format json");
+
+  auto& simulate = add_simulate(app, out, raw);
 
   auto& examples = *app.add_subcommand("examples", "List the built-in example jobs");
   examples.allow_extras();
@@ -392,6 +413,10 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   } else if (upgrade.parsed()) {
     out.verb = cli::verb::upgrade;
     out.job_arguments = job_arguments(upgrade, given, out.job);
+    apply(raw, out);
+  } else if (simulate.parsed()) {
+    out.verb = cli::verb::simulate;
+    out.job_arguments = job_arguments(simulate, given, out.job);
     apply(raw, out);
   } else if (examples.parsed()) {
     refuse_extras(examples);

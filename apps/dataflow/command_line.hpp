@@ -7,6 +7,7 @@
 #include <dataflow/recovery/upgrade.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ enum class verb {
   cluster_start,
   cluster_stop,
   try_job,
+  simulate,
   help,
   version
 };
@@ -76,6 +78,13 @@ struct command_line {
   std::string cluster_directory;               ///< of its pid files and logs; empty: the user's own in io.tmp.dirs
   std::string pid_file;                        ///< of jobmanager and taskmanager, started by cluster start
   int starter = -1;                            ///< the same: a pipe from which it hears that all is well
+
+  // simulate
+  struct {
+    std::uint32_t nodes = 2, job_managers = 2, faults = 10;
+    std::uint64_t seeds = 100, first_seed = 1;
+    std::vector<std::string> copies; ///< paths of files that the simulated disk has, too
+  } simulate;
 
   // options
   bool markdown = false, yaml = false;

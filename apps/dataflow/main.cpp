@@ -54,6 +54,8 @@ int dispatch(const command_line& line) {
     return run_application(line);
   case verb::info:
     return info(line);
+  case verb::simulate:
+    return simulate(line);
   case verb::examples:
     return list_examples();
   case verb::options:

@@ -90,6 +90,14 @@ std::shared_ptr<const job_library> job_library::of_program(const job_library_des
   return std::shared_ptr<const job_library>{new job_library{{}, self}};
 }
 
+std::shared_ptr<const job_library>
+job_library::of_function(std::string name, std::function<void(environment&, const parameters&)> build) {
+  auto library = std::shared_ptr<job_library>{new job_library};
+  library->jobs_.push_back({std::move(name), {}});
+  library->functions_.push_back(std::move(build));
+  return library;
+}
+
 job_library::job_library(std::string path, const job_library_descriptor* descriptor) : path_(std::move(path)) {
   std::vector<const job_entry*> entries;
   for (const auto* e = descriptor->jobs; e; e = e->next)
