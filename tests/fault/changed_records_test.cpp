@@ -114,14 +114,15 @@ struct change_lab {
 
 namespace {
 /// The same with checkpoints that name what earlier ones have stored, and a cancel that leaves the last one there.
-std::string left_increment(const change_lab& lab, const char* backend) {
+template <class Build>
+std::string left_increment(const change_lab& lab, const char* backend, Build build) {
   auto env = lab.env();
   env.configure("execution.checkpointing.dir", "/checkpoints");
   env.configure("execution.checkpointing.incremental", "true");
   env.configure("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
   env.configure("state.backend.type", backend);
   env.set_max_parallelism(2); // several keys in each group
-  build_watch<before_change::seen>(env);
+  build(env);
   auto job = env.execute_async("watch");
   lab.cluster->run_for(100ms);
   job->trigger_checkpoint();
@@ -138,10 +139,21 @@ TEST_CASE("a job goes on with a changed record type: fields added, removed, reor
   const change_lab lab;
   std::string path;
   SUBCASE("from a savepoint") { path = lab.stopped(build_watch<before_change::seen>); }
-  SUBCASE("from an incremental checkpoint of state in memory") { path = left_increment(lab, "hashmap"); }
+  SUBCASE("from an incremental checkpoint of state in memory") { path = left_increment(lab, "hashmap", build_watch<before_change::seen>); }
+  // The job that starts keeps its state on disk, in the files that it finds; in memory; or on disk, from several files.
+  const char* backend = "hashmap";
+  std::uint32_t parallelism = 2;
+  SUBCASE("from files of a database, on disk") { path = left_increment(lab, backend = "rocksdb", build_watch<before_change::seen>); }
+  SUBCASE("from files of a database, in memory") { path = left_increment(lab, "rocksdb", build_watch<before_change::seen>); }
+  SUBCASE("from files of databases of other subtasks") {
+    path = left_increment(lab, backend = "rocksdb", build_watch<before_change::seen>);
+    parallelism = 1;
+  }
   const auto seen = lab.cluster->printed().size();
   CHECK(seen > 0);
   auto env = lab.env();
+  env.configure("state.backend.type", backend);
+  env.set_parallelism(parallelism);
   build_watch<after_change::seen>(env);
   env.start_from(path);
   env.execute("watch");
@@ -164,19 +176,6 @@ TEST_CASE("a job goes on with a changed record type: fields added, removed, reor
   for (auto& [key, n] : counts)
     all += n;
   CHECK(all == numbers_of_change); // nothing of what was counted before is lost
-}
-
-TEST_CASE("files of a database with a changed record type are refused: nobody rewrites them") {
-  log_capture quiet;
-  const change_lab lab;
-  const auto path = left_increment(lab, "rocksdb");
-  auto env = lab.env();
-  env.configure("restart-strategy.type", "none");
-  build_watch<after_change::seen>(env);
-  env.start_from(path);
-  const auto e = test::error_of([&] { env.execute("watch"); });
-  CHECK_MESSAGE(e.code() == errc::incompatible_state, e.to_string());
-  CHECK_MESSAGE(e.to_string().find("files of a database") != std::string::npos, e.to_string());
 }
 
 TEST_CASE("an impossible change is refused at submission, naming operator, state and field") {
@@ -245,8 +244,17 @@ void build_windows(environment& env) {
 TEST_CASE("open windows and rolling reductions go on with a changed record type") {
   log_capture quiet;
   const change_lab lab;
-  const auto path = lab.stopped(build_windows<before_change::seen>);
+  std::string path;
+  const char* backend = "hashmap";
+  SUBCASE("from a savepoint") { path = lab.stopped(build_windows<before_change::seen>); }
+  SUBCASE("from files of databases, on disk") {
+    path = left_increment(lab, backend = "rocksdb", build_windows<before_change::seen>);
+  }
+  SUBCASE("from files of databases, in memory") {
+    path = left_increment(lab, "rocksdb", build_windows<before_change::seen>);
+  }
   auto env = lab.env();
+  env.configure("state.backend.type", backend);
   build_windows<after_change::seen>(env);
   env.start_from(path);
   env.execute("watch");
@@ -266,36 +274,4 @@ TEST_CASE("open windows and rolling reductions go on with a changed record type"
     if (n == 58) expected.insert("rolling " + std::to_string(key));
   }
   CHECK(lines == expected);
-}
-
-TEST_CASE(
-    "a changed record type in the files of databases is refused, saying what to do; a savepoint of that job serves") {
-  log_capture quiet;
-  const change_lab lab;
-  auto e = lab.env();
-  e.configure("state.backend.type", "rocksdb");
-  e.configure("execution.checkpointing.incremental", "true");
-  e.configure("execution.checkpointing.dir", "/checkpoints");
-  e.configure("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
-  build_watch<before_change::seen>(e);
-  auto job = e.execute_async("watch");
-  lab.cluster->run_for(100ms);
-  const auto checkpoint = job->trigger_checkpoint(), savepoint = job->trigger_savepoint("/savepoints");
-  job->cancel();
-  job->wait();
-
-  auto refused = lab.env();
-  refused.configure("state.backend.type", "rocksdb");
-  build_watch<after_change::seen>(refused);
-  refused.start_from(checkpoint);
-  const auto why = test::error_of([&] { refused.execute("watch"); });
-  CHECK_MESSAGE(why.code() == errc::incompatible_state, why.to_string());
-  CHECK_MESSAGE(why.cause().find("was stored in the files of a database as ") != std::string::npos, why.to_string());
-  CHECK(why.advice() == "take a savepoint with the job that wrote it, and start from that");
-
-  auto allowed = lab.env();
-  allowed.configure("state.backend.type", "rocksdb");
-  build_watch<after_change::seen>(allowed);
-  allowed.start_from(savepoint);
-  CHECK(allowed.execute("watch").status == job_status::finished);
 }

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <dataflow/state/keyed_context.hpp>
+#include <dataflow/state/state_change.hpp>
 #include <dataflow/state/state_database.hpp>
 
 #include <functional>
@@ -112,8 +113,10 @@ public:
   void read(state_registry& states, const clock& clock, const std::string& name, Restore&& restore) {
     if (!states.is_restored()) return;
     store_.open(states, clock);
+    const auto change = states.change_of(name);
     store_.read_restored(name, [&](std::string_view key, std::string_view value) {
-      restore(state_part{database_key_group(key), std::string{key.substr(2)}.append(value)});
+      const state_part part{database_key_group(key), std::string{key.substr(2)}.append(value)};
+      restore(change.is_none() ? part : change.convert(part));
     });
   }
 

@@ -1,5 +1,6 @@
 #include <dataflow/state/frozen_table.hpp>
 #include <dataflow/state/keyed_store.hpp>
+#include <dataflow/state/state_change.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/clock.hpp>
@@ -237,6 +238,7 @@ void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
   changes_.open(states.key_groups());
   auto opened = states.add_store(*this, clock);
   to_read_ = std::move(opened.restored);
+  from_files_ = opened.from_files;
   if (!opened.database) return;
   const auto& place = states.place();
   stored_directory_ = place.directory + "/snapshot-" + opened.name;
@@ -283,17 +285,24 @@ void keyed_store::add(const std::vector<keyed_column*>& columns) {
     writable_ = false;
   }
   const bool had_key = has_key_;
+  // Rows that are made below are looked for in all tables first.
+  std::vector<state_change> changes;
   for (auto* c : columns) {
+    changes.push_back(states_->change_of(c->info()));
+    if (from_files_ && !changes.back().is_none()) stored_->rewrite(*c, changes.back());
+  }
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    auto* const c = columns[i];
     if (had_key && states_->is_restored())
       throw error{errc::invalid_argument, "state \"" + c->name() + "\" is declared while a record is processed",
                   "declare states in open() or as members: what was stored must be known before the first record"};
     states_->declare(*c);
-    read_databases(*c);
+    read_databases(*c, changes[i]);
   }
 }
 
 /// Takes in what files of databases hold of a state.
-void keyed_store::read_databases(keyed_column& column) {
+void keyed_store::read_databases(keyed_column& column, const state_change& change) {
   constexpr std::size_t enough = 64 * 1024;
   const auto convert = column.stored_to_part();
   for (const auto* from : to_read_) {
@@ -303,7 +312,7 @@ void keyed_store::read_databases(keyed_column& column) {
       if (bytes.size() == 0) return;
       part.bytes = bytes.take();
       bytes.clear();
-      column.restore(part);
+      column.restore(change.is_none() ? part : change.convert(part));
     };
     read_database_files(from->directory, column.name(), from->groups,
                         [&](std::string_view key, std::string_view value) {
