@@ -1,4 +1,5 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/actors/client/watched_job.hpp>
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/network/content_hash.hpp>
@@ -16,7 +17,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
 #include <future>
 #include <mutex>
 
@@ -87,14 +87,6 @@ Answer ask(caf::actor_system& system, const caf::actor& whom, Question question,
   });
   return waited_for(future, ground);
 }
-
-/// What the actor of a job learns and the user's threads wait for.
-struct job_state {
-  std::mutex mutex;
-  std::condition_variable changed;
-  job_status status = job_status::initializing;
-  std::shared_ptr<const job_result> result;
-};
 
 } // namespace
 
@@ -212,11 +204,7 @@ public:
     return {
         [this](const welcome& m) { follow(m.job_manager); },
         [this](const job_update& m) {
-          {
-            std::lock_guard lock{settings_.state->mutex};
-            settings_.state->status = m.status;
-            settings_.state->changed.notify_all();
-          }
+          settings_.state->update(m.status);
           settings_.waiting(m.waits_for);
         },
         [this](const job_ended& m) { end(m.result); },
@@ -278,8 +266,7 @@ private:
               if (round != round_) return;
               since_ = steady_time{-1};
               pause_ = shortest_pause;
-              std::lock_guard lock{settings_.state->mutex};
-              settings_.state->status = m.status;
+              settings_.state->update(m.status);
             },
             [this, round = round_](caf::error& e) {
               if (round != round_) return;
@@ -311,14 +298,7 @@ private:
     end(std::move(r));
   }
   void end(std::shared_ptr<const job_result> result) {
-    {
-      std::lock_guard lock{settings_.state->mutex};
-      if (!settings_.state->result) {
-        settings_.state->status = result->status;
-        settings_.state->result = std::move(result);
-        settings_.state->changed.notify_all();
-      }
-    }
+    settings_.state->end(std::move(result));
     quit();
   }
 
@@ -332,10 +312,10 @@ private:
 
 } // namespace
 
-class remote_job_client final : public job_client {
+class remote_job_client final : public watched_job {
 public:
   remote_job_client(std::shared_ptr<remote_cluster> cluster, std::string id)
-      : cluster_(std::move(cluster)), id_(std::move(id)), state_(std::make_shared<job_state>()) {
+      : watched_job(std::move(id), std::make_shared<job_state>()), cluster_(std::move(cluster)) {
     auto& c = *cluster_->impl_;
     // The listener ends with the system, before the cluster does.
     listener_ = c.system->spawn<job_listener_actor>(
@@ -346,16 +326,12 @@ public:
                                 c.met = m;
                                 c.gateway = gateway;
                               }});
+    std::lock_guard lock{c.mutex}; // another job's listener may be reconnecting
     caf::anon_send(listener_, c.met);
   }
   ~remote_job_client() override { caf::anon_send_exit(listener_, caf::exit_reason::user_shutdown); }
 
   const caf::actor& listener() const noexcept { return listener_; }
-  const std::string& id() const noexcept override { return id_; }
-  job_status status() const override {
-    std::lock_guard lock{state_->mutex};
-    return state_->status;
-  }
   void cancel() override {
     try {
       cluster_->cancel(id_);
@@ -366,29 +342,12 @@ public:
     if (const auto& run_until = cluster_->impl_->ground.run_until)
       if (!run_until([this] { return ended(); }, std::chrono::hours{24 * 365}))
         throw error{errc::timed_out, "job " + id_ + " hangs: nothing happens any more"};
-    std::unique_lock lock{state_->mutex};
-    state_->changed.wait(lock, [&] { return state_->result != nullptr; });
-    return *state_->result;
+    return watched_job::wait();
   }
   bool wait_for(std::chrono::milliseconds timeout) override {
     if (const auto& run_until = cluster_->impl_->ground.run_until)
       return run_until([this] { return ended(); }, timeout);
-    std::unique_lock lock{state_->mutex};
-    return state_->changed.wait_for(lock, timeout, [&] { return state_->result != nullptr; });
-  }
-  job_report report() override {
-    {
-      std::lock_guard lock{state_->mutex};
-      if (state_->result) return state_->result->final_report;
-    }
-    try {
-      return cluster_->report(id_);
-    } catch (const error&) {
-      job_report nothing;
-      nothing.id = id_;
-      nothing.status = status();
-      return nothing;
-    }
+    return watched_job::wait_for(timeout);
   }
 
 protected:
@@ -397,6 +356,7 @@ protected:
     if (what.after != after_savepoint::go_on || what.cancel) wait();
     return taken.path;
   }
+  job_report ask_report() override { return cluster_->report(id_); }
 
 private:
   bool ended() const {
@@ -404,8 +364,6 @@ private:
     return state_->result != nullptr;
   }
   const std::shared_ptr<remote_cluster> cluster_;
-  const std::string id_;
-  const std::shared_ptr<job_state> state_;
   caf::actor listener_;
 };
 
