@@ -106,11 +106,6 @@ void data_links::become(const std::string& id) {
   shared_->id = id;
 }
 
-bool data_links::is_remote(const std::string& task_manager) const {
-  std::lock_guard lock{shared_->mutex};
-  return !task_manager.empty() && task_manager != shared_->id;
-}
-
 caf::actor data_links::link_to(const task_manager_address& peer) {
   std::lock_guard lock{shared_->mutex};
   if (shared_->id.empty()) return {};

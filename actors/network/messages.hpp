@@ -11,6 +11,7 @@
 #include <dataflow/api/executor.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/graph/execution_plan.hpp>
+#include <dataflow/network/link_frames.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
@@ -23,9 +24,6 @@
 #include <vector>
 
 namespace dataflow::actors {
-
-/// Of the content of a message: nothing larger is sent in one piece.
-inline constexpr std::size_t largest_frame = 256 * 1024;
 
 /// Everything that a job's graph follows from; equal in all processes. A job is code: this is what travels instead.
 struct job_origin {
@@ -94,7 +92,7 @@ struct artifact_frame {
   std::string hash;
   std::uint64_t size = 0; ///< of the whole
   std::uint64_t offset = 0;
-  std::string bytes; ///< at most largest_frame
+  std::string bytes; ///< at most largest_frame (link_frames.hpp)
 };
 /// task manager -> artifacts (request, answered with artifact_frame).
 struct fetch_artifact {
