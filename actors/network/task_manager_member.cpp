@@ -107,8 +107,9 @@ void task_manager_member_actor::greet(const caf::actor& gateway) {
             demonitor(gateway_);
             gateway_ = nullptr;
             const auto why = from_caf(e, "the job manager");
-            if (why.code() == errc::incompatible_library) return quit(to_caf(why));
-            retry(why);
+            if (why.code() != errc::incompatible_library) return retry(why);
+            if (settings_.changed) settings_.changed({}, why);
+            quit(to_caf(why));
           });
 }
 
