@@ -95,6 +95,7 @@ struct node {
         });
   }
   ~node() {
+    context.release(); // a node that could not be made still holds its links, whose actors would be waited for
     if (ground.stepped())
       system->await_actors_before_shutdown(false); // whoever steps them has seen to it
     else
