@@ -13,7 +13,6 @@ namespace dataflow {
 using detail::row_segment;
 
 namespace {
-constexpr unsigned least_capacity = 4;
 constexpr std::size_t most_columns = 32;
 } // namespace
 
@@ -322,7 +321,7 @@ std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
   if (group.with_room.empty()) {
     group.segments.push_back(static_cast<std::uint32_t>(segments_.size()));
     group.with_room.push_back(group.segments.back());
-    segments_.push_back(row_segment::make(layout_, key_group, least_capacity));
+    segments_.push_back(row_segment::make(layout_, key_group, row_segment::least_capacity));
     directory_->add(segments_.back());
     changes_.add_segment();
   }

@@ -206,9 +206,9 @@ public:
   bool must_wait() { return !live_.empty() && holds_too_much(); }
   /// Bytes that snapshots in progress hold.
   std::size_t held_bytes() const noexcept;
-  /// Until end_freeze(), the columns' freeze() gives what the store holds now. With `files`, and a database: the files
-  /// that hold all of it, and the columns give nothing; else null. Without a database, the columns may leave out what
-  /// is stored already (`incremental`).
+  /// Until end_freeze(), the columns' freeze() gives what the store holds now. When it is `incremental`: with a
+  /// database, gives the files that hold all of it, and the columns give nothing; without one, gives null, and the
+  /// columns may leave out what is stored already. Else null.
   std::shared_ptr<const database_files> begin_freeze(bool incremental, std::optional<std::int64_t> checkpoint);
   void end_freeze() noexcept;
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
@@ -335,10 +335,11 @@ private:
     std::size_t rows = 0;
   };
   void make_writable();
-  /// Before a row comes, goes or (`content`) changes. The segment may be another one then.
-  void protect(std::uint32_t segment, unsigned row, bool content = false) {
-    if (!live_.empty()) save(segment, row, content);
+  /// Before a row comes or goes. The segment may be another one then.
+  void protect(std::uint32_t segment, unsigned row) {
+    if (!live_.empty()) save(segment, row, false);
   }
+  /// `content`: the row stays, and only what is in it changes.
   void save(std::uint32_t segment, unsigned row, bool content);
   void note_removed();
   bool holds_too_much();

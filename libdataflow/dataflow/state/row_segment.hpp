@@ -58,6 +58,7 @@ void destroy_row(const row_layout& layout, std::byte* row) noexcept;
 class row_segment {
 public:
   static constexpr unsigned rows = 64;
+  static constexpr unsigned least_capacity = 4; // what a store begins a segment with
 
   static row_segment* make(std::shared_ptr<const row_layout> layout, std::uint32_t key_group, unsigned capacity);
   /// A copy with room for `capacity` rows, in a layout that begins with this one's cells.
