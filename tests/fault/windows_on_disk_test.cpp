@@ -12,6 +12,7 @@
 #include <map>
 
 #include "tests/support/effort.hpp"
+#include "tests/support/restarts.hpp"
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -65,9 +66,7 @@ std::vector<std::string> collected_by(const std::shared_ptr<simulated_cluster>& 
   o.runner = cluster;
   environment env{o};
   env.set_parallelism(2);
-  env.configure("restart-strategy.type", "fixed-delay");
-  env.configure("restart-strategy.fixed-delay.attempts", "100");
-  env.configure("restart-strategy.fixed-delay.delay", "10 ms");
+  restart_at_fixed_delay(env, 100, "10 ms");
   env.configure("taskmanager.batch.records", "8");
   env.configure("execution.buffer-timeout", "1 ms");
   env.configure("execution.checkpointing.interval", "15 ms");

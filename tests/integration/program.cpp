@@ -84,12 +84,6 @@ void program::read_what_is_there() {
   }
 }
 
-bool program::wait_for_error(const std::string& text) {
-  while (result_.err.find(text) == std::string::npos)
-    if (!read_some()) return false;
-  return true;
-}
-
 bool program::wait_for_error(const std::string& text, int times) {
   const auto come = [&] {
     int n = 0;

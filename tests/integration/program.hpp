@@ -20,10 +20,8 @@ public:
   ~program(); ///< kills it when it still runs
   program(const program&) = delete;
 
-  /// Reads standard error until `text` has come, or the end. True when it has.
-  bool wait_for_error(const std::string& text);
-  /// The same until it has come `times` times.
-  bool wait_for_error(const std::string& text, int times);
+  /// Reads standard error until `text` has come `times` times since the start, or the end. True when it has.
+  bool wait_for_error(const std::string& text, int times = 1);
   /// Waits for a whole line with `text` and returns what follows the text in it. Throws when the program ends before.
   std::string wait_for_line(const std::string& text);
   /// Reads what it has written by now, without waiting.

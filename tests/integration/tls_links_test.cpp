@@ -5,6 +5,7 @@
 #include <tests/actors/linked_nodes.hpp>
 #include <tests/integration/program.hpp>
 #include <tests/support/error_of.hpp>
+#include <tests/support/tcp_proxy.hpp>
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -80,7 +81,7 @@ TEST_CASE("a certificate is renewed while the nodes run, and new connections use
   certificates certs;
   certs.make("ours", {"a", "b"});
   linked_node a{"a", linked_node::quick(), certs.of("ours", "a")}, b{"b", linked_node::quick(), certs.of("ours", "b")};
-  cutting_proxy proxy{b.links->port()};
+  tcp_proxy proxy{b.links->port()};
   auto to_proxy = b.address;
   to_proxy.data_port = proxy.port();
   auto control = std::make_shared<job_control>();
