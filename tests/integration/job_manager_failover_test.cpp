@@ -144,12 +144,16 @@ TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   CHECK(leader->wait().code == 0);
   const auto next = c.job_manager();
   REQUIRE(next->wait_for_error("The job manager listens on "));
-  CHECK(c.client({"list"}).out.find(dataflow::test::cluster_processes::id_in(submitted.out)) != std::string::npos);
+  const auto id = dataflow::test::cluster_processes::id_in(submitted.out);
+  CHECK(c.client({"list"}).out.find(id) != std::string::npos);
   dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
   REQUIRE(task_manager.wait_for_error("has registered with"));
-  std::string finished;
-  while (finished.find("(FINISHED)") == std::string::npos)
-    finished = c.client({"list", "-a"}).out;
+  std::string listed;
+  while (listed.find("(FINISHED)") == std::string::npos) {
+    listed = c.client({"list", "-a"}).out;
+    REQUIRE_MESSAGE(listed.find(id) != std::string::npos, listed);
+    REQUIRE_MESSAGE(listed.find("(FAILED)") == std::string::npos, listed);
+  }
   CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
                                    dataflow::test::counted_lines(records)) == "");
 }
