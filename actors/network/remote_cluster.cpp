@@ -98,7 +98,7 @@ struct remote_cluster::impl {
   std::chrono::milliseconds patience{0};
   node_ground ground;
   client_config config;
-  std::unique_ptr<caf::actor_system> system;
+  system_ptr system;
   std::mutex mutex;
   caf::actor gateway;
   welcome met;
@@ -106,7 +106,9 @@ struct remote_cluster::impl {
   std::uint64_t ids_drawn = 0;
 
   ~impl() {
-    if (system && ground.stepped()) system->await_actors_before_shutdown(false); // whoever steps them sees to it
+    gateway = nullptr;
+    met = {};
+    system.reset(); // what its actors use is still there
   }
   std::uint64_t next_id() {
     std::lock_guard lock{mutex};
@@ -380,11 +382,7 @@ remote_address remote_address::parse(const std::string& text) {
 }
 
 remote_cluster::remote_cluster(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
-remote_cluster::~remote_cluster() {
-  impl_->gateway = nullptr;
-  impl_->met = {};
-  if (!impl_->ground.stepped()) end_system(impl_->system);
-}
+remote_cluster::~remote_cluster() = default;
 
 std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,
                                                         std::function<remote_address()> leader, const tls_files& tls,
@@ -395,7 +393,7 @@ std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& wh
   i->where = where;
   i->leader = std::move(leader);
   i->patience = patience;
-  i->system = std::make_unique<caf::actor_system>(i->config);
+  i->system = make_system(i->config, i->ground.stepped());
   i->connect_once();
   return std::shared_ptr<remote_cluster>{new remote_cluster{std::move(i)}};
 }

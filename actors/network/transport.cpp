@@ -145,17 +145,23 @@ void stop_listening(caf::actor_system& system, std::uint16_t port) {
 
 /// CAF's broker hears of the deaths of actors that other processes watch. A broker that is stopped keeps what it has
 /// not read yet (abstract_broker::cleanup() does not close its mailbox), and with it those who sent it; the system then
-/// waits for ever for the threads of those among them that have one. So it reads first.
-void end_system(std::unique_ptr<caf::actor_system>& system) {
-  if (!system) return;
+/// waits for ever for the threads of those among them that have one. So it is stopped only when the threads have ended.
+/// That all actors are done says too little: an actor is that before it tells others of its death
+/// (local_actor::cleanup()).
+void system_end::operator()(caf::actor_system* system) const {
+  const std::unique_ptr<caf::actor_system> owned{system};
+  if (stepped) return system->await_actors_before_shutdown(false);
   system->await_all_actors_done();
-  if (has_sockets(*system)) {
-    caf::scoped_actor self{*system, true};
-    const auto broker = system->middleman().named_broker<caf::io::basp_broker>(caf::atom("BASP"));
-    self->request(broker, connect_deadline, caf::get_atom::value, caf::node_id{})
-        .receive([](const caf::node_id&, const std::string&, std::uint16_t) {}, [](caf::error&) {});
-  }
-  system.reset();
+  if (!has_sockets(*system)) return;
+  caf::scoped_actor self{*system, true};
+  while (system->detached_actors() > own_threads)
+    self->receive([](caf::unit_t) {}, caf::after(std::chrono::milliseconds{1}) >> [] {});
+}
+
+system_ptr make_system(caf::actor_system_config& config, bool stepped) {
+  auto system = std::make_unique<caf::actor_system>(config);
+  const system_end end{system->detached_actors(), stepped};
+  return {system.release(), end};
 }
 
 void connect_to(caf::event_based_actor& self, const std::string& host, std::uint16_t port,

@@ -30,7 +30,7 @@ bool eventually(Condition condition) {
 class linked_node {
 public:
   explicit linked_node(std::string id, actors::data_links_settings settings = quick(), actors::tls_files tls = {})
-      : config(tls), system(std::make_unique<caf::actor_system>(config)) {
+      : config(tls), system(actors::make_system(config)) {
     links = std::make_shared<actors::data_links>(*system, system_clock(), settings);
     address = {std::move(id), "127.0.0.1", links->port()};
     links->become(address.id);
@@ -52,7 +52,7 @@ public:
     tasks_.clear();
     caf::anon_send_exit(master_, caf::exit_reason::kill);
     master_ = nullptr;
-    actors::end_system(system);
+    system.reset();
   }
   /// Short times: nothing in a test is far away.
   static actors::data_links_settings quick() {
@@ -88,7 +88,7 @@ public:
       actors::configure_links(*this, tls);
     }
   } config;
-  std::unique_ptr<caf::actor_system> system;
+  actors::system_ptr system;
   std::shared_ptr<actors::data_links> links;
   actors::task_manager_address address;
 
