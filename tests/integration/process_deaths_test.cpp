@@ -69,10 +69,11 @@ using namespace process_deaths_test;
 
 TEST_CASE(
     "the only job manager is killed: its job is started from its last checkpoint by hand, and nothing is doubled") {
-  const counting_run r;
+  counting_run r;
+  r.records = 200'000;
   cluster_processes c{1, restarting};
   const auto id = r.submit(c, "5000");
-  REQUIRE(c.task_managers[0]->wait_for_error("\n5000 records in this run"));
+  r.wait_for_progress(id);
   c.job_manager->signal(SIGKILL);
   REQUIRE(c.task_managers[0]->wait_for_error("Not registered: ")); // its tasks have ended, too
   c.start_job_manager(c.port());

@@ -1,6 +1,6 @@
 // A cluster of real processes with a standby job manager, and faults of all kinds, one after the other, as a seed says.
 //
-// DATAFLOW_FAULT_CYCLES: how many (20), DATAFLOW_FAULT_SEED: which (another one in each run; it is printed).
+// DATAFLOW_FAULT_CYCLES: how many (6, fewer under a sanitizer), DATAFLOW_FAULT_SEED: which (another one in each run; it is printed).
 #include <dataflow/util/file_system.hpp>
 #include <dataflow/util/network.hpp>
 #include <dataflow/util/random.hpp>
@@ -17,6 +17,7 @@
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/faulty_link.hpp>
 #include <tests/integration/program.hpp>
+#include <tests/support/effort.hpp>
 
 using namespace dataflow;
 using dataflow::test::faulty_link;
@@ -190,7 +191,7 @@ using namespace random_faults_test;
 
 TEST_CASE("random faults of processes and links: no result is lost or published twice") {
   const auto seed = number_of("DATAFLOW_FAULT_SEED", dataflow::random_seed() % 1'000'000);
-  const auto cycles = number_of("DATAFLOW_FAULT_CYCLES", 20);
+  const auto cycles = number_of("DATAFLOW_FAULT_CYCLES", dataflow::test::sanitized ? 2 : 6);
   const auto told = "DATAFLOW_FAULT_SEED=" + std::to_string(seed) + " DATAFLOW_FAULT_CYCLES=" + std::to_string(cycles);
   std::fprintf(stderr, "%s\n", told.c_str());
   battlefield field{seed};
