@@ -28,6 +28,8 @@ public:
   leader_token token() const noexcept { return token_; }
   /// Before the job runs; durable on return. `library`: its path; empty: a job of the program's own.
   void accepted(const std::string& id, const job_origin& origin, const std::string& library);
+  /// The job has not been taken on after all.
+  void refused(const std::string& id);
   /// The job is not recovered any more. Saying so again changes nothing.
   void ended(const job_result& result);
 

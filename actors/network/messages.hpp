@@ -106,6 +106,7 @@ struct submit_origin {
   std::shared_ptr<const job_origin> origin;
   caf::actor client;
   bool check_only = false; ///< say whether it would be accepted, and run nothing
+  bool recovered = false;  ///< an earlier leader has accepted it
 };
 struct job_accepted {
   std::string id;

@@ -140,7 +140,7 @@ private:
     const auto& job = jobs_[at_++];
     const log_fields here{"job manager", job.id, {}};
     log_info(here, "the job is recovered");
-    request(gateway_, std::chrono::minutes{1}, submit_origin{job.id, job.origin, nullptr})
+    request(gateway_, std::chrono::minutes{1}, submit_origin{job.id, job.origin, nullptr, false, true})
         .then([this](const job_accepted&) { next(); },
               [this, here](caf::error& e) {
                 log_error(here, "the job is not recovered: " + from_caf(e, "the job manager").to_string());

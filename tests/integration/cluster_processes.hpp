@@ -55,6 +55,12 @@ public:
     const auto at = text.find(before);
     return at == std::string::npos ? "" : text.substr(at + before.size(), 32);
   }
+  /// The directory of a savepoint that a command has made.
+  static std::string savepoint_in(const std::string& text) {
+    const std::string before = "Savepoint completed. Path: file:";
+    const auto at = text.find(before);
+    return at == std::string::npos ? "" : text.substr(at + before.size(), text.find('\n', at) - at - before.size());
+  }
   std::string port() const { return address.substr(address.rfind(':') + 1); }
 
   std::unique_ptr<program> job_manager;

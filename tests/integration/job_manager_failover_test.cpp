@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/zookeeper_server.hpp>
@@ -130,6 +131,46 @@ TEST_CASE("over zookeeper a standby goes on with the job of a leader that is sto
                                        "-Dhigh-availability.zookeeper.client.session-timeout=600ms",
                                        "-Dhigh-availability.zookeeper.client.connection-timeout=20s"});
   stop_the_leader(c);
+}
+
+TEST_CASE("a job that was started from a savepoint goes on with the next leader when that savepoint is gone") {
+  const cluster c;
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  auto standby = c.job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"run", "-d"});
+    more.insert(more.end(),
+                {dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
+                 "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"});
+    const auto submitted = c.client(more);
+    REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
+    return dataflow::test::cluster_processes::id_in(submitted.out);
+  };
+  const auto first = run({});
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run"));
+  const auto stopped = c.client({"stop", "--savepointPath", c.dir.path("savepoints"), first});
+  REQUIRE_MESSAGE(stopped.code == 0, stopped.err);
+  const auto savepoint = dataflow::test::cluster_processes::savepoint_in(stopped.out);
+
+  const auto second = run({"-s", savepoint});
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2));
+  while (dataflow::test::newest_checkpoint(c.dir.path("checkpoints/" + second)) == 0)
+    ::poll(nullptr, 0, 10);
+  system_files().remove_all(savepoint);
+  leader.reset(); // SIGKILL
+  REQUIRE(standby->wait_for_error("The job manager listens on "));
+  std::string finished;
+  while (finished.find(second + " : counts_to_files (FINISHED)") == std::string::npos) {
+    finished = c.client({"list", "-a"}).out;
+    REQUIRE_MESSAGE(finished.find(second) != std::string::npos, finished);
+    REQUIRE_MESSAGE(finished.find("(FAILED)") == std::string::npos, finished);
+  }
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
 }
 
 TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {

@@ -149,10 +149,7 @@ TEST_CASE("all task managers are replaced, one after the other, under load") {
   }
   const auto stopped = c.client("stop", {"--savepointPath", r.dir.path("savepoints"), id});
   REQUIRE_MESSAGE(stopped.code == 0, stopped.err);
-  const std::string before = "Savepoint completed. Path: file:";
-  const auto at = stopped.out.find(before) + before.size();
-  const auto end =
-      c.client("run", r.command("1000000", {"-s", stopped.out.substr(at, stopped.out.find('\n', at) - at)}));
+  const auto end = c.client("run", r.command("1000000", {"-s", cluster_processes::savepoint_in(stopped.out)}));
   CHECK_MESSAGE(end.code == 0, end.err);
   r.must_be_right();
 }

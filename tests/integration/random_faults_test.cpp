@@ -1,6 +1,7 @@
 // A cluster of real processes with a standby job manager, and faults of all kinds, one after the other, as a seed says.
 //
-// DATAFLOW_FAULT_CYCLES: how many (6, fewer under a sanitizer), DATAFLOW_FAULT_SEED: which (another one in each run; it is printed).
+// DATAFLOW_FAULT_CYCLES: how many (6, fewer under a sanitizer), DATAFLOW_FAULT_SEED: which (another one in each run; it
+// is printed).
 #include <dataflow/util/file_system.hpp>
 #include <dataflow/util/network.hpp>
 #include <dataflow/util/random.hpp>
@@ -14,6 +15,7 @@
 #include <memory>
 #include <poll.h>
 #include <sstream>
+#include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/faulty_link.hpp>
 #include <tests/integration/program.hpp>
@@ -197,8 +199,7 @@ TEST_CASE("random faults of processes and links: no result is lost or published 
   battlefield field{seed};
   const auto submitted = dataflow::test::dataflow(field.running("2000", {"-d"}));
   REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
-  const std::string before = "Job has been submitted with JobID ";
-  const auto id = submitted.out.substr(submitted.out.find(before) + before.size(), 32);
+  const auto id = dataflow::test::cluster_processes::id_in(submitted.out);
   field.wait_for_progress(id);
   for (std::uint64_t i = 0; i < cycles; ++i) {
     field.strike();
@@ -206,15 +207,13 @@ TEST_CASE("random faults of processes and links: no result is lost or published 
   }
   // All that is left, at once: in another run, from where this one stops.
   dataflow::test::outcome stopped;
-  while (stopped.out.find("Savepoint completed. Path: file:") == std::string::npos) {
+  while (dataflow::test::cluster_processes::savepoint_in(stopped.out).empty()) {
     stopped = dataflow::test::dataflow(field.with({"stop", "--savepointPath", field.savepoints(), id}));
     INFO(stopped.err);
     REQUIRE(stopped.code <= 3);
   }
-  const std::string path = "Savepoint completed. Path: file:";
-  const auto at = stopped.out.find(path) + path.size();
   const auto rest = dataflow::test::dataflow(
-      field.running("10000000", {"-s", stopped.out.substr(at, stopped.out.find('\n', at) - at)}));
+      field.running("10000000", {"-s", dataflow::test::cluster_processes::savepoint_in(stopped.out)}));
   CHECK_MESSAGE(rest.code == 0, rest.err);
   const auto wrong =
       dataflow::test::difference(dataflow::test::lines_below(field.output()), dataflow::test::counted_lines(records));
