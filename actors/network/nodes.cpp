@@ -60,7 +60,7 @@ struct node {
   node_config config;
   node_ground ground;
   random_source ids;
-  system_ptr system;
+  std::unique_ptr<caf::actor_system> system;
   std::shared_ptr<artifact_store> store;
   std::string own_directory; // of job libraries; removed at the end
   std::future<void> ended;
@@ -71,7 +71,7 @@ struct node {
       : settings(s), config(s, more...), ground(std::move(g)), ids(ground.seed()) {
     fine_timers slack;
     if (ground.adapt) ground.adapt(config);
-    system = make_system(config, ground.stepped());
+    system = make_system(config);
     auto& files = *ground.outside().files;
     auto directory = settings.text("blob.storage.directory");
     if (directory.empty()) {
@@ -96,6 +96,7 @@ struct node {
   }
   ~node() {
     context.release(); // a node that could not be made still holds its links, whose actors would be waited for
+    if (system && ground.stepped()) system->await_actors_before_shutdown(false); // whoever steps them has seen to it
     system.reset();
     try {
       if (!own_directory.empty()) ground.outside().files->remove_all(own_directory);
@@ -269,7 +270,7 @@ struct task_manager_node::impl : node {
     stop();
     wait_for_actors();
     links->close();
-    system.reset();
+    if (!ground.stepped()) system.reset();
   }
   void stop() {
     if (!member) return;

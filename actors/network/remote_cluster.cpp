@@ -98,7 +98,7 @@ struct remote_cluster::impl {
   std::chrono::milliseconds patience{0};
   node_ground ground;
   client_config config;
-  system_ptr system;
+  std::unique_ptr<caf::actor_system> system;
   std::mutex mutex;
   caf::actor gateway;
   welcome met;
@@ -108,7 +108,8 @@ struct remote_cluster::impl {
   ~impl() {
     gateway = nullptr;
     met = {};
-    system.reset(); // what its actors use is still there
+    if (system && ground.stepped()) system->await_actors_before_shutdown(false); // whoever steps them sees to it
+    system.reset();                                                              // what its actors use is still there
   }
   std::uint64_t next_id() {
     std::lock_guard lock{mutex};
@@ -393,7 +394,7 @@ std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& wh
   i->where = where;
   i->leader = std::move(leader);
   i->patience = patience;
-  i->system = make_system(i->config, i->ground.stepped());
+  i->system = make_system(i->config);
   i->connect_once();
   return std::shared_ptr<remote_cluster>{new remote_cluster{std::move(i)}};
 }

@@ -143,25 +143,31 @@ void stop_listening(caf::actor_system& system, std::uint16_t port) {
   caf::anon_send(system.middleman().actor_handle(), caf::close_atom::value, port);
 }
 
-/// CAF's broker hears of the deaths of actors that other processes watch. A broker that is stopped keeps what it has
-/// not read yet (abstract_broker::cleanup() does not close its mailbox), and with it those who sent it; the system then
-/// waits for ever for the threads of those among them that have one. So it is stopped only when the threads have ended.
-/// That all actors are done says too little: an actor is that before it tells others of its death
-/// (local_actor::cleanup()).
-void system_end::operator()(caf::actor_system* system) const {
-  const std::unique_ptr<caf::actor_system> owned{system};
-  if (stepped) return system->await_actors_before_shutdown(false);
-  system->await_all_actors_done();
-  if (!has_sockets(*system)) return;
-  caf::scoped_actor self{*system, true};
-  while (system->detached_actors() > own_threads)
-    self->receive([](caf::unit_t) {}, caf::after(std::chrono::milliseconds{1}) >> [] {});
+namespace {
+
+/// What a scheduled actor does at its end. On the actor's own thread.
+void close_mailbox(caf::scheduled_actor& self) {
+  self.mailbox().close();
+  self.get_normal_queue().flush_cache();
+  self.get_urgent_queue().flush_cache();
+  caf::detail::sync_request_bouncer bounce{caf::exit_reason::user_shutdown};
+  while (self.mailbox().queue().new_round(1000, bounce).consumed_items > 0) {
+  }
 }
 
-system_ptr make_system(caf::actor_system_config& config, bool stepped) {
+} // namespace
+
+/// CAF's broker hears of the deaths of actors that other processes watch. One that has been stopped does not close its
+/// mailbox (abstract_broker::cleanup()): it keeps what it has not read, what comes later, and with it those who sent
+/// it. The system then waits for ever for the threads of those among them that have one.
+std::unique_ptr<caf::actor_system> make_system(caf::actor_system_config& config) {
   auto system = std::make_unique<caf::actor_system>(config);
-  const system_end end{system->detached_actors(), stepped};
-  return {system.release(), end};
+  if (has_sockets(*system)) {
+    const auto broker = basp_broker_of(*system);
+    auto* self = static_cast<caf::io::basp_broker*>(caf::actor_cast<caf::abstract_actor*>(broker));
+    self->attach_functor([self] { close_mailbox(*self); });
+  }
+  return system;
 }
 
 void connect_to(caf::event_based_actor& self, const std::string& host, std::uint16_t port,

@@ -13,7 +13,6 @@
 #include <caf/fwd.hpp>
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -34,16 +33,8 @@ std::uint16_t listen(caf::actor_system& system, const caf::actor& who, std::uint
                      const std::string& bind = "127.0.0.1");
 void stop_listening(caf::actor_system& system, std::uint16_t port);
 
-/// Destroys an actor system with a network, when all its actors have ended or been told to, and what it listens on has
-/// been stopped: waits for them. One that is stepped by somebody is destroyed at once: that one has seen to it.
-struct system_end {
-  std::size_t own_threads = 0; ///< that it has had for itself
-  bool stepped = false;
-
-  void operator()(caf::actor_system* system) const;
-};
-using system_ptr = std::unique_ptr<caf::actor_system, system_end>;
-system_ptr make_system(caf::actor_system_config& config, bool stepped = false);
+/// An actor system with a network, which ends also when actors die late.
+std::unique_ptr<caf::actor_system> make_system(caf::actor_system_config& config);
 
 /// Connects to what listens there, then calls one of the two on the actor's own thread, within some 5 s. Several may be
 /// under way at once.

@@ -88,7 +88,7 @@ public:
       actors::configure_links(*this, tls);
     }
   } config;
-  actors::system_ptr system;
+  std::unique_ptr<caf::actor_system> system;
   std::shared_ptr<actors::data_links> links;
   actors::task_manager_address address;
 
