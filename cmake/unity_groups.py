@@ -2,8 +2,8 @@
 Usage: unity_groups.py [SIZE] < paths
 
 Sources that define a name of the same spelling at namespace scope (mostly: helpers in anonymous namespaces) go into
-different groups, and so do a name and a namespace. Each into one of its own go those that define macros, and those of the library that include an
-operator: they are what is compiled again when one changes.
+different groups, and so do a name and a namespace. Each into one of its own go those that define macros, and those of
+the library that include an operator: they are what is compiled again when one changes.
 """
 import re
 import sys

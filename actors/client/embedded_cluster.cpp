@@ -5,12 +5,16 @@
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/random_id.hpp>
+#include <dataflow/checkpoint/checkpoint_settings.hpp>
+#include <dataflow/checkpoint/checkpoint_storage.hpp>
 #include <dataflow/util/clock.hpp>
+#include <dataflow/util/log.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <caf/all.hpp>
 #include <caf/scheduler/abstract_coordinator.hpp>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 
@@ -70,14 +74,32 @@ std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stre
   return make_submission(make_id(id_seed), std::move(graph), settings, world);
 }
 
+namespace {
+
+bool has_checkpoints(const std::string& id, const configuration& settings, file_system& files) {
+  const auto root = checkpoint_settings::from(settings).directory;
+  if (root.empty()) return false;
+  const auto all = file_checkpoint_storage{files, root, id, 0}.list();
+  return std::any_of(all.begin(), all.end(), [](const stored_checkpoint& c) { return c.published; });
+}
+
+} // namespace
+
 std::shared_ptr<const job_submission> make_submission(std::string id, std::shared_ptr<const stream_graph> graph,
                                                       const configuration& settings, const platform& world,
-                                                      std::shared_ptr<const job_origin> origin) {
+                                                      std::shared_ptr<const job_origin> origin, bool recovered) {
   auto name = graph->settings.name;
   auto job =
       std::make_shared<job_submission>(job_submission{std::move(id), std::move(name), std::move(graph), settings});
   job->origin = std::move(origin);
-  job->restore = restore_point_of(settings_of(*job), *world.files);
+  try {
+    job->restore = restore_point_of(settings_of(*job), *world.files);
+  } catch (const error& e) {
+    if (!recovered || !has_checkpoints(job->id, settings_of(*job), *world.files)) throw;
+    log_warn({"job manager", job->id, {}}, "what the job was started from cannot be read any more, it goes on from its "
+                                           "own checkpoints: " +
+                                               e.to_string());
+  }
   const auto plan = plan_of(*job);
   if (job->restore) check_restore(*job->restore, *plan, world);
   return job;

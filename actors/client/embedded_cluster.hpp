@@ -81,9 +81,12 @@ void hand_in(caf::actor_system& system, const caf::actor& job_manager, const std
 std::shared_ptr<const job_submission> make_submission(std::shared_ptr<const stream_graph> graph,
                                                       const configuration& settings, std::uint64_t id_seed,
                                                       const platform& world);
-/// The same with an id of the caller's, and where other processes get the job's code.
+/// The same with an id of the caller's, and where other processes get the job's code. `recovered`: an earlier leader
+/// has run the job. What it was started from may be gone then (claimed, or removed by its owner): the job's own
+/// checkpoints are newer.
 std::shared_ptr<const job_submission> make_submission(std::string id, std::shared_ptr<const stream_graph> graph,
                                                       const configuration& settings, const platform& world,
-                                                      std::shared_ptr<const job_origin> origin = {});
+                                                      std::shared_ptr<const job_origin> origin = {},
+                                                      bool recovered = false);
 
 } // namespace dataflow::actors

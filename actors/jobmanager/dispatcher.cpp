@@ -1,6 +1,7 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/dispatcher.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
@@ -98,6 +99,16 @@ caf::behavior dispatcher_actor::make_behavior() {
         return job_update{m.job, r.status, r.waits_for};
       },
       [this](list_jobs) { return list(); },
+      [this](const query_origin& m) -> caf::result<origin_found> {
+        const auto j = store_->jobs.find(m.job);
+        if (j == store_->jobs.end()) return to_caf(error{errc::job_not_found, "no job with the id " + m.job});
+        const auto& job = *j->second.job;
+        if (!job.origin || !job.graph)
+          return to_caf(error{errc::job_not_found, "the code of job " + m.job + " is not known any more",
+                              "it ended under an earlier job manager: start the new one with `dataflow run -s`"});
+        return origin_found{job.origin, checkpoint_settings::from(settings_of(job)).retention ==
+                                            externalized_retention::retain_on_cancellation};
+      },
       [this](const use_resource_manager& m) {
         resource_manager_ = m.resource_manager;
         for (auto& [id, r] : store_->jobs)

@@ -53,6 +53,7 @@ caf::behavior job_manager_actor::make_behavior() {
       [this](const cancel_job& m) { return to_dispatcher(m); },
       [this](const attach_client& m) { return to_dispatcher(m); },
       [this](const list_jobs& m) { return to_dispatcher(m); },
+      [this](const query_origin& m) { return to_dispatcher(m); },
       [this](const task_manager_joined& m) { remote_managers_.emplace(m.task_manager, caf::actor{}); },
       [this](const register_slots& m) { register_remote(m); },
       [this](const task_manager_lost& m) { return task_manager_gone(m); },
@@ -124,7 +125,7 @@ caf::response_promise job_manager_actor::to_dispatcher(const Message& m) {
     if (asked)
       promise.template delegate<caf::message_priority::normal>(d, m);
     else
-      send(d, m);
+      caf::anon_send(d, m); // an answer, and above all an error, must not come here
   };
   if (auto d = children_.child(dispatcher))
     hand_over(d);

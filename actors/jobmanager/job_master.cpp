@@ -361,6 +361,9 @@ void job_master_actor::connect_if_ready(region_index r) {
   for (auto t : members)
     if (!tasks_[t].actor || !slots_[plan_->tasks()[t].slot]) return;
   const auto where = [&](task_index t) -> const task_manager_address& { return slots_[plan_->tasks()[t].slot]->where; };
+  std::vector<task_manager_address> places;
+  for (auto t : members)
+    if (std::count(places.begin(), places.end(), where(t)) == 0) places.push_back(where(t));
   for (auto i = members.rbegin(); i != members.rend(); ++i) {
     const auto peer = [&](task_index t, std::uint32_t gate, std::uint32_t channel) {
       const bool near = where(t).id == where(*i).id;
@@ -368,9 +371,8 @@ void job_master_actor::connect_if_ready(region_index r) {
           near ? tasks_[t].actor : caf::actor{}, where(t).id, key_of(t), key_of(t).attempt, gate, channel};
     };
     start_task s{key_of(*i), {}, {}, {}};
-    for (auto t : members)
-      if (where(t).id != where(*i).id && std::count(s.places.begin(), s.places.end(), where(t)) == 0)
-        s.places.push_back(where(t));
+    for (auto& place : places)
+      if (place.id != where(*i).id) s.places.push_back(place);
     s.outputs.resize(plan_->vertex_of(*i).outputs.size());
     for (const auto& c : plan_->outputs_of(*i))
       s.outputs[c.gate].push_back(peer(c.peer, 0, c.peer_position));

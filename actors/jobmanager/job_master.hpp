@@ -117,8 +117,7 @@ private:
   std::vector<std::optional<slot_offer>> slots_; // by slot of the plan
   std::vector<region_index> waiting_regions_;    // for slots
   bool slots_requested_ = false;
-  std::set<caf::actor_addr> prepared_; // task managers in other processes that know the job
-  metric_registry metrics_;            // of the job's own scope
+  metric_registry metrics_; // of the job's own scope
   const std::shared_ptr<counter_cell> restarts_;
   std::map<vertex_index, source_coordinator> sources_;
   std::map<std::string, watermark_group> alignment_; // by group

@@ -2,6 +2,7 @@
 // regions start again.
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
+#include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
@@ -51,7 +52,8 @@ void job_master_actor::build_checkpoints(const configuration& settings, std::uin
   if (!home_->storage)
     home_->storage = std::make_shared<file_checkpoint_storage>(
         files, in_memory ? in_memory_root : std::string_view{wanted->directory}, job_->id, seed,
-        wanted->inline_threshold, context_.world->files);
+        wanted->inline_threshold, context_.world->files,
+        context_.journal ? takeover::by_token : takeover::when_unlocked);
   auto work = std::make_shared<checkpoint_work>();
   work->restore = home_->stopped_at ? home_->stopped_at : job_->restore;
   work->from_the_start = wanted->periodic() || !in_memory || work->restore;
@@ -89,7 +91,8 @@ void job_master_actor::start_coordinator() {
 }
 
 /// The checkpoints are removed, or left in order, before anybody hears that the job has ended, and when its result is
-/// kept where the next job master finds it: with neither of them that one would run the job once more.
+/// kept where the next job master finds it, and the next leader: with neither of them that one would run the job once
+/// more. A result that cannot be stored leaves the checkpoints to the next leader.
 void job_master_actor::end_checkpoints() {
   auto tell = [this] {
     told_ = true;
@@ -98,6 +101,12 @@ void job_master_actor::end_checkpoints() {
   };
   const auto c = coordinator();
   if (!c) return tell();
+  try {
+    if (context_.journal) context_.journal->ended(*result_);
+  } catch (const error& e) {
+    log_error({"job master", job_->id, {}}, "the job's result is not stored: " + e.to_string());
+    return tell();
+  }
   request(c, std::chrono::minutes{1}, checkpoints_over{result_->status})
       .then([tell] { tell(); }, [tell](caf::error&) { tell(); });
 }

@@ -7,12 +7,14 @@
 
 namespace dataflow::actors {
 
-/// Task managers in other processes learn of the job before the first of its tasks.
+/// Task managers in other processes learn of the job before the tasks of a region: one that could not load it tries
+/// again then.
 void job_master_actor::prepare_task_managers(region_index r) {
   if (!job_->origin) return;
+  std::set<caf::actor_addr> told;
   for (auto t : plan_->regions()[r]) {
     const auto& slot = *slots_[plan_->tasks()[t].slot];
-    if (slot.where.id.empty() || !prepared_.insert(slot.task_manager.address()).second) continue;
+    if (slot.where.id.empty() || !told.insert(slot.task_manager.address()).second) continue;
     prepare_job m{job_->id,
                   job_->origin,
                   job_->settings,

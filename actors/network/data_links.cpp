@@ -1,11 +1,10 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/network/data_links.hpp>
 #include <dataflow/actors/network/link_actor.hpp>
+#include <dataflow/actors/network/transport.hpp>
 
 #include <caf/all.hpp>
 #include <caf/io/middleman.hpp>
-#include <caf/openssl/manager.hpp>
-#include <caf/openssl/publish.hpp>
 
 #include <map>
 #include <mutex>
@@ -30,9 +29,7 @@ struct data_links::shared {
   /// REQUIRES: mutex is locked and the process is a task manager.
   caf::actor link(const task_manager_address& peer) {
     auto& l = links[peer.id];
-    if (!l)
-      l = system.spawn<link_actor>(
-          link_arguments{id, peer, settings.links, settings.tls, &time, random(), directory, alive});
+    if (!l) l = system.spawn<link_actor>(link_arguments{id, peer, settings.links, &time, random(), directory, alive});
     return l;
   }
   void end_links() {
@@ -92,16 +89,13 @@ data_links::data_links(caf::actor_system& system, const clock& time, data_links_
     : system_(system), shared_(std::make_shared<shared>(system, time, std::move(settings), alive)),
       door_(system.spawn<door_actor>(shared_, alive)), compress_(shared_->settings.compress) {
   const auto& s = shared_->settings;
-  auto bound = s.tls ? caf::openssl::publish(door_, s.port, s.bind.c_str())
-                     : system.middleman().publish(door_, s.port, s.bind.c_str());
-  if (!bound) {
+  try {
+    port_ = listen(system, door_, s.port, s.bind);
+  } catch (const error& e) {
     close();
-    throw error{errc::io_failed,
-                "cannot listen on port " + std::to_string(s.port) + " of " + s.bind +
-                    " for the data of other task managers: " + system.render(bound.error()),
+    throw error{e.code(), "for the data of other task managers, " + e.cause(),
                 "another process may use it: stop that, or set taskmanager.data.port to another one (0: any)"};
   }
-  port_ = *bound;
 }
 
 data_links::~data_links() { close(); }
@@ -110,11 +104,6 @@ void data_links::become(const std::string& id) {
   shared_->end_links();
   std::lock_guard lock{shared_->mutex};
   shared_->id = id;
-}
-
-bool data_links::is_remote(const std::string& task_manager) const {
-  std::lock_guard lock{shared_->mutex};
-  return !task_manager.empty() && task_manager != shared_->id;
 }
 
 caf::actor data_links::link_to(const task_manager_address& peer) {
@@ -135,12 +124,7 @@ data_links_statistics data_links::statistics() const {
 
 void data_links::close() {
   if (!door_) return;
-  if (port_ != 0) {
-    if (shared_->settings.tls)
-      caf::anon_send(system_.openssl_manager().actor_handle(), caf::unpublish_atom::value, door_.address(), port_);
-    else
-      system_.middleman().unpublish(door_, port_);
-  }
+  if (port_ != 0) stop_listening(system_, port_);
   shared_->end_links();
   caf::anon_send_exit(door_, caf::exit_reason::user_shutdown);
   door_ = nullptr;

@@ -23,7 +23,6 @@ namespace dataflow::actors {
 struct data_links_settings {
   std::string bind = "127.0.0.1"; ///< the address to listen on
   std::uint16_t port = 0;         ///< 0: any free one
-  bool tls = false;               ///< the actor system has the certificates
   link_settings links;
   compression compress = compression::none;
   std::uint64_t seed = 0; ///< of epochs and delays
@@ -51,8 +50,6 @@ public:
 
   /// From now on the process is the task manager `id` (empty: none); the links of the one that it was before end.
   void become(const std::string& id);
-  /// True: the peer is reached over a link.
-  bool is_remote(const std::string& task_manager) const;
   /// The link to another task manager: an actor that takes use_link, send_element and send_credit. Null: the process
   /// is no task manager (any more).
   caf::actor link_to(const task_manager_address& peer);

@@ -11,7 +11,9 @@ namespace dataflow::actors {
 
 bool job_catalogue::expect(const std::string& job) {
   std::lock_guard lock{mutex_};
-  return !std::exchange(jobs_[job].announced, true);
+  auto& j = jobs_[job];
+  const bool failed = static_cast<bool>(std::exchange(j.failure, error{}));
+  return !std::exchange(j.announced, true) || failed;
 }
 
 void job_catalogue::loaded(const std::string& job, std::shared_ptr<const job_description> description, error failure) {

@@ -1,7 +1,8 @@
 /// The jobs whose code is in this process, for slots that are asked to run their tasks.
 ///
 /// A job master announces a job (prepare_job) before it deploys its first task here. Deploys may overtake the loading:
-/// they wait for it. A job that cannot be loaded fails each of its tasks with the reason.
+/// they wait for it. A job that cannot be loaded fails each of its tasks with the reason; when it starts again, it is
+/// announced again, and loaded anew.
 /// Threading: safe from any thread; functions that wait are called on the thread that ends their waiting.
 /// Ownership: descriptions are shared with the tasks that run them.
 #pragma once
@@ -27,7 +28,7 @@ public:
       : settings_(std::move(settings)), store_(std::move(store)), own_(std::move(own)) {}
 
   using taker = std::function<void(std::shared_ptr<const job_description>, const error&)>;
-  /// True: nobody has announced that job before; somebody has to load it.
+  /// True: somebody has to load the job: nobody has announced it before, or it could not be loaded then.
   bool expect(const std::string& job);
   void loaded(const std::string& job, std::shared_ptr<const job_description> description, error failure);
   /// Calls `take` once: now, or when the job is loaded, or will not be.

@@ -23,9 +23,14 @@ void job_journal::accepted(const std::string& id, const job_origin& origin, cons
   store_->put_job(token_, id, encode(origin));
 }
 
+void job_journal::refused(const std::string& id) { store_->remove_job(token_, id); }
+
 void job_journal::ended(const job_result& result) {
+  const std::lock_guard guard{mutex_};
+  if (ended_.contains(result.id)) return;
   store_->put_result(token_, result.id, encode(result));
   store_->remove_job(token_, result.id);
+  ended_.insert(result.id);
 }
 
 std::vector<job_journal::unfinished_job> job_journal::unfinished(artifact_store& libraries) {

@@ -14,6 +14,8 @@
 #include <dataflow/high_availability/ha_store.hpp>
 
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,7 +28,9 @@ public:
   leader_token token() const noexcept { return token_; }
   /// Before the job runs; durable on return. `library`: its path; empty: a job of the program's own.
   void accepted(const std::string& id, const job_origin& origin, const std::string& library);
-  /// The job is not recovered any more.
+  /// The job has not been taken on after all.
+  void refused(const std::string& id);
+  /// The job is not recovered any more. Saying so again changes nothing.
   void ended(const job_result& result);
 
   struct unfinished_job {
@@ -42,6 +46,8 @@ private:
   const std::shared_ptr<ha_store> store_;
   const leader_token token_;
   file_system& files_;
+  std::mutex mutex_;            // guards all below
+  std::set<std::string> ended_; // by id
 };
 
 } // namespace dataflow::actors

@@ -1,14 +1,19 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/actors/errors.hpp>
+#include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/job_journal.hpp>
 #include <dataflow/actors/network/job_submitter.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
 
+#include <optional>
+
 namespace dataflow::actors {
 
 namespace {
+
+constexpr std::chrono::milliseconds between_attempts{100};
 
 class job_submitter_actor final : public caf::event_based_actor {
 public:
@@ -21,22 +26,29 @@ public:
   caf::behavior make_behavior() override {
     return {
         [this](const submit_origin& m) {
-          auto promise = make_response_promise<job_accepted>();
+          promise_ = make_response_promise<job_accepted>();
           try {
-            hand_in(m, build(m), promise);
+            auto job = build(m);
+            if (m.check_only) {
+              over(answer_about(*job));
+            } else {
+              job_ = submit_job{std::move(job), m.client};
+              hand_in();
+            }
           } catch (...) {
             const auto why = current_error(errc::internal);
-            log_warn({"job manager", m.id, {}}, "a submission is refused: " + why.to_string());
-            promise.deliver(to_caf(why));
-            quit();
+            if (!m.check_only) log_warn({"job manager", m.id, {}}, "a submission is refused: " + why.to_string());
+            over(to_caf(why));
           }
-          return promise;
+          return promise_;
         },
+        [this](run_step) { hand_in(); },
     };
   }
   void on_exit() override {
     context_.release();
     job_manager_ = nullptr;
+    job_.reset();
   }
   const char* name() const override { return "dataflow.job-submitter"; }
 
@@ -47,27 +59,49 @@ private:
     const auto path = origin.artifact.empty() ? std::string{} : intake_->store->path(origin.artifact);
     if (intake_->trial) intake_->trial(origin, path);
     const auto graph = build_graph(origin, library_of(origin, path, intake_->own));
-    auto job = make_submission(m.id, graph, merged(intake_->settings, origin.settings), *context_.world, m.origin);
-    if (context_.journal) context_.journal->accepted(m.id, origin, path);
+    auto job = make_submission(m.id, graph, merged(intake_->settings, origin.settings), *context_.world, m.origin,
+                               m.recovered);
+    if (context_.journal && !m.check_only) context_.journal->accepted(m.id, origin, path);
     return job;
   }
-  void hand_in(const submit_origin& m, std::shared_ptr<const job_submission> job,
-               caf::typed_response_promise<job_accepted> promise) {
-    request(job_manager_, std::chrono::seconds{30}, submit_job{std::move(job), m.client})
-        .then(
-            [this, promise, id = m.id]() mutable {
-              promise.deliver(job_accepted{id, {}});
-              quit();
-            },
-            [this, promise](caf::error& e) mutable {
-              promise.deliver(to_caf(from_caf(e, "the job manager")));
-              quit();
-            });
+  static job_accepted answer_about(const job_submission& job) {
+    return {job.id,
+            {},
+            job.restore ? job.restore->directory : std::string{},
+            checkpoints_of(settings_of(job), plan_of(job)->graph()).has_value()};
+  }
+  /// A dispatcher that dies with the request in its mailbox has a successor that knows nothing of the job: it is asked
+  /// again. Asking one that has the job changes nothing.
+  void hand_in() {
+    request(job_manager_, std::chrono::seconds{30}, *job_)
+        .then([this] { over(answer_about(*job_->job)); },
+              [this](caf::error& e) {
+                const auto why = from_caf(e, "the job manager");
+                if (why.code() == errc::component_lost && --attempts_ > 0)
+                  return delayed_send(this, between_attempts, run_step{});
+                if (why.code() != errc::invalid_argument) withdraw(); // that one was submitted before, and runs
+                over(to_caf(why));
+              });
+  }
+  void withdraw() {
+    try {
+      if (context_.journal) context_.journal->refused(job_->job->id);
+    } catch (const error& e) {
+      log_error({"job manager", job_->job->id, {}}, "the next leader may run a job that was refused: " + e.to_string());
+    }
+  }
+  template <class Answer>
+  void over(Answer answer) {
+    promise_.deliver(std::move(answer));
+    quit();
   }
 
   cluster_context context_;
   const std::shared_ptr<const job_intake> intake_;
   caf::actor job_manager_;
+  std::optional<submit_job> job_;
+  caf::typed_response_promise<job_accepted> promise_;
+  int attempts_ = 30;
 };
 
 } // namespace

@@ -1,20 +1,18 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/network/link_actor.hpp>
+#include <dataflow/actors/network/transport.hpp>
 #include <dataflow/util/log.hpp>
 
 #include <caf/all.hpp>
-#include <caf/io/middleman.hpp>
-#include <caf/openssl/manager.hpp>
 
-#include <set>
 #include <utility>
 
 namespace dataflow::actors {
 
 namespace {
 
-constexpr std::chrono::seconds connect_deadline{5}, hello_deadline{2};
+constexpr std::chrono::seconds hello_deadline{2};
 
 std::string name_of(const link_arguments& a) {
   auto name = "the link from task manager " + a.own_id + " to " + a.peer.id;
@@ -107,28 +105,24 @@ void link_actor::drive() {
 
 void link_actor::attempt() {
   const auto& peer = arguments_.peer;
-  const auto& connector =
-      arguments_.tls ? system().openssl_manager().actor_handle() : system().middleman().actor_handle();
-  request(connector, connect_deadline, caf::connect_atom::value, peer.host, peer.data_port)
-      .then(
-          [this](const caf::node_id&, const caf::strong_actor_ptr& who, const std::set<std::string>&) {
-            auto door = caf::actor_cast<caf::actor>(who);
-            if (!door) return attempt_failed("nobody is there");
-            const auto epoch = random_() | 1; // 0 is no epoch
-            begin(epoch);
-            request(door, hello_deadline,
-                    link_hello{link_version, arguments_.own_id, arguments_.peer.id, epoch,
-                               caf::actor_cast<caf::actor>(this)})
-                .then(
-                    [this](const link_welcome& m) {
-                      if (m.epoch == reader_.epoch() && m.link)
-                        connected(m.link);
-                      else
-                        attempt_failed("it answered an earlier attempt");
-                    },
-                    [this](caf::error& e) { attempt_failed(from_caf(e, "it").cause()); });
-          },
-          [this](caf::error& e) { attempt_failed(system().render(e)); });
+  connect_to(
+      *this, peer.host, peer.data_port,
+      [this](const caf::actor& door) {
+        const auto epoch = random_() | 1; // 0 is no epoch
+        begin(epoch);
+        request(
+            door, hello_deadline,
+            link_hello{link_version, arguments_.own_id, arguments_.peer.id, epoch, caf::actor_cast<caf::actor>(this)})
+            .then(
+                [this](const link_welcome& m) {
+                  if (m.epoch == reader_.epoch() && m.link)
+                    connected(m.link);
+                  else
+                    attempt_failed("it answered an earlier attempt");
+                },
+                [this](caf::error& e) { attempt_failed(from_caf(e, "it").cause()); });
+      },
+      [this](const error& e) { attempt_failed(e.cause()); });
 }
 
 void link_actor::attempt_failed(const std::string& why) {

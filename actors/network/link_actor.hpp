@@ -24,7 +24,6 @@ struct link_arguments {
   std::string own_id;
   task_manager_address peer; ///< host and port may be unknown where the peer connects
   link_settings settings;
-  bool tls = false;
   const clock* time = nullptr;
   std::uint64_t seed = 0;
   std::shared_ptr<link_directory> directory;

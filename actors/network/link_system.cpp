@@ -1,19 +1,16 @@
 #include <dataflow/actors/network/link_messages.hpp>
 #include <dataflow/actors/network/link_system.hpp>
+#include <dataflow/actors/network/transport.hpp>
 #include <dataflow/config/configuration.hpp>
 
 #include <caf/actor_system_config.hpp>
 #include <caf/all.hpp>
-#include <caf/io/middleman.hpp>
 
 namespace dataflow::actors {
 
 void configure_links(caf::actor_system_config& config, const tls_files& tls) {
   add_link_types(config);
-  config.load<caf::io::middleman>();
-  // Off by default: a process that stands still would never be noticed.
-  config.set("middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
-  config.set("middleman.connection-timeout", caf::timespan{std::chrono::seconds{2}});
+  use_network(config, std::chrono::seconds{2});
   if (tls.enabled()) use_tls(config, tls);
 }
 
@@ -24,8 +21,8 @@ data_links_settings data_links_settings_of(const configuration& settings, const 
   data_links_settings s;
   s.bind = settings.text("taskmanager.bind-host");
   check_listener(s.bind, "taskmanager.bind-host", tls);
-  s.port = static_cast<std::uint16_t>(settings.integer("taskmanager.data.port"));
-  s.tls = tls.enabled();
+  const auto bind_port = settings.integer("taskmanager.data.bind-port");
+  s.port = static_cast<std::uint16_t>(bind_port != 0 ? bind_port : settings.integer("taskmanager.data.port"));
   s.links = {milliseconds("taskmanager.network.backoff.initial"), milliseconds("taskmanager.network.backoff.max"),
              milliseconds("taskmanager.network.connect-timeout")};
   const auto codec = settings.text("taskmanager.network.compression.codec");

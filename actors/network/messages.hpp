@@ -11,6 +11,7 @@
 #include <dataflow/api/executor.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/graph/execution_plan.hpp>
+#include <dataflow/network/link_frames.hpp>
 
 #include <caf/actor.hpp>
 #include <caf/fwd.hpp>
@@ -23,9 +24,6 @@
 #include <vector>
 
 namespace dataflow::actors {
-
-/// Of the content of a message: nothing larger is sent in one piece.
-inline constexpr std::size_t largest_frame = 256 * 1024;
 
 /// Everything that a job's graph follows from; equal in all processes. A job is code: this is what travels instead.
 struct job_origin {
@@ -94,7 +92,7 @@ struct artifact_frame {
   std::string hash;
   std::uint64_t size = 0; ///< of the whole
   std::uint64_t offset = 0;
-  std::string bytes; ///< at most largest_frame
+  std::string bytes; ///< at most largest_frame (link_frames.hpp)
 };
 /// task manager -> artifacts (request, answered with artifact_frame).
 struct fetch_artifact {
@@ -107,10 +105,23 @@ struct submit_origin {
   std::string id; ///< of the job, drawn by the client
   std::shared_ptr<const job_origin> origin;
   caf::actor client;
+  bool check_only = false; ///< say whether it would be accepted, and run nothing
+  bool recovered = false;  ///< an earlier leader has accepted it
 };
 struct job_accepted {
   std::string id;
   std::vector<std::string> warnings;
+  std::string starts_from;          ///< directory of a checkpoint or savepoint; empty: from nothing
+  bool can_make_checkpoints = true; ///< when somebody asks for one
+};
+/// client -> root -> dispatcher (request): where does the job's code come from? Answered with origin_found;
+/// job_not_found also for a job that ended under an earlier leader.
+struct query_origin {
+  std::string job;
+};
+struct origin_found {
+  std::shared_ptr<const job_origin> origin;
+  bool kept_on_cancel = false; ///< its checkpoints
 };
 /// client -> root -> dispatcher (request, answered with job_update): send news of this job to me from now on.
 struct attach_client {
@@ -159,6 +170,8 @@ std::string process_stamp();
   X(fetch_artifact)                                                                                                    \
   X(submit_origin)                                                                                                     \
   X(job_accepted)                                                                                                      \
+  X(query_origin)                                                                                                      \
+  X(origin_found)                                                                                                      \
   X(attach_client)                                                                                                     \
   X(list_jobs)                                                                                                         \
   X(jobs_listed)                                                                                                       \

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <dataflow/actors/network/job_code.hpp>
+#include <dataflow/actors/network/node_ground.hpp>
 #include <dataflow/config/configuration.hpp>
 #include <dataflow/util/error.hpp>
 
@@ -26,9 +27,11 @@ public:
   /// `own`: jobs of the program itself; `trial`: builds a submitted job's graph first, somewhere else.
   /// `journal`: of a leader, see job_journal.hpp; jobs of earlier leaders run again before anybody can connect.
   explicit job_manager_node(const configuration& settings, program_jobs own = {}, job_trial trial = {},
-                            std::shared_ptr<job_journal> journal = {});
+                            std::shared_ptr<job_journal> journal = {}, const node_ground& ground = {});
   ~job_manager_node();
-  std::uint16_t port() const noexcept;
+  std::uint16_t port() const noexcept; ///< 0: it does not listen yet; only of a node that is stepped
+  /// Its actors end; the destructor does so, too.
+  void stop();
   const std::string& leader() const noexcept; ///< token
   /// True when it has ended by itself.
   bool wait_for(std::chrono::milliseconds time) const;
@@ -44,8 +47,11 @@ class task_manager_node {
 public:
   /// `changed`: told of each registration and of its end, on some thread; see member_settings.
   explicit task_manager_node(const configuration& settings, program_jobs own = {},
-                             std::function<void(const std::string& id, const error& why)> changed = {});
+                             std::function<void(const std::string& id, const error& why)> changed = {},
+                             const node_ground& ground = {});
   ~task_manager_node();
+  /// Its actors end, without a word to the job manager; the destructor does so, too.
+  void stop();
   /// Deregisters and ends all tasks; returns at once.
   void leave();
   /// True when it has ended, after leave() or by itself.

@@ -1,4 +1,5 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
+#include <dataflow/actors/client/watched_job.hpp>
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/network/content_hash.hpp>
@@ -9,13 +10,13 @@
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/file_system.hpp>
 #include <dataflow/util/platform.hpp>
+#include <dataflow/util/random.hpp>
 
 #include <caf/all.hpp>
 #include <caf/io/all.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <condition_variable>
 #include <future>
 #include <mutex>
 
@@ -24,21 +25,31 @@ namespace dataflow::actors {
 namespace {
 
 constexpr std::chrono::milliseconds shortest_pause{100}, longest_pause{2000};
-constexpr std::chrono::seconds answer_deadline{30};
+constexpr std::chrono::seconds answer_deadline{30}, longest_silence{10};
 
 struct client_config : caf::actor_system_config {
-  client_config() {
+  explicit client_config(const tls_files& tls) {
     configure(*this, 1);
     add_wire_types(*this);
-    load<caf::io::middleman>();
+    use_network(*this, longest_silence);
+    if (tls.enabled()) use_tls(*this, tls);
   }
 };
+
+/// What a promise brings, also where somebody has to step those that keep it.
+template <class T>
+T waited_for(std::future<T>& future, const node_ground& ground) {
+  const auto ready = [&] { return future.wait_for(std::chrono::seconds{0}) == std::future_status::ready; };
+  if (ground.run_until && !ground.run_until(ready, std::chrono::hours{24}))
+    throw error{errc::component_lost, "nothing happens any more, and no answer has come"};
+  return future.get();
+}
 
 /// One question to an actor in another process: ends also when that process does, of which a request alone would not
 /// hear.
 template <class Answer, class Question>
 Answer ask(caf::actor_system& system, const caf::actor& whom, Question question, std::chrono::milliseconds deadline,
-           const std::string& subject) {
+           const std::string& subject, const node_ground& ground) {
   struct slot {
     std::promise<Answer> promise;
     bool done = false;
@@ -74,59 +85,76 @@ Answer ask(caf::actor_system& system, const caf::actor& whom, Question question,
       self->request<caf::message_priority::high>(whom, deadline, question).then(deliver, late);
     return caf::behavior{[](attach_client) {}}; // waits for the answer only
   });
-  return future.get();
+  return waited_for(future, ground);
 }
-
-/// What the actor of a job learns and the user's threads wait for.
-struct job_state {
-  std::mutex mutex;
-  std::condition_variable changed;
-  job_status status = job_status::initializing;
-  std::shared_ptr<const job_result> result;
-};
 
 } // namespace
 
 struct remote_cluster::impl {
+  explicit impl(const tls_files& tls) : config(tls) {}
+
   remote_address where;
   std::function<remote_address()> leader;
   std::chrono::milliseconds patience{0};
+  node_ground ground;
   client_config config;
   std::unique_ptr<caf::actor_system> system;
   std::mutex mutex;
   caf::actor gateway;
   welcome met;
   std::function<void(const std::string&)> waiting;
+  std::uint64_t ids_drawn = 0;
 
+  ~impl() {
+    gateway = nullptr;
+    met = {};
+    if (system && ground.stepped()) system->await_actors_before_shutdown(false); // whoever steps them sees to it
+    system.reset();                                                              // what its actors use is still there
+  }
+  std::uint64_t next_id() {
+    std::lock_guard lock{mutex};
+    return random_source{ground.seed() + ids_drawn++}();
+  }
   void connect_once() {
     if (leader) where = leader();
-    std::promise<caf::actor> found;
-    system->spawn([&](caf::event_based_actor* self) {
-      const auto failed = [&found, this, self](const caf::error& e) {
-        found.set_exception(std::make_exception_ptr(
-            error{errc::component_lost,
-                  "no job manager can be reached at " + where.to_string() + " (" + self->system().render(e) + ")",
-                  "start one with `dataflow jobmanager`, or name another with -m host:port"}));
+    auto found = std::make_shared<std::promise<caf::actor>>();
+    system->spawn([found, this](caf::event_based_actor* self) {
+      const auto failed = [found, this, self](const error& e) {
+        found->set_exception(std::make_exception_ptr(error{
+            errc::component_lost, "no job manager can be reached at " + where.to_string() + " (" + e.cause() + ")",
+            "start one with `dataflow jobmanager`, or name another with -m host:port"}));
         self->quit();
       };
       connect_to(
           *self, where.host, where.port,
-          [&found, self](const caf::actor& who) {
-            found.set_value(who);
+          [found, self](const caf::actor& who) {
+            found->set_value(who);
             self->quit();
           },
           failed);
       return caf::behavior{[](attach_client) {}};
     });
-    auto who = found.get_future().get();
-    auto answer = ask<welcome>(*system, who, hello{process_stamp(), {}, {}}, answer_deadline, "the job manager");
+    auto future = found->get_future();
+    auto who = waited_for(future, ground);
+    auto answer =
+        ask<welcome>(*system, who, hello{process_stamp(), {}, {}}, answer_deadline, "the job manager", ground);
     std::lock_guard lock{mutex};
     gateway = std::move(who);
     met = std::move(answer);
   }
   template <class Answer, class Question>
   Answer ask_root(Question question, std::chrono::milliseconds deadline = answer_deadline) {
-    return ask<Answer>(*system, root(), std::move(question), deadline, "the job manager at " + where.to_string());
+    return ask<Answer>(*system, root(), std::move(question), deadline, "the job manager at " + where.to_string(),
+                       ground);
+  }
+  job_accepted ask_gateway(submit_origin question) {
+    caf::actor whom;
+    {
+      std::lock_guard lock{mutex};
+      whom = gateway;
+    }
+    return ask<job_accepted>(*system, whom, std::move(question), std::chrono::minutes{3},
+                             "the job manager at " + where.to_string(), ground);
   }
   caf::actor root() {
     std::lock_guard lock{mutex};
@@ -156,6 +184,7 @@ struct job_listener_settings {
   remote_address where;
   std::function<remote_address()> leader; ///< null: always there
   std::chrono::milliseconds patience;
+  const clock* time;
   std::shared_ptr<job_state> state;
   std::function<void(const std::string&)> waiting;
   std::function<void(const welcome&, const caf::actor&)> reconnected;
@@ -178,11 +207,7 @@ public:
     return {
         [this](const welcome& m) { follow(m.job_manager); },
         [this](const job_update& m) {
-          {
-            std::lock_guard lock{settings_.state->mutex};
-            settings_.state->status = m.status;
-            settings_.state->changed.notify_all();
-          }
+          settings_.state->update(m.status);
           settings_.waiting(m.waits_for);
         },
         [this](const job_ended& m) { end(m.result); },
@@ -199,7 +224,7 @@ private:
   }
   void lost() {
     root_ = nullptr;
-    if (since_ == steady_time{-1}) since_ = system_clock().now();
+    if (since_ == steady_time{-1}) since_ = settings_.time->now();
     connect();
   }
   void connect() {
@@ -216,7 +241,7 @@ private:
         [this, round](const caf::actor& gateway) {
           if (round == round_) greet(gateway);
         },
-        [this, round](const caf::error&) {
+        [this, round](const error&) {
           if (round == round_) later(error{errc::component_lost, "the job manager is out of reach"});
         });
   }
@@ -244,8 +269,7 @@ private:
               if (round != round_) return;
               since_ = steady_time{-1};
               pause_ = shortest_pause;
-              std::lock_guard lock{settings_.state->mutex};
-              settings_.state->status = m.status;
+              settings_.state->update(m.status);
             },
             [this, round = round_](caf::error& e) {
               if (round != round_) return;
@@ -263,7 +287,7 @@ private:
     forget_gateway();
     if (root_) demonitor(root_);
     root_ = nullptr;
-    if (system_clock().now() - since_ > settings_.patience) return give_up(why);
+    if (settings_.time->now() - since_ > settings_.patience) return give_up(why);
     delayed_send(this, pause_, attach_again{});
     pause_ = std::min(2 * pause_, longest_pause);
   }
@@ -277,14 +301,7 @@ private:
     end(std::move(r));
   }
   void end(std::shared_ptr<const job_result> result) {
-    {
-      std::lock_guard lock{settings_.state->mutex};
-      if (!settings_.state->result) {
-        settings_.state->status = result->status;
-        settings_.state->result = std::move(result);
-        settings_.state->changed.notify_all();
-      }
-    }
+    settings_.state->end(std::move(result));
     quit();
   }
 
@@ -298,29 +315,26 @@ private:
 
 } // namespace
 
-class remote_job_client final : public job_client {
+class remote_job_client final : public watched_job {
 public:
   remote_job_client(std::shared_ptr<remote_cluster> cluster, std::string id)
-      : cluster_(std::move(cluster)), id_(std::move(id)), state_(std::make_shared<job_state>()) {
+      : watched_job(std::move(id), std::make_shared<job_state>()), cluster_(std::move(cluster)) {
     auto& c = *cluster_->impl_;
     // The listener ends with the system, before the cluster does.
-    listener_ = c.system->spawn<job_listener_actor>(job_listener_settings{
-        id_, c.where, c.leader, c.patience, state_, [&c](const std::string& what) { c.say_waiting(what); },
-        [&c](const welcome& m, const caf::actor& gateway) {
-          std::lock_guard lock{c.mutex};
-          c.met = m;
-          c.gateway = gateway;
-        }});
+    listener_ = c.system->spawn<job_listener_actor>(
+        job_listener_settings{id_, c.where, c.leader, c.patience, c.ground.outside().clock, state_,
+                              [&c](const std::string& what) { c.say_waiting(what); },
+                              [&c](const welcome& m, const caf::actor& gateway) {
+                                std::lock_guard lock{c.mutex};
+                                c.met = m;
+                                c.gateway = gateway;
+                              }});
+    std::lock_guard lock{c.mutex}; // another job's listener may be reconnecting
     caf::anon_send(listener_, c.met);
   }
   ~remote_job_client() override { caf::anon_send_exit(listener_, caf::exit_reason::user_shutdown); }
 
   const caf::actor& listener() const noexcept { return listener_; }
-  const std::string& id() const noexcept override { return id_; }
-  job_status status() const override {
-    std::lock_guard lock{state_->mutex};
-    return state_->status;
-  }
   void cancel() override {
     try {
       cluster_->cancel(id_);
@@ -328,27 +342,15 @@ public:
     }
   }
   job_result wait() override {
-    std::unique_lock lock{state_->mutex};
-    state_->changed.wait(lock, [&] { return state_->result != nullptr; });
-    return *state_->result;
+    if (const auto& run_until = cluster_->impl_->ground.run_until)
+      if (!run_until([this] { return ended(); }, std::chrono::hours{24 * 365}))
+        throw error{errc::timed_out, "job " + id_ + " hangs: nothing happens any more"};
+    return watched_job::wait();
   }
   bool wait_for(std::chrono::milliseconds timeout) override {
-    std::unique_lock lock{state_->mutex};
-    return state_->changed.wait_for(lock, timeout, [&] { return state_->result != nullptr; });
-  }
-  job_report report() override {
-    {
-      std::lock_guard lock{state_->mutex};
-      if (state_->result) return state_->result->final_report;
-    }
-    try {
-      return cluster_->report(id_);
-    } catch (const error&) {
-      job_report nothing;
-      nothing.id = id_;
-      nothing.status = status();
-      return nothing;
-    }
+    if (const auto& run_until = cluster_->impl_->ground.run_until)
+      return run_until([this] { return ended(); }, timeout);
+    return watched_job::wait_for(timeout);
   }
 
 protected:
@@ -357,11 +359,14 @@ protected:
     if (what.after != after_savepoint::go_on || what.cancel) wait();
     return taken.path;
   }
+  job_report ask_report() override { return cluster_->report(id_); }
 
 private:
+  bool ended() const {
+    std::lock_guard lock{state_->mutex};
+    return state_->result != nullptr;
+  }
   const std::shared_ptr<remote_cluster> cluster_;
-  const std::string id_;
-  const std::shared_ptr<job_state> state_;
   caf::actor listener_;
 };
 
@@ -378,52 +383,64 @@ remote_address remote_address::parse(const std::string& text) {
 }
 
 remote_cluster::remote_cluster(std::unique_ptr<impl> i) : impl_(std::move(i)) {}
-remote_cluster::~remote_cluster() {
-  impl_->gateway = nullptr;
-  impl_->met = {};
-  end_system(impl_->system);
-}
+remote_cluster::~remote_cluster() = default;
 
 std::shared_ptr<remote_cluster> remote_cluster::connect(const remote_address& where, std::chrono::milliseconds patience,
-                                                        std::function<remote_address()> leader) {
-  auto i = std::make_unique<impl>();
+                                                        std::function<remote_address()> leader, const tls_files& tls,
+                                                        node_ground ground) {
+  auto i = std::make_unique<impl>(tls);
+  i->ground = std::move(ground);
+  if (i->ground.adapt) i->ground.adapt(i->config);
   i->where = where;
   i->leader = std::move(leader);
   i->patience = patience;
-  i->system = std::make_unique<caf::actor_system>(i->config);
+  i->system = make_system(i->config);
   i->connect_once();
   return std::shared_ptr<remote_cluster>{new remote_cluster{std::move(i)}};
 }
 
 std::string remote_cluster::upload(const std::string& library) {
-  const auto bytes = system_files().read_file(library);
-  const auto hash = content_hash(bytes);
+  const auto file = impl_->ground.outside().files->open_read(library);
+  const auto size = file->size();
+  std::string piece;
+  const auto read = [&](std::uint64_t at) -> std::string& { // it may be larger than what one wants to hold
+    piece.resize(largest_frame);
+    piece.resize(file->read_at(piece.data(), piece.size(), at));
+    return piece;
+  };
+  content_hasher hasher;
+  for (std::uint64_t at = 0; at < size && !read(at).empty(); at += piece.size())
+    hasher.add(piece);
+  const auto hash = hasher.finish();
   caf::actor artifacts;
   {
     std::lock_guard lock{impl_->mutex};
     artifacts = impl_->met.artifacts;
   }
   const std::string subject = "the upload of " + library;
-  auto there = ask<artifact_state>(*impl_->system, artifacts, query_artifact{hash}, answer_deadline, subject);
+  auto there =
+      ask<artifact_state>(*impl_->system, artifacts, query_artifact{hash}, answer_deadline, subject, impl_->ground);
   while (!there.complete) {
-    if (there.size >= bytes.size())
+    if (there.size >= size)
       throw error{errc::invalid_argument, library + " is empty", "name the lib<job>.so that dataflow_add_job builds"};
-    artifact_frame frame{hash, bytes.size(), there.size, bytes.substr(there.size, largest_frame)};
-    there = ask<artifact_state>(*impl_->system, artifacts, std::move(frame), answer_deadline, subject);
+    artifact_frame frame{hash, size, there.size, read(there.size)};
+    there = ask<artifact_state>(*impl_->system, artifacts, std::move(frame), answer_deadline, subject, impl_->ground);
   }
   return hash;
 }
 
 std::shared_ptr<job_client> remote_cluster::submit(std::shared_ptr<const job_origin> origin) {
-  auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(dataflow::random_seed()));
-  caf::actor gateway;
-  {
-    std::lock_guard lock{impl_->mutex};
-    gateway = impl_->gateway;
-  }
-  ask<job_accepted>(*impl_->system, gateway, submit_origin{client->id(), std::move(origin), client->listener()},
-                    std::chrono::minutes{3}, "the job manager at " + impl_->where.to_string());
+  auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(impl_->next_id()));
+  impl_->ask_gateway(submit_origin{client->id(), std::move(origin), client->listener()});
   return client;
+}
+
+job_accepted remote_cluster::check(std::shared_ptr<const job_origin> origin) {
+  return impl_->ask_gateway(submit_origin{make_id(impl_->next_id()), std::move(origin), nullptr, true});
+}
+
+origin_found remote_cluster::origin_of(const std::string& id) {
+  return impl_->ask_root<origin_found>(query_origin{id});
 }
 
 std::shared_ptr<job_client> remote_cluster::attach(const std::string& id) {
@@ -438,6 +455,10 @@ void remote_cluster::cancel(const std::string& id) { impl_->ask_root<caf::unit_t
 
 checkpoint_taken remote_cluster::take(const std::string& id, const checkpoint_request& what) {
   return impl_->ask_root<checkpoint_taken>(request_checkpoint{id, what}, std::chrono::hours{1});
+}
+
+void remote_cluster::ask_for_checkpoint(const std::string& id) {
+  caf::anon_send(impl_->root(), request_checkpoint{id, {}});
 }
 
 job_report remote_cluster::report(const std::string& id) { return impl_->ask_root<job_report>(query_job{id}); }

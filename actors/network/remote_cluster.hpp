@@ -8,7 +8,9 @@
 #pragma once
 
 #include <dataflow/actors/network/messages.hpp>
+#include <dataflow/actors/network/node_ground.hpp>
 #include <dataflow/actors/network/remote_address.hpp>
+#include <dataflow/actors/network/tls.hpp>
 #include <dataflow/api/executor.hpp>
 
 #include <chrono>
@@ -27,17 +29,24 @@ public:
   /// Connects. `leader`: where the leading job manager listens, asked before each try to connect; null: always `where`.
   static std::shared_ptr<remote_cluster> connect(const remote_address& where,
                                                  std::chrono::milliseconds patience = std::chrono::seconds{30},
-                                                 std::function<remote_address()> leader = {});
+                                                 std::function<remote_address()> leader = {}, const tls_files& tls = {},
+                                                 node_ground ground = {});
   ~remote_cluster();
 
   /// Uploads a library unless it is there already; returns its hash.
   std::string upload(const std::string& library);
   std::shared_ptr<job_client> submit(std::shared_ptr<const job_origin> origin);
+  /// Whether it would be accepted; runs nothing. Errors: those of a submission.
+  job_accepted check(std::shared_ptr<const job_origin> origin);
+  /// What a job was submitted with, also of one that has ended. Errors: job_not_found.
+  origin_found origin_of(const std::string& id);
   /// Errors: job_not_found.
   std::shared_ptr<job_client> attach(const std::string& id);
   std::vector<job_overview> jobs();
   void cancel(const std::string& id);
   checkpoint_taken take(const std::string& id, const checkpoint_request& what);
+  /// Asks for a checkpoint and waits for no answer: report() counts it.
+  void ask_for_checkpoint(const std::string& id);
   job_report report(const std::string& id);
   /// Called with what a job waits for, from any thread.
   void on_waiting(std::function<void(const std::string& what)> f);

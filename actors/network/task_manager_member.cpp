@@ -85,10 +85,10 @@ void task_manager_member_actor::connect() {
       [this, round](const caf::actor& gateway) {
         if (round == round_) greet(gateway);
       },
-      [this, round](const caf::error& e) {
+      [this, round](const error& e) {
         if (round == round_)
           retry(error{errc::component_lost, "no job manager can be reached at " + settings_.host + ":" +
-                                                std::to_string(settings_.port) + " (" + system().render(e) + ")"});
+                                                std::to_string(settings_.port) + " (" + e.cause() + ")"});
       });
 }
 
@@ -107,8 +107,9 @@ void task_manager_member_actor::greet(const caf::actor& gateway) {
             demonitor(gateway_);
             gateway_ = nullptr;
             const auto why = from_caf(e, "the job manager");
-            if (why.code() == errc::incompatible_library) return quit(to_caf(why));
-            retry(why);
+            if (why.code() != errc::incompatible_library) return retry(why);
+            if (settings_.changed) settings_.changed({}, why);
+            quit(to_caf(why));
           });
 }
 

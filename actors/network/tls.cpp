@@ -4,8 +4,8 @@
 #include <dataflow/util/file_contents.hpp>
 
 #include <caf/actor_system_config.hpp>
-#include <caf/openssl/manager.hpp>
 
+#include <csignal>
 #include <memory>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -117,7 +117,9 @@ void use_tls(caf::actor_system_config& config, const tls_files& tls) {
   config.openssl_certificate = tls.certificate;
   config.openssl_key = tls.key;
   config.openssl_cafile = tls.authority;
-  config.load<caf::openssl::manager>();
+  // OpenSSL writes to sockets whose peers may be gone.
+  struct sigaction now {};
+  if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(SIGPIPE, SIG_IGN);
 }
 
 } // namespace dataflow::actors

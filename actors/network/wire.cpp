@@ -51,35 +51,31 @@ void add_wire_types(caf::actor_system_config& config) {
   config.add_message_type<job_report>("dataflow.job_report");
 }
 
-std::string encode(const job_origin& origin) {
+namespace {
+
+template <class T>
+std::string whole(const T& x) {
   wire_writer out;
-  out(origin);
+  out(x);
   return out.take();
 }
 
-job_origin decode_job_origin(std::string_view bytes) {
+template <class T>
+T read_whole(std::string_view bytes) {
   const std::vector<caf::actor> none;
   wire_reader in{bytes, none};
-  job_origin origin;
-  in(origin);
+  T x;
+  in(x);
   in.finish();
-  return origin;
+  return x;
 }
 
-std::string encode(const job_result& result) {
-  wire_writer out;
-  out(result);
-  return out.take();
-}
+} // namespace
 
-job_result decode_job_result(std::string_view bytes) {
-  const std::vector<caf::actor> none;
-  wire_reader in{bytes, none};
-  job_result result;
-  in(result);
-  in.finish();
-  return result;
-}
+std::string encode(const job_origin& origin) { return whole(origin); }
+job_origin decode_job_origin(std::string_view bytes) { return read_whole<job_origin>(bytes); }
+std::string encode(const job_result& result) { return whole(result); }
+job_result decode_job_result(std::string_view bytes) { return read_whole<job_result>(bytes); }
 
 std::string process_stamp() {
   return std::string{"dataflow "} + library_version + ", ABI " + std::to_string(abi_version) + ", " + compiler_stamp +

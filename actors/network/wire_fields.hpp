@@ -22,129 +22,50 @@ constexpr bool is_known(object_scope s) noexcept { return s <= object_scope::tas
 constexpr bool is_known(state_kind k) noexcept { return k <= state_kind::broadcast; }
 constexpr bool is_known(config_layer l) noexcept { return l <= config_layer::code; }
 
-template <class A>
-void fields(A& a, source_split& x) {
-  a(x.id, x.payload);
-}
-template <class A>
-void fields(A& a, key_group_range& x) {
-  a(x.first, x.last);
-}
-template <class A>
-void fields(A& a, record_origin& x) {
-  a(x.source, x.name, x.split, x.position, x.described, x.records, x.under_way);
-}
-template <class A>
-void fields(A& a, source_trace& x) {
-  a(x.records, x.skip);
-}
-template <class A>
-void fields(A& a, checkpoint_options& x) {
-  a(x.kind, x.after, x.alignment, x.aligned_timeout, x.triggered, x.directory);
-}
-template <class A>
-void fields(A& a, object_handle& x) {
-  a(x.scope, x.name, x.size, x.checksum, x.bytes);
-}
-template <class A>
-void fields(A& a, state_info& x) {
-  a(x.name, x.kind, x.schema);
-}
-template <class A>
-void fields(A& a, state_summary& x) {
-  a(x.info, x.parts, x.bytes);
-}
-template <class A>
-void fields(A& a, in_flight_summary& x) {
-  a(x.sent, x.edge, x.elements, x.peer, x.schema);
-}
-template <class A>
-void fields(A& a, operator_summary& x) {
-  a(x.uid, x.states, x.splits, x.in_flight);
-}
-template <class A>
-void fields(A& a, subtask_summary& x) {
-  a(x.object, x.shared, x.operators);
-}
-template <class A>
-void fields(A& a, operator_restore::keyed_share& x) {
-  a(x.object, x.state, x.key_groups);
-}
-template <class A>
-void fields(A& a, operator_restore::item_share& x) {
-  a(x.object, x.state, x.first, x.count);
-}
-template <class A>
-void fields(A& a, operator_restore::in_flight_share& x) {
-  a(x.object, x.owner, x.sent, x.peer, x.edge, x.input_edge, x.key_groups, x.channel);
-}
-template <class A>
-void fields(A& a, operator_restore& x) {
-  a(x.uid, x.checkpoint, x.directory, x.objects, x.keyed, x.items, x.in_flight, x.states, x.splits, x.files,
-    x.finished);
-}
-template <class A>
-void fields(A& a, metric_scope& x) {
-  a(x.job, x.vertex, x.task, x.subtask, x.position, x.operator_name);
-}
-template <class A>
-void fields(A& a, metric& x) {
-  a(x.name, x.kind, x.value);
-}
-template <class A>
-void fields(A& a, metric_group& x) {
-  a(x.scope, x.attempt, x.since, x.metrics);
-}
-template <class A>
-void fields(A& a, metrics_snapshot& x) {
-  a(x.at, x.groups);
-}
-template <class A>
-void fields(A& a, channel_event_time& x) {
-  a(x.name, x.vertex, x.subtask, x.input, x.watermark, x.idle, x.ended, x.advanced);
-}
-template <class A>
-void fields(A& a, split_event_time& x) {
-  a(x.split, x.watermark, x.idle, x.paused, x.advanced, x.last_record);
-}
-template <class A>
-void fields(A& a, operator_event_time& x) {
-  a(x.name, x.makes_watermarks, x.input, x.output, x.records_in, x.advanced, x.last_record, x.waits_for, x.waiting);
-}
-template <class A>
-void fields(A& a, task_event_time& x) {
-  a(x.scope, x.attempt, x.parallelism, x.at, x.source, x.strategy, x.idle, x.finished, x.idle_timeout,
-    x.alignment_group, x.limit, x.must_wait, x.channels, x.splits, x.operators);
-}
-template <class A>
-void fields(A& a, task_report& x) {
-  a(x.name, x.vertex, x.subtask, x.parallelism, x.attempt, x.status);
-}
-template <class A>
-void fields(A& a, failure_report& x) {
-  a(x.at, x.task, x.cause);
-}
-template <class A>
-void fields(A& a, checkpoint_statistics& x) {
-  a(x.restored, x.completed, x.failed, x.in_progress, x.last_id, x.last_path, x.last_bytes, x.last_duration);
-}
-template <class A>
-void fields(A& a, job_report& x) {
-  a(x.id, x.name, x.status, x.started, x.now, x.restarts, x.checkpoints, x.tasks, x.failures, x.accumulators, x.metrics,
-    x.event_times);
-}
-template <class A>
-void fields(A& a, job_result& x) {
-  a(x.id, x.name, x.status, x.failure, x.duration, x.restarts, x.accumulators, x.collected, x.final_report);
-}
-template <class A>
-void fields(A& a, checkpoint_request& x) {
-  a(x.kind, x.directory, x.after, x.cancel);
-}
-template <class A>
-void fields(A& a, configuration::entry& x) {
-  a(x.value, x.layer, x.origin);
-}
+#define DATAFLOW_FIELDS(type, ...)                                                                                     \
+  template <class A>                                                                                                   \
+  void fields(A& a, type& x) {                                                                                         \
+    a(__VA_ARGS__);                                                                                                    \
+  }
+
+DATAFLOW_FIELDS(source_split, x.id, x.payload)
+DATAFLOW_FIELDS(key_group_range, x.first, x.last)
+DATAFLOW_FIELDS(record_origin, x.source, x.name, x.split, x.position, x.described, x.records, x.under_way)
+DATAFLOW_FIELDS(source_trace, x.records, x.skip)
+DATAFLOW_FIELDS(checkpoint_options, x.kind, x.after, x.alignment, x.aligned_timeout, x.triggered, x.directory)
+DATAFLOW_FIELDS(object_handle, x.scope, x.name, x.size, x.checksum, x.bytes)
+DATAFLOW_FIELDS(state_info, x.name, x.kind, x.schema)
+DATAFLOW_FIELDS(state_summary, x.info, x.parts, x.bytes)
+DATAFLOW_FIELDS(in_flight_summary, x.sent, x.edge, x.elements, x.peer, x.schema)
+DATAFLOW_FIELDS(operator_summary, x.uid, x.states, x.splits, x.in_flight)
+DATAFLOW_FIELDS(subtask_summary, x.object, x.shared, x.operators)
+DATAFLOW_FIELDS(operator_restore::keyed_share, x.object, x.state, x.key_groups)
+DATAFLOW_FIELDS(operator_restore::item_share, x.object, x.state, x.first, x.count)
+DATAFLOW_FIELDS(operator_restore::in_flight_share, x.object, x.owner, x.sent, x.peer, x.edge, x.input_edge,
+                x.key_groups, x.channel)
+DATAFLOW_FIELDS(operator_restore, x.uid, x.checkpoint, x.directory, x.objects, x.keyed, x.items, x.in_flight, x.states,
+                x.splits, x.files, x.finished)
+DATAFLOW_FIELDS(metric_scope, x.job, x.vertex, x.task, x.subtask, x.position, x.operator_name)
+DATAFLOW_FIELDS(metric, x.name, x.kind, x.value)
+DATAFLOW_FIELDS(metric_group, x.scope, x.attempt, x.since, x.metrics)
+DATAFLOW_FIELDS(metrics_snapshot, x.at, x.groups)
+DATAFLOW_FIELDS(channel_event_time, x.name, x.vertex, x.subtask, x.input, x.watermark, x.idle, x.ended, x.advanced)
+DATAFLOW_FIELDS(split_event_time, x.split, x.watermark, x.idle, x.paused, x.advanced, x.last_record)
+DATAFLOW_FIELDS(operator_event_time, x.name, x.makes_watermarks, x.input, x.output, x.records_in, x.advanced,
+                x.last_record, x.waits_for, x.waiting)
+DATAFLOW_FIELDS(task_event_time, x.scope, x.attempt, x.parallelism, x.at, x.source, x.strategy, x.idle, x.finished,
+                x.idle_timeout, x.alignment_group, x.limit, x.must_wait, x.channels, x.splits, x.operators)
+DATAFLOW_FIELDS(task_report, x.name, x.vertex, x.subtask, x.parallelism, x.attempt, x.status)
+DATAFLOW_FIELDS(failure_report, x.at, x.task, x.cause)
+DATAFLOW_FIELDS(checkpoint_statistics, x.restored, x.completed, x.failed, x.in_progress, x.last_id, x.last_path,
+                x.last_bytes, x.last_duration)
+DATAFLOW_FIELDS(job_report, x.id, x.name, x.status, x.started, x.now, x.restarts, x.checkpoints, x.tasks, x.failures,
+                x.accumulators, x.metrics, x.event_times)
+DATAFLOW_FIELDS(job_result, x.id, x.name, x.status, x.failure, x.duration, x.restarts, x.accumulators, x.collected,
+                x.final_report)
+DATAFLOW_FIELDS(checkpoint_request, x.kind, x.directory, x.after, x.cancel)
+DATAFLOW_FIELDS(configuration::entry, x.value, x.layer, x.origin)
+
 /// Only values that were set: what is no key here, or no value of it, is refused when it is read.
 template <class A>
 void fields(A& a, configuration& x) {
@@ -163,235 +84,79 @@ namespace dataflow::actors {
 
 // ---- messages
 
-template <class A>
-void fields(A& a, task_manager_address& x) {
-  a(x.id, x.host, x.data_port);
-}
-template <class A>
-void fields(A& a, task_key& x) {
-  a(x.task, x.attempt);
-}
-template <class A>
-void fields(A& a, channel_peer& x) {
-  a(x.task, x.task_manager, x.key, x.attempt, x.gate, x.channel);
-}
-template <class A>
-void fields(A& a, start_task& x) {
-  a(x.key, x.outputs, x.inputs, x.places);
-}
-template <class A>
-void fields(A& a, cancel_task& x) {
-  a(x.key);
-}
-template <class A>
-void fields(A& a, split_request& x) {
-  a(x.key);
-}
-template <class A>
-void fields(A& a, splits_assigned& x) {
-  a(x.key, x.splits);
-}
-template <class A>
-void fields(A& a, no_more_splits& x) {
-  a(x.key);
-}
-template <class A>
-void fields(A& a, watermark_report& x) {
-  a(x.key, x.watermark);
-}
-template <class A>
-void fields(A& a, watermark_limit& x) {
-  a(x.key, x.most);
-}
-template <class A>
-void fields(A& a, result_part& x) {
-  a(x.key, x.collector, x.bytes);
-}
-template <class A>
-void fields(A& a, task_update& x) {
-  a(x.key, x.status, x.failure, x.accumulators, x.last_checkpoint, x.records_read, x.failed_at);
-}
-template <class A>
-void fields(A& a, record_skipped& x) {
-  a(x.key, x.record);
-}
-template <class A>
-void fields(A& a, trigger_checkpoint& x) {
-  a(x.key, x.id, x.options);
-}
-template <class A>
-void fields(A& a, notify_checkpoint_complete& x) {
-  a(x.key, x.id);
-}
-template <class A>
-void fields(A& a, notify_checkpoint_aborted& x) {
-  a(x.key, x.id);
-}
-template <class A>
-void fields(A& a, results_at_barrier& x) {
-  a(x.key, x.id);
-}
-template <class A>
-void fields(A& a, checkpoint_acknowledged& x) {
-  a(x.key, x.id, x.part, x.at_end);
-}
-template <class A>
-void fields(A& a, checkpoint_declined& x) {
-  a(x.key, x.id, x.why, x.given_up);
-}
-template <class A>
-void fields(A& a, task_awaits_checkpoint& x) {
-  a(x.key, x.last_checkpoint);
-}
-template <class A>
-void fields(A& a, request_checkpoint& x) {
-  a(x.job, x.what);
-}
-template <class A>
-void fields(A& a, checkpoint_taken& x) {
-  a(x.id, x.path);
-}
+DATAFLOW_FIELDS(task_manager_address, x.id, x.host, x.data_port)
+DATAFLOW_FIELDS(task_key, x.task, x.attempt)
+DATAFLOW_FIELDS(channel_peer, x.task, x.task_manager, x.key, x.attempt, x.gate, x.channel)
+DATAFLOW_FIELDS(start_task, x.key, x.outputs, x.inputs, x.places)
+DATAFLOW_FIELDS(cancel_task, x.key)
+DATAFLOW_FIELDS(split_request, x.key)
+DATAFLOW_FIELDS(splits_assigned, x.key, x.splits)
+DATAFLOW_FIELDS(no_more_splits, x.key)
+DATAFLOW_FIELDS(watermark_report, x.key, x.watermark)
+DATAFLOW_FIELDS(watermark_limit, x.key, x.most)
+DATAFLOW_FIELDS(result_part, x.key, x.collector, x.bytes)
+DATAFLOW_FIELDS(task_update, x.key, x.status, x.failure, x.accumulators, x.last_checkpoint, x.records_read, x.failed_at)
+DATAFLOW_FIELDS(record_skipped, x.key, x.record)
+DATAFLOW_FIELDS(trigger_checkpoint, x.key, x.id, x.options)
+DATAFLOW_FIELDS(notify_checkpoint_complete, x.key, x.id)
+DATAFLOW_FIELDS(notify_checkpoint_aborted, x.key, x.id)
+DATAFLOW_FIELDS(results_at_barrier, x.key, x.id)
+DATAFLOW_FIELDS(checkpoint_acknowledged, x.key, x.id, x.part, x.at_end)
+DATAFLOW_FIELDS(checkpoint_declined, x.key, x.id, x.why, x.given_up)
+DATAFLOW_FIELDS(task_awaits_checkpoint, x.key, x.last_checkpoint)
+DATAFLOW_FIELDS(request_checkpoint, x.job, x.what)
+DATAFLOW_FIELDS(checkpoint_taken, x.id, x.path)
+
 /// A job is code: the receiver has built the rest itself.
-template <class A>
-void fields(A& a, job_description& x) {
-  a(x.id, x.name);
-}
-template <class A>
-void fields(A& a, deploy_task& x) {
-  a(x.job, x.key, x.job_master, x.restore, x.trace);
-}
-template <class A>
-void fields(A& a, task_deployed& x) {
-  a(x.key, x.task);
-}
-template <class A>
-void fields(A& a, cancel_tasks& x) {
-  a(x.job, x.keys);
-}
-template <class A>
-void fields(A& a, release_slot& x) {
-  a(x.job);
-}
-template <class A>
-void fields(A& a, query_tasks& x) {
-  a(x.job);
-}
-template <class A>
-void fields(A& a, tasks_queried& x) {
-  a(x.metrics, x.event_times);
-}
-template <class A>
-void fields(A& a, slot_offer& x) {
-  a(x.id, x.slot, x.task_manager, x.where, x.job, x.job_master);
-}
-template <class A>
-void fields(A& a, register_slots& x) {
-  a(x.task_manager, x.where, x.slots);
-}
-template <class A>
-void fields(A& a, slot_reserved& x) {
-  a(x.id, x.job, x.job_master);
-}
-template <class A>
-void fields(A& a, cancel_job& x) {
-  a(x.job);
-}
-template <class A>
-void fields(A& a, query_job& x) {
-  a(x.job);
-}
-template <class A>
-void fields(A& a, job_update& x) {
-  a(x.job, x.status, x.waits_for);
-}
-template <class A>
-void fields(A& a, job_ended& x) {
-  a(x.result);
-}
-template <class A>
-void fields(A& a, use_resource_manager& x) {
-  a(x.resource_manager);
-}
+DATAFLOW_FIELDS(job_description, x.id, x.name)
+
+DATAFLOW_FIELDS(deploy_task, x.job, x.key, x.job_master, x.restore, x.trace)
+DATAFLOW_FIELDS(task_deployed, x.key, x.task)
+DATAFLOW_FIELDS(cancel_tasks, x.job, x.keys)
+DATAFLOW_FIELDS(release_slot, x.job)
+DATAFLOW_FIELDS(query_tasks, x.job)
+DATAFLOW_FIELDS(tasks_queried, x.metrics, x.event_times)
+DATAFLOW_FIELDS(slot_offer, x.id, x.slot, x.task_manager, x.where, x.job, x.job_master)
+DATAFLOW_FIELDS(register_slots, x.task_manager, x.where, x.slots)
+DATAFLOW_FIELDS(slot_reserved, x.id, x.job, x.job_master)
+DATAFLOW_FIELDS(cancel_job, x.job)
+DATAFLOW_FIELDS(query_job, x.job)
+DATAFLOW_FIELDS(job_update, x.job, x.status, x.waits_for)
+DATAFLOW_FIELDS(job_ended, x.result)
+DATAFLOW_FIELDS(use_resource_manager, x.resource_manager)
+
 template <class A>
 void fields(A&, describe_tree&) {}
 
 // ---- between processes only
 
-template <class A>
-void fields(A& a, job_origin& x) {
-  a(x.artifact, x.library, x.entry, x.arguments, x.files, x.submit_time, x.random_seed, x.settings, x.name,
-    x.fingerprint);
-}
-template <class A>
-void fields(A& a, hello& x) {
-  a(x.stamp, x.task_manager, x.member);
-}
-template <class A>
-void fields(A& a, welcome& x) {
-  a(x.leader, x.index, x.interval, x.timeout, x.job_manager, x.artifacts);
-}
-template <class A>
-void fields(A& a, heartbeat& x) {
-  a(x.leader, x.task_manager);
-}
-template <class A>
-void fields(A& a, expelled& x) {
-  a(x.leader, x.task_manager);
-}
-template <class A>
-void fields(A& a, farewell& x) {
-  a(x.leader, x.task_manager);
-}
-template <class A>
-void fields(A& a, task_manager_joined& x) {
-  a(x.task_manager);
-}
-template <class A>
-void fields(A& a, task_manager_lost& x) {
-  a(x.task_manager, x.why);
-}
-template <class A>
-void fields(A& a, query_artifact& x) {
-  a(x.hash);
-}
-template <class A>
-void fields(A& a, artifact_state& x) {
-  a(x.complete, x.size);
-}
-template <class A>
-void fields(A& a, artifact_frame& x) {
-  a(x.hash, x.size, x.offset, x.bytes);
-}
-template <class A>
-void fields(A& a, fetch_artifact& x) {
-  a(x.hash, x.offset);
-}
-template <class A>
-void fields(A& a, submit_origin& x) {
-  a(x.id, x.origin, x.client);
-}
-template <class A>
-void fields(A& a, job_accepted& x) {
-  a(x.id, x.warnings);
-}
-template <class A>
-void fields(A& a, attach_client& x) {
-  a(x.job, x.client);
-}
+DATAFLOW_FIELDS(job_origin, x.artifact, x.library, x.entry, x.arguments, x.files, x.submit_time, x.random_seed,
+                x.settings, x.name, x.fingerprint)
+DATAFLOW_FIELDS(hello, x.stamp, x.task_manager, x.member)
+DATAFLOW_FIELDS(welcome, x.leader, x.index, x.interval, x.timeout, x.job_manager, x.artifacts)
+DATAFLOW_FIELDS(heartbeat, x.leader, x.task_manager)
+DATAFLOW_FIELDS(expelled, x.leader, x.task_manager)
+DATAFLOW_FIELDS(farewell, x.leader, x.task_manager)
+DATAFLOW_FIELDS(task_manager_joined, x.task_manager)
+DATAFLOW_FIELDS(task_manager_lost, x.task_manager, x.why)
+DATAFLOW_FIELDS(query_artifact, x.hash)
+DATAFLOW_FIELDS(artifact_state, x.complete, x.size)
+DATAFLOW_FIELDS(artifact_frame, x.hash, x.size, x.offset, x.bytes)
+DATAFLOW_FIELDS(fetch_artifact, x.hash, x.offset)
+DATAFLOW_FIELDS(submit_origin, x.id, x.origin, x.client, x.check_only, x.recovered)
+DATAFLOW_FIELDS(job_accepted, x.id, x.warnings, x.starts_from, x.can_make_checkpoints)
+DATAFLOW_FIELDS(query_origin, x.job)
+DATAFLOW_FIELDS(origin_found, x.origin, x.kept_on_cancel)
+DATAFLOW_FIELDS(attach_client, x.job, x.client)
+
 template <class A>
 void fields(A&, list_jobs&) {}
-template <class A>
-void fields(A& a, job_overview& x) {
-  a(x.id, x.name, x.status, x.started, x.ended, x.waits_for);
-}
-template <class A>
-void fields(A& a, jobs_listed& x) {
-  a(x.jobs);
-}
-template <class A>
-void fields(A& a, prepare_job& x) {
-  a(x.id, x.origin, x.settings, x.seed, x.stored_max_parallelism, x.fingerprint, x.makes_checkpoints, x.checkpoint_root,
-    x.expected);
-}
+
+DATAFLOW_FIELDS(job_overview, x.id, x.name, x.status, x.started, x.ended, x.waits_for)
+DATAFLOW_FIELDS(jobs_listed, x.jobs)
+DATAFLOW_FIELDS(prepare_job, x.id, x.origin, x.settings, x.seed, x.stored_max_parallelism, x.fingerprint,
+                x.makes_checkpoints, x.checkpoint_root, x.expected)
+
+#undef DATAFLOW_FIELDS
 
 } // namespace dataflow::actors

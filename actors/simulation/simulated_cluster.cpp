@@ -4,8 +4,7 @@
 #include <dataflow/actors/jobmanager/job_manager.hpp>
 #include <dataflow/actors/simulation/simulated_cluster.hpp>
 #include <dataflow/actors/simulation/simulated_world.hpp>
-#include <dataflow/record/hash.hpp>
-#include <dataflow/record/record_type.hpp>
+#include <dataflow/actors/simulation/trace_hash.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <caf/all.hpp>
@@ -35,16 +34,6 @@ std::optional<actor_kind> kind_of(std::string_view name) {
   return {};
 }
 
-/// FNV-1a, word by word.
-void mix(std::uint64_t& hash, std::uint64_t word) noexcept {
-  for (int i = 0; i < 8; ++i, word >>= 8)
-    hash = (hash ^ (word & 255)) * 0x100000001b3ull;
-}
-void mix(std::uint64_t& hash, std::string_view text) noexcept {
-  for (unsigned char c : text)
-    hash = (hash ^ c) * 0x100000001b3ull;
-}
-
 } // namespace
 
 std::string_view to_string(actor_kind kind) noexcept { return kind_names[static_cast<std::size_t>(kind)]; }
@@ -71,7 +60,7 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
     context.elastic_slots = slots <= 0;
     context.state_memory = actors::state_memory_of(settings.settings);
     context.state_memory.deterministic = true;
-    context.sent = [this](const actors::sent_element& e) { hash_sent(e); };
+    context.sent = [this](const actors::sent_element& e) { hash.add(e); };
     job_manager = system.spawn<actors::job_manager_actor>(context, std::max(1u, settings.task_managers),
                                                           slots > 0 ? static_cast<std::uint32_t>(slots) : 0u);
   }
@@ -108,19 +97,6 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
   }
   void spend(steady_time t) noexcept override { scheduler.clock().current_time += t; }
 
-  void hash_sent(const actors::sent_element& e) {
-    const auto& what = *e.what;
-    for (const std::uint64_t word :
-         {std::uint64_t{e.task}, std::uint64_t{e.attempt}, std::uint64_t{e.gate}, std::uint64_t{e.channel}, e.sequence,
-          static_cast<std::uint64_t>(what.kind), std::uint64_t{what.flag}, static_cast<std::uint64_t>(what.value)})
-      mix(hash, word);
-    if (!what.is_batch()) return;
-    byte_writer bytes;
-    what.data->type().encode(*what.data, bytes);
-    const auto records = bytes.take();
-    mix(hash, hash_bytes(records.data(), records.size()));
-  }
-
   /// One message of the actor at this place of the queue.
   void run(std::size_t index) {
     auto& jobs = scheduler.jobs;
@@ -135,11 +111,11 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
       if (auto kind = kind_of(name); kind && !seen.count(id))
         seen.emplace(id, seen_actor{*kind, caf::actor_cast<caf::weak_actor_ptr>(a->ctrl())});
     }
-    mix(hash, id);
-    mix(hash, name);
-    mix(hash, static_cast<std::uint64_t>(read().count()));
-    mix(hash, mail);
-    mix(hash, jobs.size());
+    hash.add(id);
+    hash.add(name);
+    hash.add(static_cast<std::uint64_t>(read().count()));
+    hash.add(mail);
+    hash.add(jobs.size());
     if (settings.keep_trace)
       lines.push_back(std::to_string(read().count()) + " " + std::string{name} + " " + std::to_string(id) + " mail " +
                       std::to_string(mail) + " of " + std::to_string(jobs.size()));
@@ -185,7 +161,7 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
     if (living.empty()) return false;
     auto& victim = living[choices.below(living.size())];
     if (settings.keep_trace) lines.push_back(std::to_string(read().count()) + " kill " + std::to_string(victim->id()));
-    mix(hash, victim->id());
+    hash.add(victim->id());
     caf::anon_send_exit(victim, caf::exit_reason::kill);
     ++kills;
     return true;
@@ -231,7 +207,8 @@ struct simulated_cluster::impl final : actors::simulated_clock::source, std::ena
   caf::actor job_manager;
   std::map<caf::actor_id, seen_actor> seen; // in the order of their birth
   std::vector<planned_kill> planned;        // by step
-  std::uint64_t hash = 0xcbf29ce484222325ull, steps = 0;
+  actors::trace_hasher hash;
+  std::uint64_t steps = 0;
   std::uint32_t kills = 0;
   std::vector<std::string> lines;
 };
@@ -328,7 +305,7 @@ void simulated_cluster::kill_after(std::uint64_t steps, actor_kind kind) {
 std::uint32_t simulated_cluster::kills() const noexcept { return impl_->kills; }
 std::uint64_t simulated_cluster::seed() const noexcept { return impl_->seed; }
 std::uint64_t simulated_cluster::steps() const noexcept { return impl_->steps; }
-std::uint64_t simulated_cluster::trace_hash() const noexcept { return impl_->hash; }
+std::uint64_t simulated_cluster::trace_hash() const noexcept { return impl_->hash.value(); }
 const std::vector<std::string>& simulated_cluster::trace() const noexcept { return impl_->lines; }
 std::chrono::nanoseconds simulated_cluster::now() const noexcept { return impl_->read(); }
 const std::string& simulated_cluster::printed() const noexcept { return impl_->world.out.all; }

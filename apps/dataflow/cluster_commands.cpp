@@ -29,23 +29,12 @@ actors::remote_address address_of(const command_line& line) {
           static_cast<std::uint16_t>(line.config.integer("jobmanager.rpc.port"))};
 }
 
-std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line) {
-  return actors::remote_cluster::connect(
-      address_of(line), std::chrono::duration_cast<milliseconds>(line.config.duration("client.timeout")),
-      line.to_leader ? actors::leader_finder(line.config, system_platform()) : nullptr);
-}
-
 std::string day_and_time(milliseconds wall) {
   const std::time_t seconds = wall.count() / 1000;
   std::tm parts{};
   ::localtime_r(&seconds, &parts);
   char text[32];
   return {text, std::strftime(text, sizeof text, "%d.%m.%Y %H:%M:%S", &parts)};
-}
-
-/// Savepoints are written by the cluster's processes: what is relative here is meant from here.
-std::string absolute(const std::string& directory) {
-  return directory.empty() ? directory : uri_of(directory).substr(std::string_view{"file:"}.size());
 }
 
 /// Of a job manager among several: where the others' task managers and clients find it.
@@ -66,6 +55,17 @@ std::string titled_rule(const std::string& title) {
 
 } // namespace
 
+std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line) {
+  return actors::remote_cluster::connect(
+      address_of(line), std::chrono::duration_cast<milliseconds>(line.config.duration("client.timeout")),
+      line.to_leader ? actors::leader_finder(line.config, system_platform()) : nullptr,
+      actors::tls_files::from(line.config, system_files()));
+}
+
+std::string absolute(const std::string& directory) {
+  return directory.empty() ? directory : uri_of(directory).substr(std::string_view{"file:"}.size());
+}
+
 int run_job_manager(const command_line& line) {
   const interrupts signals;
   ::signal(SIGPIPE, SIG_IGN);
@@ -83,7 +83,8 @@ int run_job_manager(const command_line& line) {
     say("The job manager leads, with token " + std::to_string(journal->token()) + ".\n");
   }
   const actors::job_manager_node node{line.config, built_in_examples(), try_in_child, journal};
-  say("The job manager listens on 127.0.0.1:" + std::to_string(node.port()) + ".\n");
+  say("The job manager listens on " + line.config.text("jobmanager.bind-host") + ":" + std::to_string(node.port()) +
+      ".\n");
   for (; interrupts::received() == 0 && !here.orphaned(); log.poll()) {
     if (node.wait_for(milliseconds{50})) {
       report_error(error{errc::component_lost, "the job manager has given up", "see its log"}, false);
@@ -128,24 +129,28 @@ int run_task_manager(const command_line& line) {
 std::shared_ptr<job_client> submit_remotely(const command_line& line, const built_job& job) {
   auto cluster = cluster_of(line);
   cluster->on_waiting([](const std::string& what) { say("Waiting for resources: " + what + "\n"); });
-  auto origin = std::make_shared<actors::job_origin>();
+  return cluster->submit(std::make_shared<const actors::job_origin>(origin_of(*cluster, line, job)));
+}
+
+actors::job_origin origin_of(actors::remote_cluster& cluster, const command_line& line, const built_job& job) {
+  actors::job_origin origin;
   if (!job.library->path().empty()) {
-    origin->artifact = cluster->upload(job.library->path());
-    origin->library = std::string{file_name(job.library->path())};
+    origin.artifact = cluster.upload(job.library->path());
+    origin.library = std::string{file_name(job.library->path())};
   }
-  origin->entry = job.name;
-  origin->arguments = line.job_arguments;
-  origin->files = job.files;
-  origin->submit_time = job.submit_time;
-  origin->random_seed = job.random_seed;
-  origin->settings = line.config;
-  origin->name = job.graph->settings.name;
-  origin->fingerprint = actors::fingerprint_of(job.graph);
+  origin.entry = job.name;
+  origin.arguments = line.job_arguments;
+  origin.files = job.files;
+  origin.submit_time = job.submit_time;
+  origin.random_seed = job.random_seed;
+  origin.settings = line.config;
+  origin.name = job.graph->settings.name;
+  origin.fingerprint = actors::fingerprint_of(job.graph);
   for (const auto* key :
        {"execution.state-recovery.path", "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"})
-    if (const auto path = origin->settings.text(key); !path.empty() && path.find(":/") == std::string::npos)
-      origin->settings.set(key, absolute(path), config_layer::command_line);
-  return cluster->submit(std::move(origin));
+    if (const auto path = origin.settings.text(key); !path.empty() && path.find(":/") == std::string::npos)
+      origin.settings.set(key, absolute(path), config_layer::command_line);
+  return origin;
 }
 
 int list_jobs(const command_line& line) {

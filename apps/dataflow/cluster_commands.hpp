@@ -7,6 +7,11 @@
 #include <apps/dataflow/jobs.hpp>
 #include <memory>
 
+namespace dataflow::actors {
+class remote_cluster;
+struct job_origin;
+} // namespace dataflow::actors
+
 namespace dataflow::cli {
 
 /// `dataflow jobmanager`
@@ -21,7 +26,17 @@ int stop_job(const command_line& line);
 int take_savepoint(const command_line& line);
 int take_checkpoint(const command_line& line);
 
+/// `dataflow upgrade`
+int upgrade_job(const command_line& line);
+
 /// `dataflow run -m host:port`: uploads the library and submits the job.
 std::shared_ptr<job_client> submit_remotely(const command_line& line, const built_job& job);
+
+/// The cluster that the command line names.
+std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line);
+/// Uploads the library; what the job is submitted with.
+actors::job_origin origin_of(actors::remote_cluster& cluster, const command_line& line, const built_job& job);
+/// Savepoints are written by the cluster's processes: what is relative here is meant from here.
+std::string absolute(const std::string& directory);
 
 } // namespace dataflow::cli

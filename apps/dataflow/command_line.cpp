@@ -13,12 +13,14 @@ namespace dataflow::cli {
 
 namespace {
 
-const std::vector<std::string> verbs{"run",   "run-application", "info",       "examples",    "options", "new",
-                                     "state", "savepoint",       "jobmanager", "taskmanager", "list",    "cancel",
-                                     "stop",  "checkpoint",      "cluster",    "doctor",      "try-job"};
+const std::vector<std::string> verbs{"run",    "run-application", "info",      "examples",   "options",
+                                     "new",    "state",           "savepoint", "jobmanager", "taskmanager",
+                                     "list",   "cancel",          "stop",      "checkpoint", "cluster",
+                                     "doctor", "upgrade",         "try-job",   "simulate"};
 
 struct raw_options {
-  std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after, address;
+  std::string config_file, parallelism, format = "text", from_savepoint, claim_mode, stop_after, address,
+                                        mode = "savepoint", patience;
   bool allow_non_restored = false;
   std::vector<std::string> defines;
 };
@@ -216,6 +218,17 @@ void apply(const raw_options& raw, command_line& out) {
       throw error{errc::invalid_option, "--stop-after: \"" + raw.stop_after + "\" is no time", "write 30s, 5 min"};
     out.stop_after = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
   }
+  const auto mode = parse_upgrade_mode(raw.mode);
+  if (!mode)
+    throw error{errc::invalid_option, "--mode: \"" + raw.mode + "\" is no mode of an upgrade",
+                "write one of savepoint, last-state, stateless"};
+  out.mode = *mode;
+  if (!raw.patience.empty()) {
+    const auto time = parse_duration(raw.patience);
+    if (!time || time->count() <= 0)
+      throw error{errc::invalid_option, "--timeout: \"" + raw.patience + "\" is no time", "write 30s, 5 min"};
+    out.patience = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
+  }
   if (out.drain && !out.stop_with_savepoint && out.verb != cli::verb::stop)
     throw error{errc::invalid_option, "--drain is for jobs that stop with a savepoint",
                 "name its directory: --stop-with-savepoint DIR"};
@@ -237,6 +250,24 @@ std::vector<std::string> run_flags() {
 
 namespace {
 
+CLI::App& add_simulate(CLI::App& app, command_line& out, raw_options& raw) {
+  auto& simulate = *app.add_subcommand(
+      "simulate", "Run a job on a simulated cluster of many nodes, from many seeds, with faults; compare its files");
+  add_job_options(simulate, out, raw);
+  simulate.add_option("--nodes", out.simulate.nodes, "How many task managers")->check(CLI::Range(1, 100));
+  simulate.add_option("--jobmanagers", out.simulate.job_managers, "How many job managers; one leads")
+      ->check(CLI::Range(1, 10));
+  simulate.add_option("--seeds", out.simulate.seeds, "How many runs");
+  simulate.add_option("--first-seed", out.simulate.first_seed, "The seed of the first run; the others follow");
+  simulate.add_option("--faults", out.simulate.faults, "How many faults strike in each run");
+  simulate
+      .add_option("--copy", out.simulate.copies,
+                  "A file or directory that the simulated disk has, too; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("PATH");
+  return simulate;
+}
+
 CLI::App& add_run(CLI::App& app, command_line& out, raw_options& raw, const char* name, const char* what) {
   auto& run = *app.add_subcommand(name, what);
   add_job_options(run, out, raw);
@@ -250,6 +281,30 @@ CLI::App& add_run(CLI::App& app, command_line& out, raw_options& raw, const char
   run.footer("What else stands after the job's name is the job's: --name value, --name=value, --flag.\n"
              "After a lone -- everything is. Exit codes: docs/command-line.md.");
   return run;
+}
+
+CLI::App& add_upgrade(CLI::App& app, command_line& out, raw_options& raw) {
+  auto& upgrade =
+      *app.add_subcommand("upgrade", "Replace a job of a cluster by a changed one, or go back when that does not run");
+  upgrade.add_option("id", out.job_id, "The job's id, 32 hexadecimal digits")->required();
+  add_job_options(upgrade, out, raw);
+  add_address(upgrade, raw);
+  upgrade
+      .add_option("--mode,--upgradeMode,--upgrade-mode", raw.mode,
+                  "savepoint: from a savepoint at which the old one stops; last-state: from its last checkpoint; "
+                  "stateless: from nothing")
+      ->type_name("MODE");
+  upgrade.add_option("--savepointPath,--savepoint-path", out.target_directory, "Where the savepoint goes")
+      ->type_name("DIR");
+  upgrade
+      .add_option("--timeout", raw.patience, "For the new job to run and complete a checkpoint; the default is 5 min")
+      ->type_name("TIME");
+  upgrade.add_flag("-n,--allowNonRestoredState,--allow-non-restored-state", raw.allow_non_restored,
+                   "Drop state of operators that the new job does not have");
+  upgrade.footer(
+      "What else stands after the job's name is the new job's. Exit code: 0 when the new job runs, 1 when it "
+      "does not, 3 when nothing has changed.");
+  return upgrade;
 }
 
 } // namespace
@@ -267,10 +322,14 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
                               "Run a job on a cluster of its own on this machine, which ends with it");
   application.add_option("--taskmanagers", out.task_managers, "How many task managers")->check(CLI::Range(1, 1000));
 
+  auto& upgrade = add_upgrade(app, out, raw);
+
   auto& info = *app.add_subcommand("info", "Show how a job would run: tasks, chains, slots");
   add_job_options(info, out, raw);
   info.add_option("--format", raw.format, "text, json or dot (Graphviz)")->type_name("FORMAT");
   info.add_flag("--json", out.json, "Short for --format json");
+
+  auto& simulate = add_simulate(app, out, raw);
 
   auto& examples = *app.add_subcommand("examples", "List the built-in example jobs");
   examples.allow_extras();
@@ -351,6 +410,14 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
                     "write one of text, json, dot"};
       }
     }
+  } else if (upgrade.parsed()) {
+    out.verb = cli::verb::upgrade;
+    out.job_arguments = job_arguments(upgrade, given, out.job);
+    apply(raw, out);
+  } else if (simulate.parsed()) {
+    out.verb = cli::verb::simulate;
+    out.job_arguments = job_arguments(simulate, given, out.job);
+    apply(raw, out);
   } else if (examples.parsed()) {
     refuse_extras(examples);
     out.verb = cli::verb::examples;

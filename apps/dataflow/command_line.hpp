@@ -4,8 +4,10 @@
 #pragma once
 
 #include <dataflow/config/configuration.hpp>
+#include <dataflow/recovery/upgrade.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,10 +31,12 @@ enum class verb {
   savepoint,
   check_savepoint,
   checkpoint,
+  upgrade,
   doctor,
   cluster_start,
   cluster_stop,
   try_job,
+  simulate,
   help,
   version
 };
@@ -62,16 +66,25 @@ struct command_line {
   // doctor
   std::vector<std::string> reach; ///< "host:port" that should answer
   // clusters of processes
-  bool remote = false;           ///< run: on a cluster, because of -m or to_leader
-  bool to_leader = false;        ///< no -m, and high-availability.type says that there is a leader to be found
-  bool all = false;              ///< list: jobs that have ended, too
-  std::string job_id;            ///< of what runs there
-  std::string target_directory;  ///< of a savepoint; empty: as configured
-  std::string library;           ///< try-job
-  unsigned task_managers = 1;    ///< cluster start and run-application
-  std::string cluster_directory; ///< of its pid files and logs; empty: the user's own in io.tmp.dirs
-  std::string pid_file;          ///< of jobmanager and taskmanager, started by cluster start
-  int starter = -1;              ///< the same: a pipe from which it hears that all is well
+  bool remote = false;          ///< run: on a cluster, because of -m or to_leader
+  bool to_leader = false;       ///< no -m, and high-availability.type says that there is a leader to be found
+  bool all = false;             ///< list: jobs that have ended, too
+  std::string job_id;           ///< of what runs there
+  std::string target_directory; ///< of a savepoint; empty: as configured
+  upgrade_mode mode = upgrade_mode::savepoint;
+  std::chrono::milliseconds patience{300'000}; ///< upgrade: until a job runs and has made a checkpoint
+  std::string library;                         ///< try-job
+  unsigned task_managers = 1;                  ///< cluster start and run-application
+  std::string cluster_directory;               ///< of its pid files and logs; empty: the user's own in io.tmp.dirs
+  std::string pid_file;                        ///< of jobmanager and taskmanager, started by cluster start
+  int starter = -1;                            ///< the same: a pipe from which it hears that all is well
+
+  // simulate
+  struct {
+    std::uint32_t nodes = 2, job_managers = 2, faults = 10;
+    std::uint64_t seeds = 100, first_seed = 1;
+    std::vector<std::string> copies; ///< paths of files that the simulated disk has, too
+  } simulate;
 
   // options
   bool markdown = false, yaml = false;

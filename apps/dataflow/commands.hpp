@@ -14,6 +14,9 @@ int run(const command_line& line);
 /// `dataflow info`
 int info(const command_line& line);
 
+/// `dataflow simulate`
+int simulate(const command_line& line);
+
 /// `dataflow state`
 int show_state(const command_line& line);
 /// `dataflow state rewrite`

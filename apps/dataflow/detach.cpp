@@ -2,6 +2,7 @@
 
 #include <apps/dataflow/detach.hpp>
 #include <apps/dataflow/exit_codes.hpp>
+#include <apps/dataflow/pipes.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -17,20 +18,11 @@ namespace {
 
 /// The foreground: what the background says in its first words decides.
 int wait_for_word(int from, pid_t child, const std::string& log) {
-  std::string word;
-  char buffer[4096];
-  for (;;) {
-    const auto n = ::read(from, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    word.append(buffer, static_cast<std::size_t>(n));
-  }
+  const auto word = read_all(from);
   ::close(from);
   const auto colon = word.find(':');
   if (colon == std::string::npos) { // it ended without a word
-    int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
+    const int status = wait_for_child(child);
     if (WIFEXITED(status)) return WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : exit_internal;
     std::fprintf(stderr, "error: the process of the job died of signal %d before the job ran; see %s\n",
                  WTERMSIG(status), log.c_str());
@@ -41,15 +33,6 @@ int wait_for_word(int from, pid_t child, const std::string& log) {
   std::fputs(word.c_str() + colon + 1, to);
   std::fflush(to);
   return code;
-}
-
-void write_all(int fd, const std::string& text) {
-  for (std::size_t at = 0; at < text.size();) {
-    const auto n = ::write(fd, text.data() + at, text.size() - at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return; // the foreground is gone: nobody to tell
-    at += static_cast<std::size_t>(n);
-  }
 }
 
 } // namespace
@@ -76,7 +59,7 @@ int run_detached(const std::string& log, const std::function<int(std::function<v
   bool told = false;
   const int code = body([&](int word, const std::string& text) {
     if (std::exchange(told, true)) return;
-    write_all(ends[1], std::to_string(word) + ":" + text);
+    write_all(ends[1], std::to_string(word) + ":" + text); // the foreground may be gone: then there is nobody to tell
     ::close(ends[1]);
   });
   std::exit(code);

@@ -54,6 +54,8 @@ int dispatch(const command_line& line) {
     return run_application(line);
   case verb::info:
     return info(line);
+  case verb::simulate:
+    return simulate(line);
   case verb::examples:
     return list_examples();
   case verb::options:
@@ -82,6 +84,8 @@ int dispatch(const command_line& line) {
     return take_savepoint(line);
   case verb::checkpoint:
     return take_checkpoint(line);
+  case verb::upgrade:
+    return upgrade_job(line);
   case verb::cluster_start:
     return start_cluster(line);
   case verb::cluster_stop:

@@ -6,6 +6,7 @@
 
 #include <apps/dataflow/exit_codes.hpp>
 #include <apps/dataflow/jobs.hpp>
+#include <apps/dataflow/pipes.hpp>
 #include <apps/dataflow/try_job.hpp>
 #include <cerrno>
 #include <csignal>
@@ -49,28 +50,6 @@ void make_pipe(descriptor& read_end, descriptor& write_end) {
   write_end.take(ends[1]);
 }
 
-/// False when nobody reads any more.
-bool write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const auto n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
-std::string read_all(int fd) {
-  std::string bytes;
-  char buffer[65536];
-  for (;;) {
-    const auto n = ::read(fd, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return bytes;
-    bytes.append(buffer, static_cast<std::size_t>(n));
-  }
-}
-
 /// What the child says, until it closes its end. False when that takes too long.
 bool read_until(int fd, std::string& bytes, steady_time deadline) {
   char buffer[4096];
@@ -102,13 +81,6 @@ pid_t start(const std::string& path, int input, int output) {
   return child;
 }
 
-int wait_for(pid_t child) {
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
-}
-
 } // namespace
 
 void try_in_child(const actors::job_origin& origin, const std::string& path) {
@@ -124,7 +96,7 @@ void try_in_child(const actors::job_origin& origin, const std::string& path) {
   std::string word;
   const bool in_time = read_until(output.get(), word, system_clock().now() + longest_trial);
   if (!in_time) ::kill(child, SIGKILL);
-  const int status = wait_for(child);
+  const int status = wait_for_child(child);
   if (!in_time)
     throw error{errc::timed_out, what + " took more than a minute to build its graph",
                 "let the job's function only build the graph"};

@@ -2,6 +2,7 @@
 #include <dataflow/util/log.hpp>
 
 #include <tests/actors/linked_nodes.hpp>
+#include <tests/support/tcp_proxy.hpp>
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -14,21 +15,29 @@ std::shared_ptr<stream_graph> ending_job(const std::shared_ptr<job_control>& con
   return paced_job(control);
 }
 
+/// A job whose tasks are on two task managers.
+struct linked_pair {
+  log_capture log;
+  linked_node a, b;
+  std::shared_ptr<job_control> control = std::make_shared<job_control>();
+  linked_job job{paced_job(control), {&a, &b}};
+  explicit linked_pair(const actors::data_links_settings& settings = linked_node::quick())
+      : a("a", settings), b("b", settings) {}
+};
+
 } // namespace
 
 TEST_CASE("a job whose tasks are on two task managers gets every record across, and ends") {
-  log_capture log;
-  linked_node a{"a"}, b{"b"};
-  auto control = std::make_shared<job_control>();
-  linked_job job{ending_job(control), {&a, &b}};
-  job.start(0);
-  CHECK(eventually([&] { return job.all(0, task_status::finished); }));
-  CHECK(control->consumed == 100);
-  CHECK(a.links->statistics().connections == 1);
-  CHECK(b.links->statistics().connections == 1);
-  CHECK(a.links->statistics().frames_sent > 0);
-  CHECK(b.links->statistics().frames_received > 0);
-  CHECK(a.links->statistics().stale_frames == 0);
+  linked_pair p;
+  p.control->may_end = true;
+  p.job.start(0);
+  CHECK(eventually([&] { return p.job.all(0, task_status::finished); }));
+  CHECK(p.control->consumed == 100);
+  CHECK(p.a.links->statistics().connections == 1);
+  CHECK(p.b.links->statistics().connections == 1);
+  CHECK(p.a.links->statistics().frames_sent > 0);
+  CHECK(p.b.links->statistics().frames_received > 0);
+  CHECK(p.a.links->statistics().stale_frames == 0);
 }
 
 TEST_CASE("one connection serves all tasks of a pair of task managers, whoever asks first") {
@@ -49,43 +58,38 @@ TEST_CASE("one connection serves all tasks of a pair of task managers, whoever a
 }
 
 TEST_CASE("batches cross a link compressed where that is configured") {
-  log_capture log;
   auto settings = linked_node::quick();
   settings.compress = compression::lz4;
-  linked_node a{"a", settings}, b{"b", settings};
-  auto control = std::make_shared<job_control>();
-  linked_job job{ending_job(control), {&a, &b}};
-  job.start(0);
-  CHECK(eventually([&] { return job.all(0, task_status::finished); }));
-  CHECK(control->consumed == 100);
+  linked_pair p{settings};
+  p.control->may_end = true;
+  p.job.start(0);
+  CHECK(eventually([&] { return p.job.all(0, task_status::finished); }));
+  CHECK(p.control->consumed == 100);
 }
 
 TEST_CASE("when a link is cut, the tasks that use it fail, and their next attempt runs over a new connection") {
-  log_capture log;
-  linked_node a{"a"}, b{"b"};
-  cutting_proxy proxy{b.links->port()};
-  auto control = std::make_shared<job_control>();
-  linked_job job{paced_job(control), {&a, &b}};
-  auto to_proxy = b.address;
+  linked_pair p;
+  tcp_proxy proxy{p.b.links->port()};
+  auto to_proxy = p.b.address;
   to_proxy.data_port = proxy.port();
   for (std::uint32_t attempt = 0; attempt < 3; ++attempt) {
-    const auto before = control->consumed.load();
-    job.start(attempt, {a.address, to_proxy});
-    REQUIRE(eventually([&] { return control->consumed > before + 200; }));
+    const auto before = p.control->consumed.load();
+    p.job.start(attempt, {p.a.address, to_proxy});
+    REQUIRE(eventually([&] { return p.control->consumed > before + 200; }));
     proxy.cut();
-    REQUIRE(eventually([&] { return job.all(attempt, task_status::failed); }));
-    for (task_index t = 0; t < job.tasks(); ++t) {
-      const auto failure = job.failure(t, attempt);
+    REQUIRE(eventually([&] { return p.job.all(attempt, task_status::failed); }));
+    for (task_index t = 0; t < p.job.tasks(); ++t) {
+      const auto failure = p.job.failure(t, attempt);
       CHECK(failure.code() == errc::connection_failed);
       CHECK(failure.cause().find("the link from task manager ") == 0);
       CHECK(failure.cause().find("broke") != std::string::npos);
     }
   }
-  control->may_end = true;
-  job.start(3, {a.address, to_proxy});
-  CHECK(eventually([&] { return job.all(3, task_status::finished); }));
-  CHECK(a.links->statistics().connections == 4);
-  CHECK(a.links->statistics().broken == 3);
+  p.control->may_end = true;
+  p.job.start(3, {p.a.address, to_proxy});
+  CHECK(eventually([&] { return p.job.all(3, task_status::finished); }));
+  CHECK(p.a.links->statistics().connections == 4);
+  CHECK(p.a.links->statistics().broken == 3);
 }
 
 TEST_CASE("when a task manager ends, the tasks of others that exchange records with it fail at once") {
@@ -125,32 +129,26 @@ TEST_CASE("a link that cannot be made fails its tasks when patience is over, wit
 }
 
 TEST_CASE("a task manager that is another one by now refuses the links of the former") {
-  log_capture log;
   auto settings = linked_node::quick();
   settings.links.patience = 200ms;
-  linked_node a{"a", settings}, b{"b", settings};
-  auto control = std::make_shared<job_control>();
-  linked_job job{paced_job(control), {&a, &b}};
-  b.links->become("new-b");
-  job.start(0);
-  REQUIRE(eventually([&] { return a.status({0, 0}) == task_status::failed; }));
-  CHECK(a.failure({0, 0}).cause().find("there is no task manager b at this address") != std::string::npos);
-  CHECK(a.links->statistics().connections == 0);
+  linked_pair p{settings};
+  p.b.links->become("new-b");
+  p.job.start(0);
+  REQUIRE(eventually([&] { return p.a.status({0, 0}) == task_status::failed; }));
+  CHECK(p.a.failure({0, 0}).cause().find("there is no task manager b at this address") != std::string::npos);
+  CHECK(p.a.links->statistics().connections == 0);
 }
 
 TEST_CASE("a task manager that registers anew ends its links; so do those at the other side") {
-  log_capture log;
-  linked_node a{"a"}, b{"b"};
-  auto control = std::make_shared<job_control>();
-  linked_job job{paced_job(control), {&a, &b}};
-  job.start(0);
-  REQUIRE(eventually([&] { return control->consumed > 100; }));
-  a.links->become("a-2");
-  a.address.id = "a-2";
-  CHECK(eventually([&] { return job.all(0, task_status::failed); }));
-  control->may_end = true;
-  job.start(1);
-  CHECK(eventually([&] { return job.all(1, task_status::finished); }));
+  linked_pair p;
+  p.job.start(0);
+  REQUIRE(eventually([&] { return p.control->consumed > 100; }));
+  p.a.links->become("a-2");
+  p.a.address.id = "a-2";
+  CHECK(eventually([&] { return p.job.all(0, task_status::failed); }));
+  p.control->may_end = true;
+  p.job.start(1);
+  CHECK(eventually([&] { return p.job.all(1, task_status::finished); }));
 }
 
 TEST_CASE("a record that does not decode fails the task that reads it, with the text of its codec") {

@@ -111,7 +111,6 @@ TEST_CASE("frames of a peer reach the task that they are for; those for others a
     t.peer.send(f);
   CHECK(eventually([&] { return t.task.received() == 3; }));
   t.node.links->remove_task(7);
-  frame_writer writer{"test"};
   auto more = t.peer.frames(5, 4);
   t.peer.send(more[3]);
   CHECK(eventually([&] { return t.node.links->statistics().unknown_tasks == 1; }));

@@ -1,5 +1,5 @@
 /// Task managers without a cluster around them: actor systems of their own in one process, linked over the loopback, on
-/// which a test deploys the tasks of a job. And a proxy that cuts what runs through it.
+/// which a test deploys the tasks of a job.
 #pragma once
 
 #include <dataflow/actors/jobmanager/job_plan.hpp>
@@ -30,8 +30,7 @@ bool eventually(Condition condition) {
 class linked_node {
 public:
   explicit linked_node(std::string id, actors::data_links_settings settings = quick(), actors::tls_files tls = {})
-      : config(tls), system(std::make_unique<caf::actor_system>(config)) {
-    settings.tls = tls.enabled();
+      : config(tls), system(actors::make_system(config)) {
     links = std::make_shared<actors::data_links>(*system, system_clock(), settings);
     address = {std::move(id), "127.0.0.1", links->port()};
     links->become(address.id);
@@ -53,7 +52,7 @@ public:
     tasks_.clear();
     caf::anon_send_exit(master_, caf::exit_reason::kill);
     master_ = nullptr;
-    actors::end_system(system);
+    system.reset();
   }
   /// Short times: nothing in a test is far away.
   static actors::data_links_settings quick() {
@@ -148,67 +147,6 @@ public:
 private:
   std::vector<linked_node*> nodes_;
   std::shared_ptr<const actors::job_description> job_;
-};
-
-/// Passes connections on to another port of this machine, until they are cut.
-class cutting_proxy {
-public:
-  explicit cutting_proxy(std::uint16_t to) {
-    std::promise<std::uint16_t> listening;
-    proxy_ = system_.middleman().spawn_broker([to, &listening](caf::io::broker* self) -> caf::behavior {
-      using caf::io::connection_handle;
-      const auto door = self->add_tcp_doorman(0, "127.0.0.1");
-      listening.set_value(door ? door->second : std::uint16_t{0});
-      auto ends = std::make_shared<std::map<connection_handle, connection_handle>>();
-      auto close = [=](connection_handle h) {
-        auto e = ends->find(h);
-        if (e == ends->end()) return;
-        const auto other = e->second;
-        ends->erase(e);
-        ends->erase(other);
-        self->close(other);
-        self->close(h);
-      };
-      return {[=](const caf::io::new_connection_msg& m) {
-                auto out = self->add_tcp_scribe("127.0.0.1", to);
-                if (!out) {
-                  self->close(m.handle);
-                  return;
-                }
-                for (auto [a, b] : {std::pair{m.handle, *out}, std::pair{*out, m.handle}}) {
-                  (*ends)[a] = b;
-                  self->configure_read(a, caf::io::receive_policy::at_most(1 << 16));
-                }
-              },
-              [=](const caf::io::new_data_msg& m) {
-                auto e = ends->find(m.handle);
-                if (e == ends->end()) return;
-                self->write(e->second, m.buf.size(), m.buf.data());
-                self->flush(e->second);
-              },
-              [=](const caf::io::connection_closed_msg& m) { close(m.handle); },
-              [=](caf::close_atom) {
-                while (!ends->empty())
-                  close(ends->begin()->first);
-              }};
-    });
-    port_ = listening.get_future().get();
-    REQUIRE(port_ != 0);
-  }
-  ~cutting_proxy() { caf::anon_send_exit(proxy_, caf::exit_reason::kill); }
-  std::uint16_t port() const noexcept { return port_; }
-  void cut() { caf::anon_send(proxy_, caf::close_atom::value); }
-
-private:
-  struct settings : caf::actor_system_config {
-    settings() {
-      set("scheduler.max-threads", std::size_t{1});
-      load<caf::io::middleman>();
-    }
-  } config_;
-  caf::actor_system system_{config_};
-  std::uint16_t port_ = 0;
-  caf::actor proxy_;
 };
 
 } // namespace dataflow::test

@@ -2,6 +2,7 @@
 #include <dataflow/util/log.hpp>
 
 #include "tests/fault/savepoint_lab.hpp"
+#include "tests/support/restarts.hpp"
 #include "tests/support/test_platform.hpp"
 
 using namespace dataflow;
@@ -16,9 +17,7 @@ std::shared_ptr<job_client> start(lab& l, const std::string& directory, std::int
   env.configure("execution.checkpointing.dir", directory);
   env.configure("execution.checkpointing.data-inline-threshold", "0");
   env.configure("execution.checkpointing.tolerable-failed-checkpoints", std::to_string(tolerated));
-  env.configure("restart-strategy.type", "fixed-delay");
-  env.configure("restart-strategy.fixed-delay.attempts", "2");
-  env.configure("restart-strategy.fixed-delay.delay", "1 ms");
+  restart_at_fixed_delay(env, 2, "1 ms");
   totals(env);
   return env.execute_async("job");
 }

@@ -8,6 +8,7 @@
 #include "tests/fault/savepoint_lab.hpp"
 #include "tests/support/checkpoint_samples.hpp"
 #include "tests/support/effort.hpp"
+#include "tests/support/restarts.hpp"
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -81,9 +82,7 @@ void check_lines(lab& l, std::set<std::string> earlier = {}) {
 }
 
 void keep_going(environment& env) {
-  env.configure("restart-strategy.type", "fixed-delay");
-  env.configure("restart-strategy.fixed-delay.attempts", "100");
-  env.configure("restart-strategy.fixed-delay.delay", "10 ms");
+  restart_at_fixed_delay(env, 100, "10 ms");
   env.configure("execution.checkpointing.tolerable-failed-checkpoints", "1000");
 }
 

@@ -3,6 +3,7 @@
 #include <dataflow/util/log.hpp>
 
 #include "tests/fault/savepoint_lab.hpp"
+#include "tests/support/restarts.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 using namespace dataflow;
@@ -22,9 +23,7 @@ struct local_lab : lab {
     e.configure("execution.checkpointing.incremental", "true");
     e.configure("execution.checkpointing.dir", "/checkpoints");
     e.configure("execution.checkpointing.data-inline-threshold", "0");
-    e.configure("restart-strategy.type", "fixed-delay");
-    e.configure("restart-strategy.fixed-delay.attempts", "10");
-    e.configure("restart-strategy.fixed-delay.delay", "1 ms");
+    restart_at_fixed_delay(e, 10, "1 ms");
     e.enable_checkpointing(1h);
     totals(e);
     job = e.execute_async("job");

@@ -7,6 +7,7 @@
 
 #include "tests/fault/savepoint_lab.hpp"
 #include "tests/support/effort.hpp"
+#include "tests/support/restarts.hpp"
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -39,9 +40,7 @@ struct job_settings {
 
 /// Lines -> by key, in another task -> a value of each -> sums by key, in a third one -> a line for each.
 void sums_of_lines(environment& env, const job_settings& s) {
-  env.configure("restart-strategy.type", "fixed-delay");
-  env.configure("restart-strategy.fixed-delay.attempts", std::to_string(s.attempts));
-  env.configure("restart-strategy.fixed-delay.delay", "1 ms");
+  restart_at_fixed_delay(env, s.attempts, "1 ms");
   env.configure("execution.checkpointing.tolerable-failed-checkpoints", "100000");
   if (s.skip) env.configure("execution.poisoned-record.policy", "skip");
   if (s.unaligned) env.enable_unaligned_checkpoints();

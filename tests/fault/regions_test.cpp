@@ -34,6 +34,26 @@ struct never_fails {
   std::pair<std::int64_t, std::int64_t> operator()(std::int64_t n) { return {n % 5, 1}; }
 };
 
+/// Failed regions start again, from the last checkpoint.
+simulation_settings restarting_regions(const char* checkpoint_interval, const char* batch_records) {
+  simulation_settings s;
+  s.settings.set("execution.checkpointing.interval", checkpoint_interval);
+  s.settings.set("execution.checkpointing.dir", "/checkpoints");
+  s.settings.set("execution.checkpointing.tolerable-failed-checkpoints", "100");
+  s.settings.set("restart-strategy.type", "fixed-delay");
+  s.settings.set("restart-strategy.fixed-delay.delay", "5 ms");
+  s.settings.set("taskmanager.batch.records", batch_records);
+  return s;
+}
+/// Jobs of two subtasks each.
+environment in_two_subtasks(const std::shared_ptr<simulated_cluster>& cluster) {
+  environment_options o;
+  o.runner = cluster;
+  environment env{o};
+  env.set_parallelism(2);
+  return env;
+}
+
 template <class F>
 void counting_region(environment& env, const std::string& name, F f) {
   env.sequence(1, region_numbers, 2500)
@@ -50,20 +70,11 @@ TEST_CASE("a failure in one of two regions restores only that region") {
   log_capture quiet;
   for (std::uint64_t seed = 1; seed <= test::rounds(20); ++seed) {
     CAPTURE(seed);
-    simulation_settings s;
-    s.settings.set("execution.checkpointing.interval", "10 ms");
-    s.settings.set("execution.checkpointing.dir", "/checkpoints");
-    s.settings.set("execution.checkpointing.tolerable-failed-checkpoints", "100");
-    s.settings.set("restart-strategy.type", "fixed-delay");
+    auto s = restarting_regions("10 ms", "8");
     s.settings.set("restart-strategy.fixed-delay.attempts", "10");
-    s.settings.set("restart-strategy.fixed-delay.delay", "5 ms");
-    s.settings.set("taskmanager.batch.records", "8");
     s.settings.set("execution.buffer-timeout", "1 ms");
     auto cluster = std::make_shared<simulated_cluster>(seed, s);
-    environment_options o;
-    o.runner = cluster;
-    environment env{o};
-    env.set_parallelism(2);
+    auto env = in_two_subtasks(cluster);
     counting_region(env, "whole", never_fails{});
     counting_region(env, "broken", fails_once{});
     const auto result = env.execute("two regions");
@@ -126,14 +137,7 @@ TEST_CASE(
   log_capture quiet;
   for (std::uint64_t seed = 1; seed <= test::rounds(20); ++seed) {
     CAPTURE(seed);
-    simulation_settings s;
-    s.settings.set("execution.checkpointing.interval", "3 ms");
-    s.settings.set("execution.checkpointing.dir", "/checkpoints");
-    s.settings.set("execution.checkpointing.tolerable-failed-checkpoints", "100");
-    s.settings.set("restart-strategy.type", "fixed-delay");
-    s.settings.set("restart-strategy.fixed-delay.delay", "5 ms");
-    s.settings.set("taskmanager.batch.records", "4");
-    auto cluster = std::make_shared<simulated_cluster>(seed, s);
+    auto cluster = std::make_shared<simulated_cluster>(seed, restarting_regions("3 ms", "4"));
     std::string text;
     std::set<std::string> expected;
     for (int i = 0; i < 300; ++i) {
@@ -142,10 +146,7 @@ TEST_CASE(
     }
     cluster->files().create_directories("/in");
     cluster->files().write_file("/in/lines", text);
-    environment_options o;
-    o.runner = cluster;
-    environment env{o};
-    env.set_parallelism(2);
+    auto env = in_two_subtasks(cluster);
     env.text_file("/in/lines", text_file_options{.split_size = 100}).map(slow_lines{}).print();
     const auto result = env.execute("two readers");
     CHECK(result.restarts == 1);

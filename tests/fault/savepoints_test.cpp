@@ -5,6 +5,7 @@
 
 #include "tests/fault/savepoint_lab.hpp"
 #include "tests/support/effort.hpp"
+#include "tests/support/restarts.hpp"
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -238,9 +239,7 @@ TEST_CASE("deaths while a job stops: it has stopped, or goes on; no record is lo
     CAPTURE(seed);
     lab l{seed, "15 ms"};
     auto env = l.env();
-    env.configure("restart-strategy.type", "fixed-delay");
-    env.configure("restart-strategy.fixed-delay.attempts", "100");
-    env.configure("restart-strategy.fixed-delay.delay", "10 ms");
+    restart_at_fixed_delay(env, 100, "10 ms");
     env.configure("execution.checkpointing.tolerable-failed-checkpoints", "1000");
     totals(env);
     auto job = env.execute_async("job");

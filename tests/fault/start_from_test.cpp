@@ -2,6 +2,7 @@
 #include <dataflow/util/log.hpp>
 
 #include "tests/fault/savepoint_lab.hpp"
+#include "tests/support/restarts.hpp"
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -136,9 +137,7 @@ TEST_CASE("NO_CLAIM leaves a checkpoint alone; the job restarts from it until it
   totals(env);
   env.enable_checkpointing(1h);
   env.configure("execution.checkpointing.dir", "/checkpoints");
-  env.configure("restart-strategy.type", "fixed-delay");
-  env.configure("restart-strategy.fixed-delay.attempts", "10");
-  env.configure("restart-strategy.fixed-delay.delay", "10 ms");
+  restart_at_fixed_delay(env, 10, "10 ms");
   env.start_from(path);
   auto job = env.execute_async("job");
   l.cluster->run_for(20ms);

@@ -31,9 +31,11 @@ public:
     address = job_manager->wait_for_line("The job manager listens on ");
     address.pop_back(); // the full stop
   }
-  program& add_task_manager() {
-    auto command = dataflow_command({"taskmanager", "-m", address});
+  /// `own`: settings of it alone; `by`: where it reaches the job manager, if not directly.
+  program& add_task_manager(const std::vector<std::string>& own = {}, const std::string& by = {}) {
+    auto command = dataflow_command({"taskmanager", "-m", by.empty() ? address : by});
     command.insert(command.end(), settings_.begin(), settings_.end());
+    command.insert(command.end(), own.begin(), own.end());
     task_managers.push_back(std::make_unique<program>(command));
     task_managers.back()->wait_for_line("has registered with");
     return *task_managers.back();
@@ -52,6 +54,12 @@ public:
     const std::string before = "Job has been submitted with JobID ";
     const auto at = text.find(before);
     return at == std::string::npos ? "" : text.substr(at + before.size(), 32);
+  }
+  /// The directory of a savepoint that a command has made.
+  static std::string savepoint_in(const std::string& text) {
+    const std::string before = "Savepoint completed. Path: file:";
+    const auto at = text.find(before);
+    return at == std::string::npos ? "" : text.substr(at + before.size(), text.find('\n', at) - at - before.size());
   }
   std::string port() const { return address.substr(address.rfind(':') + 1); }
 

@@ -50,9 +50,7 @@ TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savep
                 saved.err);
   const auto stopped = c.client("stop", {"--savepointPath", dir.path("savepoints"), id});
   REQUIRE_MESSAGE(stopped.code == 0, stopped.err);
-  const std::string before = "Savepoint completed. Path: file:";
-  const auto at = stopped.out.find(before) + before.size();
-  const auto path = stopped.out.substr(at, stopped.out.find('\n', at) - at);
+  const auto path = cluster_processes::savepoint_in(stopped.out);
   CHECK(c.client("list").out == "No running jobs.\n");
   CHECK(c.client("list", {"-a"}).out.find(id + " : counts_to_files (FINISHED)") != std::string::npos);
 

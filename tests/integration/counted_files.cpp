@@ -39,4 +39,14 @@ std::string difference(const std::vector<std::string>& lines, const std::vector<
   return told("missing:", missing) + told("too often:", extra);
 }
 
+std::uint64_t newest_checkpoint(const std::string& directory) {
+  using namespace dataflow;
+  std::uint64_t newest = 0;
+  if (!system_files().exists(directory)) return newest;
+  for (const auto& entry : system_files().list(directory))
+    if (entry.name.starts_with("chk-") && system_files().exists(directory + "/" + entry.name + "/_metadata"))
+      newest = std::max<std::uint64_t>(newest, std::stoull(entry.name.substr(4)));
+  return newest;
+}
+
 } // namespace dataflow::test

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <csignal>
+#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
+#include <tests/integration/zookeeper_server.hpp>
 
 using namespace dataflow;
 
@@ -56,8 +58,8 @@ TEST_CASE(
   REQUIRE(standby->wait_for_error("The job manager leads, with token "));
   const auto leads = system_clock().now();
   REQUIRE(standby->wait_for_error("The job manager listens on "));
-  REQUIRE(task_manager.wait_for_error("has registered with"));
-  REQUIRE(task_manager.wait_for_error("500 records in this run"));
+  REQUIRE(task_manager.wait_for_error("has registered with", 2));
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2)); // it counts anew
   const auto goes_on = system_clock().now();
   const auto ms = [](steady_time t) { return std::to_string(t.count() / 1'000'000) + " ms"; };
   const auto took = "from SIGKILL of the leader to the next one: " + ms(leads - killed) +
@@ -79,6 +81,98 @@ TEST_CASE(
   CHECK(kept.out.find("No running jobs.") != std::string::npos);
 }
 
+namespace job_manager_failover_test {
+
+/// A stopped leader is replaced under a job, and ends when it wakes.
+void stop_the_leader(cluster& c) {
+  c.settings.insert(c.settings.end(), {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=500ms",
+                                       "-Dhigh-availability.lease-timeout=1s"});
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  auto standby = c.job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  const auto submitted = c.client({"run", "-d", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
+                                   c.dir.path("checkpoints"), "--output", c.dir.path("output"), "--records",
+                                   std::to_string(records), "--rate", "10000"});
+  REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
+  REQUIRE(task_manager.wait_for_error("5000 records in this run"));
+
+  leader->signal(SIGSTOP);
+  REQUIRE(standby->wait_for_error("The job manager listens on "));
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2)); // the job goes on while the old one is stopped
+  leader->signal(SIGCONT);
+  const auto old = leader->wait();
+  CHECK(old.code == 1);
+  CHECK_MESSAGE(old.err.find("this job manager leads no more") != std::string::npos, old.err);
+  std::string finished;
+  while (finished.find("(FINISHED)") == std::string::npos) {
+    finished = c.client({"list", "-a"}).out;
+    REQUIRE(finished.find("(FAILED)") == std::string::npos);
+  }
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
+}
+
+} // namespace job_manager_failover_test
+
+TEST_CASE(
+    "the leading job manager is stopped under a job: a standby goes on with it, and the old one ends when it wakes") {
+  cluster c;
+  stop_the_leader(c);
+}
+
+TEST_CASE("over zookeeper a standby goes on with the job of a leader that is stopped") {
+  const dataflow::test::zookeeper_server zk;
+  cluster c;
+  c.settings[0] = "-Dhigh-availability.type=zookeeper";
+  c.settings.insert(c.settings.end(), {"-Dhigh-availability.zookeeper.quorum=" + zk.address(),
+                                       "-Dhigh-availability.zookeeper.client.session-timeout=600ms",
+                                       "-Dhigh-availability.zookeeper.client.connection-timeout=20s"});
+  stop_the_leader(c);
+}
+
+TEST_CASE("a job that was started from a savepoint goes on with the next leader when that savepoint is gone") {
+  const cluster c;
+  auto leader = c.job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  auto standby = c.job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
+  REQUIRE(task_manager.wait_for_error("has registered with"));
+  const auto run = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"run", "-d"});
+    more.insert(more.end(),
+                {dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
+                 "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"});
+    const auto submitted = c.client(more);
+    REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
+    return dataflow::test::cluster_processes::id_in(submitted.out);
+  };
+  const auto first = run({});
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run"));
+  const auto stopped = c.client({"stop", "--savepointPath", c.dir.path("savepoints"), first});
+  REQUIRE_MESSAGE(stopped.code == 0, stopped.err);
+  const auto savepoint = dataflow::test::cluster_processes::savepoint_in(stopped.out);
+
+  const auto second = run({"-s", savepoint});
+  REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2));
+  while (dataflow::test::newest_checkpoint(c.dir.path("checkpoints/" + second)) == 0)
+    ::poll(nullptr, 0, 10);
+  system_files().remove_all(savepoint);
+  leader.reset(); // SIGKILL
+  REQUIRE(standby->wait_for_error("The job manager listens on "));
+  std::string finished;
+  while (finished.find(second + " : counts_to_files (FINISHED)") == std::string::npos) {
+    finished = c.client({"list", "-a"}).out;
+    REQUIRE_MESSAGE(finished.find(second) != std::string::npos, finished);
+    REQUIRE_MESSAGE(finished.find("(FAILED)") == std::string::npos, finished);
+  }
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
+                                   dataflow::test::counted_lines(records)) == "");
+}
+
 TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   const cluster c;
   auto leader = c.job_manager();
@@ -91,12 +185,16 @@ TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   CHECK(leader->wait().code == 0);
   const auto next = c.job_manager();
   REQUIRE(next->wait_for_error("The job manager listens on "));
-  CHECK(c.client({"list"}).out.find(dataflow::test::cluster_processes::id_in(submitted.out)) != std::string::npos);
+  const auto id = dataflow::test::cluster_processes::id_in(submitted.out);
+  CHECK(c.client({"list"}).out.find(id) != std::string::npos);
   dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
   REQUIRE(task_manager.wait_for_error("has registered with"));
-  std::string finished;
-  while (finished.find("(FINISHED)") == std::string::npos)
-    finished = c.client({"list", "-a"}).out;
+  std::string listed;
+  while (listed.find("(FINISHED)") == std::string::npos) {
+    listed = c.client({"list", "-a"}).out;
+    REQUIRE_MESSAGE(listed.find(id) != std::string::npos, listed);
+    REQUIRE_MESSAGE(listed.find("(FAILED)") == std::string::npos, listed);
+  }
   CHECK(dataflow::test::difference(dataflow::test::lines_below(c.dir.path("output")),
                                    dataflow::test::counted_lines(records)) == "");
 }

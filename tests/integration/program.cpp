@@ -58,18 +58,20 @@ program::~program() {
   }
 }
 
-bool program::read_some() {
+bool program::read_some(int patience) {
   pollfd both[2] = {{out_, POLLIN, 0}, {err_, POLLIN, 0}};
   if (out_ < 0 && err_ < 0) return false;
-  while (::poll(both, 2, -1) < 0 && errno == EINTR) {
+  int n = 0;
+  while ((n = ::poll(both, 2, patience)) < 0 && errno == EINTR) {
   }
+  if (n == 0) return false;
   char buffer[65536];
   for (int i = 0; i < 2; ++i) {
     if (both[i].fd < 0 || both[i].revents == 0) continue;
-    const auto n = ::read(both[i].fd, buffer, sizeof buffer);
-    if (n > 0) {
-      (i == 0 ? result_.out : result_.err).append(buffer, static_cast<std::size_t>(n));
-    } else if (n == 0 || errno != EINTR) {
+    const auto got = ::read(both[i].fd, buffer, sizeof buffer);
+    if (got > 0) {
+      (i == 0 ? result_.out : result_.err).append(buffer, static_cast<std::size_t>(got));
+    } else if (got == 0 || errno != EINTR) {
       ::close(both[i].fd);
       (i == 0 ? out_ : err_) = -1;
     }
@@ -77,10 +79,9 @@ bool program::read_some() {
   return true;
 }
 
-bool program::wait_for_error(const std::string& text) {
-  while (result_.err.find(text) == std::string::npos)
-    if (!read_some()) return false;
-  return true;
+void program::read_what_is_there() {
+  while (read_some(0)) {
+  }
 }
 
 bool program::wait_for_error(const std::string& text, int times) {

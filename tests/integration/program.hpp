@@ -20,19 +20,20 @@ public:
   ~program(); ///< kills it when it still runs
   program(const program&) = delete;
 
-  /// Reads standard error until `text` has come, or the end. True when it has.
-  bool wait_for_error(const std::string& text);
-  /// The same until it has come `times` times.
-  bool wait_for_error(const std::string& text, int times);
+  /// Reads standard error until `text` has come `times` times since the start, or the end. True when it has.
+  bool wait_for_error(const std::string& text, int times = 1);
   /// Waits for a whole line with `text` and returns what follows the text in it. Throws when the program ends before.
   std::string wait_for_line(const std::string& text);
+  /// Reads what it has written by now, without waiting.
+  void read_what_is_there();
   /// What has been read of it so far.
   const std::string& error_so_far() const noexcept { return result_.err; }
   void signal(int number);
+  pid_t pid() const noexcept { return pid_; }
   outcome wait();
 
 private:
-  bool read_some();
+  bool read_some(int patience = -1);
 
   pid_t pid_ = -1;
   int out_ = -1, err_ = -1;

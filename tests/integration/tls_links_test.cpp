@@ -5,6 +5,7 @@
 #include <tests/actors/linked_nodes.hpp>
 #include <tests/integration/program.hpp>
 #include <tests/support/error_of.hpp>
+#include <tests/support/tcp_proxy.hpp>
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -80,7 +81,7 @@ TEST_CASE("a certificate is renewed while the nodes run, and new connections use
   certificates certs;
   certs.make("ours", {"a", "b"});
   linked_node a{"a", linked_node::quick(), certs.of("ours", "a")}, b{"b", linked_node::quick(), certs.of("ours", "b")};
-  cutting_proxy proxy{b.links->port()};
+  tcp_proxy proxy{b.links->port()};
   auto to_proxy = b.address;
   to_proxy.data_port = proxy.port();
   auto control = std::make_shared<job_control>();
@@ -144,7 +145,7 @@ TEST_CASE("TLS that is enabled without its files, and listening beyond the machi
   const auto unsafe = error_of([&] { actors::data_links_settings_of(open, {}, 1); });
   CHECK(unsafe.code() == errc::unsafe_configuration);
   CHECK(unsafe.cause().find("taskmanager.bind-host") != std::string::npos);
-  CHECK(actors::data_links_settings_of(open, {"a", "b", "c"}, 1).tls);
+  CHECK(actors::data_links_settings_of(open, {"a", "b", "c"}, 1).bind == "0.0.0.0");
   for (auto here : {"127.0.0.1", "127.1.2.3", "localhost", "::1"})
     CHECK_FALSE(error_of([&] { actors::check_listener(here, "key", {}); }));
 }

@@ -12,6 +12,7 @@
 #include <memory>
 #include <poll.h>
 #include <tests/integration/program.hpp>
+#include <tests/integration/zookeeper_server.hpp>
 #include <tests/support/error_of.hpp>
 
 using namespace dataflow;
@@ -26,30 +27,7 @@ void until(const std::function<bool()>& condition) {
     ::poll(nullptr, 0, 5);
 }
 
-class server {
-public:
-  server() : port_(system_network().listen(0)->port()) {
-    config_ = dir_.file("zoo.cfg", "tickTime=100\ndataDir=" + dir_.path("data") +
-                                       "\nclientPortAddress=127.0.0.1\nclientPort=" + std::to_string(port_) +
-                                       "\nadmin.enableServer=false\n");
-    start();
-  }
-  void start() {
-    process_ = std::make_unique<::test::program>(std::vector<std::string>{
-        "/usr/bin/java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/zookeeper.jar",
-        "org.apache.zookeeper.server.ZooKeeperServerMain", config_});
-  }
-  void kill() { process_.reset(); }
-  void signal(int number) { process_->signal(number); }
-  zookeeper_client::settings settings() const { return {"127.0.0.1:" + std::to_string(port_), 600ms, 20s}; }
-  std::shared_ptr<zookeeper_client> client() const { return std::make_shared<zookeeper_client>(settings()); }
-
-private:
-  ::test::scratch dir_;
-  const std::uint16_t port_;
-  std::string config_;
-  std::unique_ptr<::test::program> process_;
-};
+using server = dataflow::test::zookeeper_server;
 
 struct contender {
   contender(const server& zk, std::uint64_t seed, std::string address)

@@ -32,7 +32,8 @@ def main():
         lines.append(f"add_test({test} {bracket(binary)} {bracket('--test-case=' + pattern)} --no-intro)")
         lines.append(
             f"set_tests_properties({test} PROPERTIES LABELS {label} TIMEOUT {timeout} ENVIRONMENT "
-            f"{bracket(';'.join(environment))} FAIL_REGULAR_EXPRESSION {bracket('test cases: +0 ')})"
+            f"{bracket(';'.join(environment))} FAIL_REGULAR_EXPRESSION {bracket('test cases: +0 ')} "
+            f"SKIP_REGULAR_EXPRESSION {bracket('SKIPPED: ')})"
         )
     with open(output, "w") as script:
         script.write("\n".join(lines) + "\n")

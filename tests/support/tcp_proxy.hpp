@@ -27,14 +27,17 @@ public:
     if (::bind(listener_, as_any(address), size) != 0 || ::listen(listener_, 16) != 0 ||
         ::getsockname(listener_, as_any(address), &size) != 0)
       throw std::runtime_error{"no port for a proxy"};
+    if (::pipe(wake_) != 0) throw std::runtime_error{"no pipe for a proxy"};
     port_ = ntohs(address.sin_port);
     thread_ = std::thread{[this] { run(); }};
   }
   ~tcp_proxy() {
     stop_ = true;
+    wake();
     thread_.join();
     cut();
-    ::close(listener_);
+    for (const int end : {listener_, wake_[0], wake_[1]})
+      ::close(end);
   }
   tcp_proxy(const tcp_proxy&) = delete;
 
@@ -47,6 +50,7 @@ public:
       ::close(a);
       ::close(b);
     }
+    wake(); // whoever polls them does not notice
     return n;
   }
   /// New connections are taken (true, as at the start) or ended at once.
@@ -62,9 +66,13 @@ private:
   }
   static sockaddr* as_any(sockaddr_in& a) { return reinterpret_cast<sockaddr*>(&a); }
 
+  void wake() {
+    const char word = 0;
+    [[maybe_unused]] const auto n = ::write(wake_[1], &word, 1);
+  }
   void run() {
     while (!stop_) {
-      std::vector<pollfd> waits{{listener_, POLLIN, 0}};
+      std::vector<pollfd> waits{{listener_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
       {
         std::lock_guard lock{mutex_};
         for (auto& [a, b] : pairs_) {
@@ -72,7 +80,11 @@ private:
           waits.push_back({b, POLLIN, 0});
         }
       }
-      ::poll(waits.data(), waits.size(), 5);
+      ::poll(waits.data(), waits.size(), -1);
+      if (waits[1].revents != 0) {
+        char words[64];
+        [[maybe_unused]] const auto n = ::read(wake_[0], words, sizeof words);
+      }
       std::lock_guard lock{mutex_};
       if (waits[0].revents != 0) accept_one();
       for (std::size_t i = 0; i < pairs_.size();) {
@@ -115,6 +127,7 @@ private:
 
   const std::uint16_t target_;
   const int listener_;
+  int wake_[2] = {-1, -1};
   std::uint16_t port_ = 0;
   std::atomic<bool> stop_{false}, allowed_{true};
   std::mutex mutex_;

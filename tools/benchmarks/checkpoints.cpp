@@ -72,9 +72,9 @@ environment on(std::shared_ptr<executor> cluster) {
 
 /// What a run of the job below tells of itself.
 struct run_marks {
-  std::atomic<std::int64_t> first{0}, loaded{0}, ended{0}; ///< steady clock, ns
-  std::atomic<std::uint64_t> memory_when_loaded{0}, written_when_loaded{0}, written{0};
-  std::atomic<double> cpu_when_loaded{0}, cpu{0};
+  std::atomic<std::int64_t> first{0}, loaded{0}, settled{0}, ended{0}; ///< steady clock, ns
+  std::atomic<std::uint64_t> memory_when_loaded{0}, written_when_settled{0}, written{0};
+  std::atomic<double> cpu_when_settled{0}, cpu{0};
   std::atomic<std::uint64_t> seen{0};
 };
 
@@ -83,10 +83,11 @@ std::int64_t now() { return system_clock().now().count(); }
 class keep_profiles final : public keyed_process_function<std::int64_t, bid, bid> {
   value_state<profile> kept_ = state("profile");
   run_marks* marks_;
-  std::uint64_t seen_ = 0, load_;
+  std::uint64_t seen_ = 0, load_, settle_;
 
 public:
-  keep_profiles(run_marks* marks, std::uint64_t load) : marks_(marks), load_(load) {}
+  keep_profiles(run_marks* marks, std::uint64_t load, std::uint64_t settle)
+      : marks_(marks), load_(load), settle_(load + settle) {}
   void process(const bid& b, context&, collector<bid>&) override {
     auto& p = kept_.edit();
     p.sum += b.price;
@@ -95,20 +96,24 @@ public:
     if (seen_ == load_) {
       marks_->memory_when_loaded = memory_of_process("VmRSS:");
       forget_peak_of_memory();
-      marks_->written_when_loaded = written_by_process();
-      marks_->cpu_when_loaded = cpu_of_process();
       marks_->loaded = now();
+    }
+    if (seen_ == settle_) {
+      marks_->written_when_settled = written_by_process();
+      marks_->cpu_when_settled = cpu_of_process();
+      marks_->settled = now();
     }
   }
   void close() override {
     marks_->ended = now();
-    marks_->written = written_by_process() - marks_->written_when_loaded;
-    marks_->cpu = cpu_of_process() - marks_->cpu_when_loaded;
+    marks_->written = written_by_process() - marks_->written_when_settled;
+    marks_->cpu = cpu_of_process() - marks_->cpu_when_settled;
     marks_->seen += seen_;
   }
 };
 
-/// First every key once, then `records` of some of the keys.
+/// First every key once, then changes of some of the keys: those of `settle`, until a checkpoint has all keys, and
+/// those that are measured.
 struct load_then_change {
   std::int64_t keys, hot;
   bid operator()(std::uint64_t x, std::int64_t i) const noexcept {
@@ -128,35 +133,35 @@ struct run_result {
   std::vector<double> durations; ///< of checkpoints that ended when the state was there, ms
 };
 
-run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, std::uint64_t records,
-                        const std::string& checkpoints) {
+run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, std::uint64_t settle,
+                        std::uint64_t records, const std::string& checkpoints) {
   auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   run_marks marks;
   auto env = on(cluster);
   if (!checkpoints.empty()) {
-    env.enable_checkpointing(std::chrono::seconds{1});
+    if (!o.settings.is_set("execution.checkpointing.interval")) env.enable_checkpointing(std::chrono::seconds{1});
     env.configure("execution.checkpointing.dir", checkpoints);
     if (!o.settings.is_set("execution.checkpointing.incremental"))
       env.configure("execution.checkpointing.incremental", "true");
   }
   const load_then_change make{keys, hot};
-  env.from(counted_source<bid, load_then_change>{static_cast<std::uint64_t>(keys) + records, make}, "bids")
+  env.from(counted_source<bid, load_then_change>{static_cast<std::uint64_t>(keys) + settle + records, make}, "bids")
       .key_by(&bid::auction)
-      .process<keep_profiles>(&marks, static_cast<std::uint64_t>(keys))
+      .process<keep_profiles>(&marks, static_cast<std::uint64_t>(keys), settle)
       .sink_to([](const bid&) {});
   const auto job = env.execute_async();
   run_result out;
   std::uint64_t last = 0;
   while (!job->wait_for(std::chrono::milliseconds{20})) {
     const auto c = job->report().checkpoints;
-    if (c.last_id != last && marks.loaded != 0) out.durations.push_back(static_cast<double>(c.last_duration.count()));
+    if (c.last_id != last && marks.settled != 0) out.durations.push_back(static_cast<double>(c.last_duration.count()));
     last = c.last_id;
   }
   job->wait().raise();
   out.checkpoints = job->report().checkpoints;
-  out.rate = static_cast<double>(records) / (static_cast<double>(marks.ended - marks.loaded) * 1e-9);
+  out.rate = static_cast<double>(records) / (static_cast<double>(marks.ended - marks.settled) * 1e-9);
   out.cpu = marks.cpu / static_cast<double>(records) * 1e6;
-  out.written = static_cast<double>(marks.written) / (static_cast<double>(marks.ended - marks.loaded) * 1e-9);
+  out.written = static_cast<double>(marks.written) / (static_cast<double>(marks.ended - marks.settled) * 1e-9);
   const auto before = static_cast<double>(marks.memory_when_loaded);
   out.extra_memory = (static_cast<double>(memory_of_process("VmHWM:")) - before) / before;
   return out;
@@ -165,12 +170,13 @@ run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, s
 figure checkpoints_every_second(const options& o, int percent) {
   const auto keys = static_cast<std::int64_t>(4e6 * o.scale);
   const auto hot = std::max<std::int64_t>(1, keys * percent / 100);
+  const auto settle = static_cast<std::uint64_t>((percent == 1 ? 50e6 : 20e6) * o.scale);
   const auto records = static_cast<std::uint64_t>((percent == 1 ? 120e6 : 50e6) * o.scale);
   std::vector<double> ratios, with, without, memory, memory_without, durations, bytes, written, cpu;
   for (int i = 0; i < o.pairs; ++i) {
     const place_on_disk place;
-    const auto a = run_profiles(o, keys, hot, records, {});
-    const auto b = run_profiles(o, keys, hot, records, place.directory);
+    const auto a = run_profiles(o, keys, hot, settle, records, {});
+    const auto b = run_profiles(o, keys, hot, settle, records, place.directory);
     without.push_back(a.rate);
     with.push_back(b.rate);
     ratios.push_back(b.rate / a.rate);
@@ -215,7 +221,7 @@ figure restored(const options& o, const char* backend) {
        })
         .uid("bids")
         .key_by(&bid::auction)
-        .process<keep_profiles>(&marks, i == 0 ? static_cast<std::uint64_t>(keys) : 1)
+        .process<keep_profiles>(&marks, i == 0 ? static_cast<std::uint64_t>(keys) : 1, 0)
         .uid("profiles")
         .sink_to([](const bid&) {});
     const auto start = now();

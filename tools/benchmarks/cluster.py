@@ -17,42 +17,61 @@ import threading
 import time
 
 
+NEWS = threading.Condition()  # some process has written a line
+
+
+def until(condition, deadline):
+    """The first true value of the condition, looked at whenever a process has written; None after so many seconds."""
+    end = time.monotonic() + deadline
+    with NEWS:
+        while not (value := condition()):
+            if not NEWS.wait(end - time.monotonic()):
+                return None
+        return value
+
+
 class Process:
     """A process of ours; each line that it writes is kept with its time."""
 
     def __init__(self, *arguments):
         self.lines = []
-        self.news = threading.Condition()
-        self.began = time.monotonic()
         self.popen = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
         for line in self.popen.stdout:
-            with self.news:
-                self.lines.append((time.monotonic(), line))
-                self.news.notify_all()
-        with self.news:
-            self.lines.append((time.monotonic(), ''))
-            self.news.notify_all()
+            self._add(line)
+        self._add('')
 
-    def wait_for(self, pattern, since=0.0, deadline=60):
-        """The time and the match of the first line with the pattern after `since`."""
-        end, at = time.monotonic() + deadline, 0
-        with self.news:
-            while True:
-                for when, line in self.lines[at:]:
-                    if when >= since and (found := re.search(pattern, line)):
-                        return when, found
-                    if line == '':
-                        sys.exit(f"{self.popen.args} has ended before it said '{pattern}':\n{self.text()}")
-                at = len(self.lines)
-                if not self.news.wait(end - time.monotonic()):
-                    sys.exit(f"{self.popen.args} does not say '{pattern}':\n{self.text()}")
+    def _add(self, line):
+        with NEWS:
+            self.lines.append((time.monotonic(), line))
+            NEWS.notify_all()
 
-    def last(self, pattern):
-        with self.news:
-            return max((when for when, line in self.lines if re.search(pattern, line)), default=None)
+    def wait_for(self, pattern, since=0.0, times=1):
+        """The time and the match of the first line with the pattern after `since`, or of a later one."""
+        at, left = 0, times
+
+        def found():
+            nonlocal at, left
+            while at < len(self.lines):
+                when, line = self.lines[at]
+                at += 1
+                if line == '':
+                    return 'ended'
+                if when >= since and (match := re.search(pattern, line)):
+                    left -= 1
+                    if left == 0:
+                        return when, match
+            return None
+
+        value = until(found, 60)
+        if value is None or value == 'ended':
+            sys.exit(f"{self.popen.args} {'has ended before it said' if value else 'does not say'} '{pattern}':\n{self.text()}")
+        return value
+
+    def has_said(self, pattern):
+        return any(re.search(pattern, line) for _, line in self.lines)
 
     def text(self):
         return ''.join(line for _, line in self.lines[-20:])
@@ -97,14 +116,16 @@ class Cluster:
 
     def who_prints(self):
         """The task manager with the job, and the spare one."""
-        while True:
-            for i, t in enumerate(self.task_managers):
-                if t.last(TICK):
-                    return t, self.task_managers[1 - i]
-            time.sleep(0.01)
+        first, second = self.task_managers
+        if not until(lambda: first.has_said(TICK) or second.has_said(TICK), 60):
+            sys.exit('no task manager prints')
+        return (first, second) if first.has_said(TICK) else (second, first)
 
     def submit(self, *arguments):
         subprocess.run(self.ticks(*arguments), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def cpu_seconds(self):
+        return sum(p.cpu_seconds() for p in self.processes)
 
     def __enter__(self):
         return self
@@ -139,7 +160,6 @@ def ready(repeat):
             subprocess.run([dataflow, 'cluster', 'stop', '--directory', directory], check=True, stdout=subprocess.DEVNULL)
     say('`dataflow cluster start -n 2` until all are ready', milliseconds(took))
     with Cluster(1) as c:
-        time.sleep(2)
         for name, p in (('job manager', c.job_manager), ('task manager', c.task_managers[0])):
             rss, pss = p.memory()
             say(f'memory of an idle {name}', f'{rss:.1f} MiB resident, {pss:.1f} MiB of it its own share')
@@ -163,7 +183,7 @@ def killed(repeat):
         with Cluster(2) as c:
             c.submit()
             victim, spare = c.who_prints()
-            time.sleep(0.5)
+            victim.wait_for(TICK, times=500)  # there are checkpoints
             at = victim.kill()
             noticed.append(c.job_manager.wait_for('is gone', at)[0] - at)
             output.append(spare.wait_for(TICK, at)[0] - at)
@@ -193,8 +213,7 @@ def failover(repeat):
             task_manager = c.start('taskmanager')
             task_manager.wait_for('has registered with')
             c.submit()
-            task_manager.wait_for(TICK)
-            time.sleep(0.5)
+            task_manager.wait_for(TICK, times=500)
             at = c.job_manager.kill()
             leads.append(standby.wait_for('The job manager leads', at)[0] - at)
             listens = standby.wait_for('The job manager listens', at)[0]
@@ -219,9 +238,9 @@ def many_jobs(_):
         submitted = time.monotonic() - began
         listed = subprocess.run([dataflow, 'list', '-m', c.address], capture_output=True, text=True).stdout
         count = listed.count('(RUNNING)')
-        cpu = sum(p.cpu_seconds() for p in c.processes)
-        time.sleep(5)
-        cpu = (sum(p.cpu_seconds() for p in c.processes) - cpu) / 5
+        began, cpu = time.monotonic(), c.cpu_seconds()
+        last, _ = c.task_managers[0].wait_for(TICK, since=began, times=1250)  # 25 jobs for 5 seconds
+        cpu = (c.cpu_seconds() - cpu) / (last - began)
         say('100 jobs in one session cluster, submitted one after the other', f'{submitted:.1f} s, {count} run')
         say('their load, with 10 records and a checkpoint a second each', f'{cpu * 100:.0f} % of one processor')
         say('memory of the job manager', '{:.0f} MiB'.format(c.job_manager.memory()[0]))
@@ -232,9 +251,10 @@ def many_task_managers(_):
     began = time.monotonic()
     with Cluster(64, 4) as c:
         say('64 task managers with 4 slots, all started at once, until all have registered', f'{time.monotonic() - began:.1f} s')
-        cpu = sum(p.cpu_seconds() for p in c.processes)
-        time.sleep(5)
-        cpu = (sum(p.cpu_seconds() for p in c.processes) - cpu) / 5
+        began, cpu = time.monotonic(), c.cpu_seconds()
+        if until(lambda: c.job_manager.has_said('is gone'), 5):
+            sys.exit('a task manager was given up: ' + c.job_manager.text())
+        cpu = (c.cpu_seconds() - cpu) / (time.monotonic() - began)
         say('their heartbeats (500 ms, both ways)', f'{cpu * 100:.0f} % of one processor')
         began = time.monotonic()
         c.submit('-p256', '--rate=20000', '--checkpoint-interval=5s')

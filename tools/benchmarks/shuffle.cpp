@@ -198,7 +198,6 @@ outcome receive_bare(caf::actor_system& system, const run& r, std::FILE* out) {
 outcome receive(caf::actor_system& system, const run& r, std::FILE* out) {
   if (r.what == "bare") return receive_bare(system, r, out);
   actors::data_links_settings settings;
-  settings.tls = r.certificates != "-";
   actors::data_links links{system, system_clock(), settings};
   links.become("b");
   fmt::print(out, "{}\n", links.port());
@@ -255,7 +254,6 @@ outcome run_pair(const run& r) {
     send_bare(system, static_cast<std::uint16_t>(port), r);
   } else {
     actors::data_links_settings settings;
-    settings.tls = tls.enabled();
     actors::data_links links{system, system_clock(), settings};
     links.become("a");
     run_task(system, links, r, 0, {"b", "127.0.0.1", static_cast<std::uint16_t>(port)}, std::make_shared<arrivals>());

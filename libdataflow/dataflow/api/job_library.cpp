@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <dlfcn.h>
+#include <elf.h>
 
 namespace dataflow {
 
@@ -14,14 +15,35 @@ namespace {
 constexpr char elf_magic[] = {0x7f, 'E', 'L', 'F'};
 constexpr char rebuild[] = "build the job again, with this version's headers and compiler (dataflow_add_job)";
 
+/// Of the library that this code is in.
+const void* own_header() {
+  static const char here = 0;
+  Dl_info info{};
+  if (::dladdr(&here, &info) == 0 || info.dli_fbase == nullptr)
+    throw error{errc::internal, "nothing is known of the program's own libraries"};
+  return info.dli_fbase;
+}
+
 /// What dlopen would say in its own words is said in ours: missing, a directory, not readable, no library at all.
 void check_file(const std::string& path) {
-  char head[sizeof elf_magic] = {};
+  char head[sizeof(Elf64_Ehdr)] = {};
   const auto file = system_platform().files->open_read(path);
-  if (file->read_at(head, sizeof head, 0) != sizeof head || std::memcmp(head, elf_magic, sizeof head) != 0) {
+  if (file->read_at(head, sizeof head, 0) != sizeof head || std::memcmp(head, elf_magic, sizeof elf_magic) != 0) {
     throw error{errc::bad_job_library, path + " is no job library: it is no shared library at all",
                 "name the lib<job>.so that dataflow_add_job builds"};
   }
+  // dlopen says of a library for another processor that there is no such file.
+  Elf64_Ehdr its, ours;
+  std::memcpy(&its, head, sizeof its);
+  std::memcpy(&ours, own_header(), sizeof ours);
+  if (its.e_machine == ours.e_machine && its.e_ident[EI_CLASS] == ours.e_ident[EI_CLASS] &&
+      its.e_ident[EI_DATA] == ours.e_ident[EI_DATA])
+    return;
+  throw error{errc::incompatible_library,
+              path + " was built for another processor (ELF machine " + std::to_string(its.e_machine) + ", class " +
+                  std::to_string(its.e_ident[EI_CLASS]) + ") than this program (machine " +
+                  std::to_string(ours.e_machine) + ", class " + std::to_string(ours.e_ident[EI_CLASS]) + ")",
+              "build the job on a machine like those of the cluster"};
 }
 
 } // namespace
@@ -66,6 +88,14 @@ std::shared_ptr<const job_library> job_library::load(const std::string& path) {
 std::shared_ptr<const job_library> job_library::of_program(const job_library_descriptor* self) {
   check_compatible(*self, "this program");
   return std::shared_ptr<const job_library>{new job_library{{}, self}};
+}
+
+std::shared_ptr<const job_library>
+job_library::of_function(std::string name, std::function<void(environment&, const parameters&)> build) {
+  auto library = std::shared_ptr<job_library>{new job_library};
+  library->jobs_.push_back({std::move(name), {}});
+  library->functions_.push_back(std::move(build));
+  return library;
 }
 
 job_library::job_library(std::string path, const job_library_descriptor* descriptor) : path_(std::move(path)) {

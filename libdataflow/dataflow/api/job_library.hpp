@@ -10,6 +10,7 @@
 
 #include <dataflow/api/job_descriptor.hpp>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ public:
   static std::shared_ptr<const job_library> load(const std::string& path);
   /// The jobs compiled into a program: pass dataflow_job_library() of api/job.hpp.
   static std::shared_ptr<const job_library> of_program(const job_library_descriptor* self);
+  /// One job of that name, which this function builds: for simulations and tests.
+  static std::shared_ptr<const job_library> of_function(std::string name,
+                                                        std::function<void(environment&, const parameters&)> build);
 
   const std::string& path() const noexcept { return path_; } ///< empty: the program itself
   /// Sorted by name.
@@ -42,11 +46,12 @@ public:
                                  const std::vector<std::string>& also_known = {}) const;
 
 private:
+  job_library() = default;
   job_library(std::string path, const job_library_descriptor* descriptor);
 
   std::string path_;
   std::vector<job_info> jobs_;
-  std::vector<job_function> functions_; // as jobs_
+  std::vector<std::function<void(environment&, const parameters&)>> functions_; // as jobs_
 };
 
 /// Throws incompatible_library when a library with this descriptor cannot run here. `path` names it in the text.

@@ -191,9 +191,9 @@ checkpoint_metadata read_checkpoint_metadata(file_system& files, std::string_vie
 
 file_checkpoint_storage::file_checkpoint_storage(file_system& files, std::string_view root, std::string_view job_id,
                                                  std::uint64_t seed, std::uint64_t inline_threshold,
-                                                 file_system* outside)
+                                                 file_system* outside, takeover right)
     : files_(files), outside_(outside ? *outside : files), directory_(join_path(checkpoint_directory_of(root), job_id)),
-      seed_(seed), inline_threshold_(inline_threshold) {}
+      seed_(seed), inline_threshold_(inline_threshold), right_(right) {}
 file_checkpoint_storage::~file_checkpoint_storage() = default;
 
 file_system& file_checkpoint_storage::files_of(const std::string& directory) const {
@@ -237,6 +237,7 @@ std::unique_ptr<readable_file> file_checkpoint_storage::open(const std::string& 
 }
 
 void file_checkpoint_storage::remove(const std::string& directory, const object_handle& object) {
+  if (object.scope == object_scope::shared && parent_directory(directory) == directory_) must_lead();
   if (object.scope == object_scope::exclusive || object.scope == object_scope::shared)
     files_of(directory).remove(path_of(directory, object));
 }
@@ -272,10 +273,11 @@ std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t 
       files_.create_directories(join_path(directory_, name));
     if (!lock_) lock_ = files_.lock(join_path(directory_, storage_lock_name));
   });
-  if (!lock_)
+  const auto notes = leaders();
+  // A process that is stopped keeps the lock. Its leader was replaced: it may change nothing here any more.
+  if (!lock_ && (right_ != takeover::by_token || notes.empty()))
     throw error{errc::storage_locked, "another job works in the checkpoint directory '" + directory_ + "'",
                 "stop it, or give this job another execution.checkpointing.dir"};
-  const auto notes = leaders();
   for (auto& note : notes)
     if (note.token > token)
       throw error{errc::stale_message,
@@ -292,10 +294,21 @@ std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t 
   const bool known = std::any_of(notes.begin(), notes.end(), [&](auto& n) { return n.token == token; });
   if (!known)
     files_.put_if_absent(join_path(directory_, std::string{leader_note_prefix} + std::to_string(token)), note.buffer());
+  token_ = token;
   return there;
 }
 
+void file_checkpoint_storage::must_lead() {
+  if (token_ == 0 || !files_.exists(directory_)) return;
+  for (auto& entry : files_.list(directory_))
+    if (number_behind(entry.name, leader_note_prefix).value_or(0) > token_)
+      throw error{errc::stale_message, "a later leader has taken over the checkpoint directory '" + directory_ + "'",
+                  "this one changes nothing there any more"};
+  if (!lock_) lock_ = files_.lock(join_path(directory_, storage_lock_name)); // of a leader that has ended by now
+}
+
 std::string file_checkpoint_storage::begin(std::uint64_t id) {
+  must_lead();
   auto path = join_path(directory_, std::string{checkpoint_directory_prefix} + std::to_string(id));
   files_.create_directories(path);
   if (files_.exists(join_path(path, metadata_file_name))) fail_taken(path);
@@ -326,6 +339,7 @@ void file_checkpoint_storage::publish(const std::string& directory, const checkp
 }
 
 void file_checkpoint_storage::remove_checkpoint(const std::string& directory) {
+  if (parent_directory(directory) == directory_) must_lead();
   auto& files = files_of(directory);
   files.remove(join_path(directory, metadata_file_name));
   files.remove_all(directory);
@@ -346,6 +360,7 @@ void file_checkpoint_storage::discard(const std::string& directory, std::uint64_
 }
 
 void file_checkpoint_storage::release() {
+  must_lead();
   if (list().empty()) files_.remove_all(directory_);
   lock_.reset();
 }
@@ -365,6 +380,7 @@ std::vector<stored_checkpoint> file_checkpoint_storage::list() {
 }
 
 void file_checkpoint_storage::note_published(const published_output& published) {
+  must_lead();
   const auto name = std::string{published_note_prefix} + std::to_string(published.checkpoint);
   files_.put_if_absent(join_path(directory_, name), encode(published)); // the one of a number is always the same
   for (auto& entry : files_.list(directory_))
@@ -394,6 +410,7 @@ std::vector<std::string> file_checkpoint_storage::shared_objects() {
 }
 
 void file_checkpoint_storage::remove_shared(const std::string& name) {
+  must_lead();
   files_.remove(join_path(join_path(directory_, shared_directory_name), name));
 }
 

@@ -65,8 +65,9 @@ public:
 class checkpoint_storage : public checkpoint_objects {
 public:
   /// Makes the job's directory and takes it over: no other job may, until this storage is destroyed, and what leaders
-  /// with a smaller token publish from now on is ignored. `token`: of this leader. Returns what is there, the newest
-  /// first, without what stale leaders left. Errors: storage_locked when a job works there already.
+  /// with a smaller token publish from now on is ignored; what they would begin, remove or note is refused with
+  /// stale_message. `token`: of this leader. Returns what is there, the newest first, without what stale leaders left.
+  /// Errors: storage_locked when a job works there already.
   virtual std::vector<stored_checkpoint> take_over(std::uint64_t token) = 0;
   /// The directory of a new checkpoint, made. A left-over of an unpublished one of that id is emptied. Errors:
   /// checkpoint_failed when one of that id is complete.
@@ -112,12 +113,19 @@ std::string checkpoint_directory_of(std::string_view path);
 /// not a checkpoint, not complete (objects without metadata), damaged.
 checkpoint_metadata read_checkpoint_metadata(file_system& files, std::string_view path);
 
+/// What gives a leader the right to a job's directory.
+enum class takeover : std::uint8_t {
+  when_unlocked, ///< whoever worked there has ended
+  by_token, ///< an election has given this leader a larger token: the one before may still stand somewhere, stopped
+};
+
 class file_checkpoint_storage final : public checkpoint_storage {
 public:
   /// `root`: execution.checkpointing.dir. `seed`: makes names unique among all processes that write there. `outside`:
   /// where savepoints are, when the job's checkpoints are kept somewhere else, as in memory; null: in `files`, too.
   file_checkpoint_storage(file_system& files, std::string_view root, std::string_view job_id, std::uint64_t seed,
-                          std::uint64_t inline_threshold = 20 * 1024, file_system* outside = nullptr);
+                          std::uint64_t inline_threshold = 20 * 1024, file_system* outside = nullptr,
+                          takeover right = takeover::when_unlocked);
   ~file_checkpoint_storage() override;
 
   std::unique_ptr<object_writer> create(const std::string& directory, object_scope scope,
@@ -145,6 +153,8 @@ private:
     std::uint64_t after = 0; ///< the newest checkpoint that was there when the leader took over
   };
   std::vector<leader_note> leaders();
+  /// Throws stale_message when a later leader has taken over. Before each change in the job's directory.
+  void must_lead();
   bool is_stale(const stored_checkpoint& c, const std::vector<leader_note>& notes);
   /// Of a checkpoint's directory.
   file_system& files_of(const std::string& directory) const;
@@ -154,7 +164,9 @@ private:
   const std::string directory_;
   const std::uint64_t seed_;
   const std::uint64_t inline_threshold_;
+  const takeover right_;
   std::atomic<std::uint64_t> next_name_{0};
+  std::atomic<std::uint64_t> token_{0}; // 0: it has not taken over
   std::unique_ptr<file_lock> lock_;
 };
 

@@ -2,8 +2,8 @@
 ///
 /// An entry is a key (text) and 0, which removes the key, or the length of its value + 1 (varint) and the value. A
 /// later entry of a key replaces an earlier one, in the same part and in those before it. "Do not change". Threading:
-/// one thread at a time. Ownership: values; a part_objects borrows the storage. Errors: corrupt_state with the state
-/// and the key group; errors of the storage as they are.
+/// one thread at a time. Ownership: values; a part_objects borrows the storage, the directory and the hint. Errors:
+/// corrupt_state with the state and the key group; errors of the storage as they are.
 #pragma once
 
 #include <dataflow/checkpoint/checkpoint_storage.hpp>

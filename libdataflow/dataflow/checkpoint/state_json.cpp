@@ -134,7 +134,8 @@ void put_number(const json& j, byte_writer& out, const std::string& where, std::
 template <class T>
 void put_real(const json& j, byte_writer& out, const std::string& where, std::string_view type) {
   using limits = std::numeric_limits<T>;
-  if (j.is_number()) return out.fixed(static_cast<T>(j.get<double>()));
+  if (j.is_number() && std::abs(j.get<double>()) <= static_cast<double>(limits::max()))
+    return out.fixed(static_cast<T>(j.get<double>()));
   if (j == "NaN") return out.fixed(limits::quiet_NaN());
   if (j == "Infinity") return out.fixed(limits::infinity());
   if (j == "-Infinity") return out.fixed(-limits::infinity());

@@ -1,9 +1,9 @@
 /// A copy of a savepoint in which the values of one state are others.
 ///
 ///   state_rewrite change{storage, savepoint, "counts", "count"};
-///   change.entries([&](const state_entry& e) { ... });          // what there is
+///   change.entries([&](const state_entry& e, const std::string& json) { ... });   // what there is
 ///   for (each entry that is to be there)
-///     change.put(json);                                         // {"key_group": ..., "key": ..., "value": ...}
+///     change.put(json);                       // {"key_group": ..., "key": ..., "value": ...}
 ///   change.write_to(directory);
 ///
 /// An entry that is not put is not in the copy: it is removed. Keys stay what they are, because a key belongs to the

@@ -20,6 +20,13 @@ std::vector<option> cluster_option_rows() {
        .least = 0,
        .most = 65535},
       {.section = section,
+       .key = "jobmanager.bind-host",
+       .type = text,
+       .fallback = "127.0.0.1",
+       .doc = "The address on which the job manager listens. Anything but this machine needs "
+              "security.ssl.internal.enabled.",
+       .flink = "0.0.0.0 in Flink, where everybody may connect."},
+      {.section = section,
        .key = "heartbeat.interval",
        .type = duration,
        .fallback = "500 ms",

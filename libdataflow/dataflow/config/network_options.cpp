@@ -27,6 +27,13 @@ std::vector<option> network_option_rows() {
        .doc = "The port on which a task manager listens for the data of others. 0: any free one.",
        .most = 65535},
       {.section = "Links between task managers",
+       .key = "taskmanager.data.bind-port",
+       .type = integer,
+       .fallback = "0",
+       .doc = "The port on which it really listens, when taskmanager.data.port is that of something in between which "
+              "passes connections on. 0: the same.",
+       .most = 65535},
+      {.section = "Links between task managers",
        .key = "taskmanager.network.connect-timeout",
        .type = duration,
        .fallback = "10 s",
@@ -62,7 +69,7 @@ std::vector<option> network_option_rows() {
        .key = "security.ssl.internal.enabled",
        .type = boolean,
        .fallback = "false",
-       .doc = "Mutual TLS between the processes of the cluster. Without it they listen on this machine only. Whoever "
+       .doc = "Mutual TLS on the links between task managers. Without it they listen on this machine only. Whoever "
               "holds a certificate of the authority is a full member of the cluster."},
       {.section = "Security",
        .key = "security.ssl.internal.certificate",

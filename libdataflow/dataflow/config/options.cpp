@@ -385,8 +385,6 @@ const std::vector<option> engine_rows{
          "CLAIM: it belongs to the job, which removes it like a checkpoint of its own.",
      .flink = "LEGACY is gone.",
      .choices = "NO_CLAIM|CLAIM"},
-
-    // --- observation
     {.section = "Starting from a savepoint",
      .key = "execution.state-recovery.from-local",
      .type = boolean,
@@ -394,6 +392,8 @@ const std::vector<option> engine_rows{
      .doc = "Tasks keep a copy of what they put into checkpoints on the local disk (io.tmp.dirs), and one that starts "
             "again in the same slot reads it instead of the checkpoint.",
      .flink = "In Flink execution.checkpointing.local-backup.enabled makes the copies."},
+
+    // --- observation
     {.section = "Metrics",
      .key = "metrics.fetcher.update-interval",
      .type = duration,

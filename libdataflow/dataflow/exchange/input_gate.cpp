@@ -81,6 +81,7 @@ std::optional<input_gate::arrival> input_gate::next() {
       continue;
     }
     if (q.what.is_batch()) return arrival{q.channel, channels_[q.channel].input, q.bytes, std::move(q.what)};
+    if (q.bytes > 0) consumed_.push_back({q.channel, q.bytes});
     if (auto a = merge(std::move(q))) return a;
   }
 }

@@ -52,6 +52,13 @@ public:
   };
   /// The next element for the operator, or nothing.
   std::optional<arrival> next();
+  struct consumed_control {
+    std::uint32_t channel;
+    std::uint64_t bytes;
+  };
+  /// Credit of watermarks and the like that next() has taken from their channels, until clear_consumed().
+  const std::vector<consumed_control>& consumed() const noexcept { return consumed_; }
+  void clear_consumed() noexcept { consumed_.clear(); }
 
   // Checkpoints.
 
@@ -135,7 +142,8 @@ private:
   std::deque<queued_element> queue_;
   std::deque<queued_element> held_; // came on blocked channels, before what is in queue_
   std::deque<arrival> ready_;       // more than one result of one element
-  std::int64_t probe_round_ = 1;    // the next one to complete
+  std::vector<consumed_control> consumed_;
+  std::int64_t probe_round_ = 1; // the next one to complete
 
   std::optional<element> announced_; // see waiting_barrier()
   std::int64_t passed_ = 0;          // the last checkpoint whose barrier has passed

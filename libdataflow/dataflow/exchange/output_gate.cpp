@@ -210,12 +210,17 @@ void output_gate::flush() {
 }
 
 void output_gate::dispatch(channel& c, std::uint32_t index, element e) {
-  const bool free = config_.feedback || !e.is_batch() || c.credit.available();
-  if (c.waiting.empty() && free) return send(c, index, std::move(e));
+  if (c.waiting.empty() && (config_.feedback || c.credit.allows(e))) return send(c, index, std::move(e));
   if (c.waiting.empty()) ++blocked_;
   c.waiting.push_back(std::move(e));
   ++queued_;
 }
+
+namespace {
+bool takes_bytes(element_kind control) noexcept {
+  return control == element_kind::watermark || control == element_kind::idle || control == element_kind::active;
+}
+} // namespace
 
 void output_gate::send(channel& c, std::uint32_t index, element e) {
   std::uint64_t bytes = 0;
@@ -223,8 +228,10 @@ void output_gate::send(channel& c, std::uint32_t index, element e) {
     bytes = e.data->type().byte_size(*e.data, 0, e.data->size());
     bytes_sent_ += bytes;
     c.credit.batches -= 1;
-    c.credit.bytes -= static_cast<std::int64_t>(bytes);
+  } else if (!config_.feedback && takes_bytes(e.kind)) {
+    bytes = channel_credit::bytes_of_control;
   }
+  c.credit.bytes -= static_cast<std::int64_t>(bytes);
   sender_.send(config_.index, index, c.next_sequence++, bytes, std::move(e));
 }
 
@@ -233,7 +240,7 @@ void output_gate::grant(std::uint32_t index, std::uint32_t batches, std::uint64_
   c.credit.batches += batches;
   c.credit.bytes += static_cast<std::int64_t>(bytes);
   if (c.waiting.empty()) return;
-  while (!c.waiting.empty() && (!c.waiting.front().is_batch() || c.credit.available())) {
+  while (!c.waiting.empty() && c.credit.allows(c.waiting.front())) {
     auto e = std::move(c.waiting.front());
     c.waiting.pop_front();
     --queued_;

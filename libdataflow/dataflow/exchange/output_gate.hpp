@@ -22,17 +22,31 @@ namespace dataflow {
 class element_sender {
 public:
   virtual ~element_sender() = default;
-  /// `bytes` is what the batch counts against the channel's credit; the receiver grants it back.
+  /// `bytes` is what the element counts against the channel's credit; the receiver grants it back.
   virtual void send(std::uint32_t gate, std::uint32_t channel, std::uint64_t sequence, std::uint64_t bytes,
                     element e) = 0;
 };
 
 /// What a receiver allows a sender to send: both must be positive for a batch to leave; bytes may go below zero once,
-/// so that a record larger than the whole credit passes alone.
+/// so that a record larger than the whole credit passes alone. Watermarks and idleness take bytes only, as many as
+/// their messages: else those without records between them would fill the queue of a slow receiver without bound.
+/// Barriers, ends and loop probes are few and take none.
 struct channel_credit {
+  static constexpr std::int64_t bytes_of_control = 1024;
   std::int64_t batches = 0;
   std::int64_t bytes = 0;
-  bool available() const noexcept { return batches > 0 && bytes > 0; }
+  bool allows(const element& e) const noexcept {
+    switch (e.kind) {
+    case element_kind::batch:
+      return batches > 0 && bytes > 0;
+    case element_kind::watermark:
+    case element_kind::idle:
+    case element_kind::active:
+      return bytes > 0;
+    default:
+      return true;
+    }
+  }
 };
 
 struct output_gate_config {

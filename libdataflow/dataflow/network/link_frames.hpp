@@ -5,8 +5,8 @@
 /// Frames of a connection are numbered, and carry its epoch and a checksum: a frame that is missing, repeated, changed
 /// or cut short is an error that names the link, and the connection is then of no more use. A frame of another epoch
 /// was on the way when its connection broke, and is not read.
-/// Format: frame_header, items. An item is a tag and its numbers (varints), an element's also its bytes, or a part of
-/// them. Little-endian. Change `link_version` with it.
+/// Format: frame_header, items. An item is a tag, a task's address (8 bytes; not of further parts) and its numbers
+/// (varints), an element's also its bytes, or a part of them. Little-endian. Change `link_version` with it.
 /// Threading: not shared. Ownership: large payloads are not copied but shared, also by what the reader gives back.
 #pragma once
 

@@ -2,8 +2,8 @@
 /// have waited too long.
 ///
 /// Of each pair the one with the smaller id connects, and the other one waits for it: two connections at once could not
-/// both be used, and their ends would not agree on which broke. A connection that broke is made anew as long as
-/// somebody wants to use the link, at once for the first time, then after growing delays.
+/// both be used, and their ends would not agree on which broke. A connection that broke is made anew when somebody
+/// wants to use the link again, at once for the first time, then after growing delays.
 /// A pure state machine in virtual time. Threading: one thread at a time. Times are those of any monotonic clock.
 #pragma once
 

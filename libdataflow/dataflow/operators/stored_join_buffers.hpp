@@ -8,8 +8,7 @@
 
 #include <dataflow/operators/interval_bounds.hpp>
 #include <dataflow/record/codecs.hpp>
-#include <dataflow/state/counted_rows.hpp>
-#include <dataflow/state/time_index.hpp>
+#include <dataflow/state/due_rows.hpp>
 #include <dataflow/state/timed_run.hpp>
 
 #include <algorithm>
@@ -77,49 +76,26 @@ public:
     stored_run<R> right;
   };
 
-  stored_join_buffers(const interval_bounds& bounds, state_info info) : bounds_(bounds), rows_(std::move(info)) {}
+  stored_join_buffers(const interval_bounds& bounds, state_info info)
+      : bounds_(bounds), rows_(std::move(info), [this](const slot& s) { return due_time(s); }) {}
 
   void open(state_registry& states, const clock& clock) {
-    rows_.open(states, clock);
-    auto& database = rows_.store().share_database();
-    index_.emplace(database, "join buffers/due", states.key_groups(), time_index::ties::by_rest,
-                   time_index::cache_for(states, database));
-    rows_.declare([this](const state_part& part) {
+    rows_.open(states, clock, "join buffers/due", [this](const state_part& part) {
       for (byte_reader in{part.bytes}; !in.at_end();) {
         K key{};
         codec<K>::decode(key, in);
-        traits::decode(enter(key, key_hash(key)), in);
-        leave();
+        traits::decode(rows_.enter(key, key_hash(key)), in);
+        rows_.leave();
       }
     });
   }
-  /// The key's records, until another key is entered, or leave().
+  /// The key's records, until another key is entered, or make_room().
   template <class Key>
   slot& enter(const Key& key, std::uint64_t hash) {
-    if (current_) {
-      if (rows_.hash() == hash && key_equal<K>{}(rows_.key(), key)) return *current_;
-      leave();
-    }
-    current_ = &rows_.enter(key, hash);
-    due_ = due_time(*current_);
-    return *current_;
-  }
-  void leave() {
-    if (!current_) return;
-    const auto due = due_time(*std::exchange(current_, nullptr));
-    if (due != due_) {
-      rest_.clear();
-      codec<K>::encode(rows_.key(), rest_);
-      if (due_) index_->remove(rows_.key_group(), *due_, rest_.buffer());
-      if (due) index_->add(rows_.key_group(), *due, rest_.buffer());
-    }
-    rows_.leave();
+    return rows_.enter(key, hash);
   }
   /// At the end of a batch.
-  void make_room() {
-    leave();
-    rows_.make_room();
-  }
+  void make_room() { rows_.make_room(); }
   /// The watermark from now on. Call visit_expired() until it is done.
   void set_watermark(timestamp t) noexcept {
     watermark_ = t;
@@ -128,22 +104,18 @@ public:
   }
   /// Cleans up to `most` keys; whether that was all of them.
   bool visit_expired(std::size_t most) {
-    for (; !index_->empty() && index_->first_time() <= watermark_; --most) {
+    for (auto due = rows_.first_due(); due && *due <= watermark_; due = rows_.first_due(), --most) {
       if (most == 0) return false;
-      K key{};
-      const auto first = index_->first();
-      byte_reader in{first.rest};
-      codec<K>::decode(key, in);
-      auto& s = enter(key, key_hash(key));
+      auto& s = rows_.enter_first_due();
       s.left.drop_until(expired_[0]);
       s.right.drop_until(expired_[1]);
-      leave();
+      rows_.leave();
     }
     return true;
   }
   /// Reads the index.
-  std::size_t keys() { return index_->count(); }
-  std::size_t counted_bytes() const noexcept { return rows_.store().counted_bytes() + index_->cached_bytes(); }
+  std::size_t keys() { return rows_.count_due(); }
+  std::size_t counted_bytes() const noexcept { return rows_.counted_bytes(); }
 
 private:
   struct traits {
@@ -165,13 +137,9 @@ private:
   }
 
   const interval_bounds bounds_;
-  counted_rows<K, slot, traits> rows_;
-  std::optional<time_index> index_;
-  slot* current_ = nullptr;
-  std::optional<timestamp> due_; // of the current key, in the index
+  due_rows<K, slot, traits> rows_;
   timestamp watermark_ = min_timestamp;
   timestamp expired_[2] = {min_timestamp, min_timestamp};
-  byte_writer rest_; // reused
 };
 
 } // namespace dataflow::detail

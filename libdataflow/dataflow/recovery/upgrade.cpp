@@ -22,17 +22,16 @@ std::optional<upgrade_mode> parse_upgrade_mode(std::string_view text) {
   return {};
 }
 
-upgrade::upgrade(upgrade_mode mode, const upgrade_situation& job) : stateless_(mode == upgrade_mode::stateless) {
+upgrade::upgrade(upgrade_mode mode, const upgrade_situation& job) : mode_(mode), ended_(job.ended) {
   switch (mode) {
   case upgrade_mode::savepoint:
     if (!job.running)
       throw error{errc::invalid_argument, "the job does not run: it can take no savepoint",
                   "upgrade it with the mode last-state, from its last checkpoint"};
-    step_ = upgrade_step::stop_with_savepoint;
     return;
   case upgrade_mode::last_state:
     if (job.last_checkpoint.empty())
-      throw error{errc::invalid_argument, "the job has no complete checkpoint",
+      throw error{errc::invalid_argument, "the job has no complete checkpoint on disk",
                   "upgrade it with the mode savepoint, or stateless if its state may be lost"};
     if (!job.kept_on_cancel)
       throw error{errc::invalid_argument, "the job's checkpoints go when it is cancelled",
@@ -43,18 +42,22 @@ upgrade::upgrade(upgrade_mode mode, const upgrade_situation& job) : stateless_(m
   case upgrade_mode::stateless:
     break;
   }
-  step_ = job.ended ? upgrade_step::check_new : upgrade_step::cancel;
-  if (job.ended && stateless_) step_ = upgrade_step::start_new;
 }
 
 void upgrade::succeeded(std::string path) {
   switch (step_) {
+  case upgrade_step::check_first:
+    step_ = ended_                             ? upgrade_step::start_new
+            : mode_ == upgrade_mode::savepoint ? upgrade_step::stop_with_savepoint
+                                               : upgrade_step::cancel;
+    return;
   case upgrade_step::stop_with_savepoint:
     path_ = std::move(path);
     step_ = upgrade_step::check_new;
     return;
   case upgrade_step::cancel:
-    step_ = stateless_ ? upgrade_step::start_new : upgrade_step::check_new;
+    if (mode_ == upgrade_mode::last_state && !path.empty()) path_ = std::move(path);
+    step_ = mode_ == upgrade_mode::stateless ? upgrade_step::start_new : upgrade_step::check_new;
     return;
   case upgrade_step::check_new:
     step_ = upgrade_step::start_new;
@@ -73,6 +76,7 @@ void upgrade::succeeded(std::string path) {
 
 void upgrade::failed(error why) {
   switch (step_) {
+  case upgrade_step::check_first:
   case upgrade_step::stop_with_savepoint:
   case upgrade_step::cancel:
     outcome_ = upgrade_outcome::untouched;
@@ -81,7 +85,8 @@ void upgrade::failed(error why) {
   case upgrade_step::check_new:
   case upgrade_step::start_new:
     why_ = std::move(why);
-    step_ = upgrade_step::start_old;
+    outcome_ = upgrade_outcome::untouched;
+    step_ = ended_ ? upgrade_step::done : upgrade_step::start_old;
     return;
   case upgrade_step::start_old:
     outcome_ = upgrade_outcome::stranded;
@@ -91,6 +96,12 @@ void upgrade::failed(error why) {
   case upgrade_step::done:
     return;
   }
+  step_ = upgrade_step::done;
+}
+
+void upgrade::failed_beyond_return(error why) {
+  why_ = std::move(why);
+  outcome_ = upgrade_outcome::stranded;
   step_ = upgrade_step::done;
 }
 

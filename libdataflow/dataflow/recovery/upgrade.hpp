@@ -7,10 +7,11 @@
 ///   last_state   a cancel, if it runs       its last complete checkpoint, which must be kept then
 ///   stateless    a cancel, if it runs       nothing
 ///
-/// Between the two the new job's code is checked against what it is to start from, and nothing is started that would
-/// be refused. When the new job is refused or does not come to run, the old one starts again from the same place (a
-/// stateless one from nothing), so that no record is lost or counted twice in its state.
-/// Threading: a value. Errors: the constructor throws invalid_argument when the mode cannot be, with what to do.
+/// The new job's code is checked before a job that runs is stopped, and again against what it is to start from: nothing
+/// is started that would be refused. When the new job does not come to run, the old one starts again from the same
+/// place (a stateless one from nothing), so that no record is lost or counted twice in its state. A job that had ended
+/// before stays as it is. Once the new job has completed a checkpoint its sinks have published, and there is no way
+/// back. Threading: a value. Errors: the constructor throws invalid_argument when the mode cannot be, with what to do.
 /// Source: the upgrade modes of Flink's Kubernetes operator.
 #pragma once
 
@@ -37,8 +38,9 @@ struct upgrade_situation {
 };
 
 enum class upgrade_step : std::uint8_t {
+  check_first,         ///< the new job's code; unless stateless, against something that the old job has saved
   stop_with_savepoint, ///< the old job; succeeded(path)
-  cancel,              ///< the old job
+  cancel,              ///< the old job; succeeded(path of its last checkpoint), which may be a later one by then
   check_new,           ///< the new job's code against path()
   start_new,           ///< from path(), and wait until it runs
   start_old,           ///< from path(), and wait until it runs
@@ -47,7 +49,7 @@ enum class upgrade_step : std::uint8_t {
 
 enum class upgrade_outcome : std::uint8_t {
   upgraded,  ///< the new job runs
-  untouched, ///< the old job runs on: it could not be stopped
+  untouched, ///< the old job is as it was: the new one was refused, or the old one could not be stopped
   went_back, ///< the old job runs again
   stranded,  ///< neither runs; what they start from is at path()
 };
@@ -62,15 +64,18 @@ public:
   /// The step is done. `path`: of the savepoint that was taken.
   void succeeded(std::string path = {});
   void failed(error why);
+  /// REQUIRES: next() is start_new. The new job has completed a checkpoint, and then failed.
+  void failed_beyond_return(error why);
   /// REQUIRES: next() is done.
   upgrade_outcome outcome() const noexcept { return outcome_; }
   /// Why the new job does not run, and, stranded, what became of the old one.
   const error& why() const noexcept { return why_; }
 
 private:
-  upgrade_step step_ = upgrade_step::check_new;
+  upgrade_step step_ = upgrade_step::check_first;
   upgrade_outcome outcome_ = upgrade_outcome::upgraded;
-  bool stateless_ = false;
+  upgrade_mode mode_;
+  bool ended_ = false; // before the upgrade
   std::string path_;
   error why_;
 };

@@ -225,17 +225,19 @@ void held_rows::read(bool last, const std::function<void(const rows_then&)>& vis
   sort_by_key_group();
   for (std::size_t n = 0; n < order_.size(); ++n) {
     const auto i = order_[n];
-    const auto rows = begin_reading(i);
-    try {
-      visit(rows);
-    } catch (...) {
-      end_reading(i);
-      throw;
+    // A look at segments without anything to write would only wear out the processor's caches. Those that keys have
+    // been removed of have something.
+    if (!increment_ || increment_->needed[i] != 0) {
+      const auto rows = begin_reading(i);
+      try {
+        visit(rows);
+      } catch (...) {
+        end_reading(i);
+        throw;
+      }
+      if (!last) end_reading(i);
     }
-    if (!last) {
-      end_reading(i);
-      continue;
-    }
+    if (!last) continue;
     give_up(i);
     if (const auto s = shelf_of(i); n + 1 == order_.size() || shelf_of(order_[n + 1]) != s) clear(shelves_[s]);
   }

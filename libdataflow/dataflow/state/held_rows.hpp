@@ -86,8 +86,8 @@ public:
 
   // The reader's side.
 
-  /// Calls visit(const rows_then&) for all segments, by key group. `last`: each is given up when it has been visited.
-  /// REQUIRES: nothing has been given up before; throws error{errc::internal}.
+  /// Calls visit(const rows_then&) for all segments that have something to write, by key group. `last`: each is given
+  /// up when it has been visited. REQUIRES: nothing has been given up before; throws error{errc::internal}.
   void read(bool last, const std::function<void(const rows_then&)>& visit);
   /// So many will read all of it for the last time.
   void add_reader() noexcept { readers_.fetch_add(1, std::memory_order_relaxed); }

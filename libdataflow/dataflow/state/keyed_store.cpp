@@ -13,8 +13,7 @@ namespace dataflow {
 using detail::row_segment;
 
 namespace {
-constexpr unsigned least_capacity = 4;
-constexpr std::size_t most_columns = 64;
+constexpr std::size_t most_columns = 32;
 } // namespace
 
 std::int64_t keyed_column::now() const noexcept { return store_->clock_->wall().count(); }
@@ -25,7 +24,7 @@ void keyed_column::clear() {
   auto type = this->type();
   if (!type.trivial) type.destroy(at);
   row_segment::mark(store_->row_) &= ~bit_;
-  if (row_segment::mark(store_->row_) == 0) store_->emptied_ = true;
+  if (row_segment::is_empty(store_->row_)) store_->emptied_ = true;
 }
 
 state_info keyed_column::info() const {
@@ -322,7 +321,7 @@ std::uint32_t keyed_store::allocate(std::uint32_t key_group) {
   if (group.with_room.empty()) {
     group.segments.push_back(static_cast<std::uint32_t>(segments_.size()));
     group.with_room.push_back(group.segments.back());
-    segments_.push_back(row_segment::make(layout_, key_group, least_capacity));
+    segments_.push_back(row_segment::make(layout_, key_group, row_segment::least_capacity));
     directory_->add(segments_.back());
     changes_.add_segment();
   }
@@ -396,12 +395,15 @@ void keyed_store::make_writable() {
   }
   changes_.mark(segment, position_ % row_segment::rows);
   writable_ = true;
-  if (stored_) stored_->change(position_);
+  if (stored_)
+    stored_->change(position_);
+  else
+    row_segment::set_version(row_, version_);
 }
 
 void keyed_store::drop_empty_row() {
   emptied_ = false;
-  if (!row_ || row_segment::mark(row_) != 0 || stored_) return; // what is stored of it is still to be removed
+  if (!row_ || !row_segment::is_empty(row_) || stored_) return; // what is stored of it is still to be removed
   candidates_good_ = false;
   make_writable();
   protect(position_ / row_segment::rows, position_ % row_segment::rows);
@@ -500,6 +502,7 @@ keyed_snapshot keyed_store::freeze(std::optional<std::int64_t> checkpoint) {
   snapshot.rows_ =
       std::make_shared<detail::held_rows>(directory_, layout_, states_->key_groups(), std::move(increment));
   live_.push_back(snapshot.rows_);
+  ++version_;
   frozen_ = true;
   writable_ = false;
   return snapshot;

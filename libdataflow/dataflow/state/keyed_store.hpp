@@ -206,9 +206,9 @@ public:
   bool must_wait() { return !live_.empty() && holds_too_much(); }
   /// Bytes that snapshots in progress hold.
   std::size_t held_bytes() const noexcept;
-  /// Until end_freeze(), the columns' freeze() gives what the store holds now. With `files`, and a database: the files
-  /// that hold all of it, and the columns give nothing; else null. Without a database, the columns may leave out what
-  /// is stored already (`incremental`).
+  /// Until end_freeze(), the columns' freeze() gives what the store holds now. When it is `incremental`: with a
+  /// database, gives the files that hold all of it, and the columns give nothing; without one, gives null, and the
+  /// columns may leave out what is stored already. Else null.
   std::shared_ptr<const database_files> begin_freeze(bool incremental, std::optional<std::int64_t> checkpoint);
   void end_freeze() noexcept;
   /// Looks at up to `rows` rows, from where the last call stopped, and removes what has expired.
@@ -293,7 +293,8 @@ protected:
     position_ = position;
     row_ = row;
     has_key_ = true;
-    writable_ = row_ != nullptr && !frozen_; // before the first snapshot all segments count as changed
+    // Before the first snapshot all segments count as changed; with a database no row has this version.
+    writable_ = row_ != nullptr && (!frozen_ || detail::row_segment::version(row_) == version_);
     if (frozen_ && stored_ && row_) touch_stored();
   }
   void touch_stored() noexcept;
@@ -334,10 +335,11 @@ private:
     std::size_t rows = 0;
   };
   void make_writable();
-  /// Before a row comes, goes or (`content`) changes. The segment may be another one then.
-  void protect(std::uint32_t segment, unsigned row, bool content = false) {
-    if (!live_.empty()) save(segment, row, content);
+  /// Before a row comes or goes. The segment may be another one then.
+  void protect(std::uint32_t segment, unsigned row) {
+    if (!live_.empty()) save(segment, row, false);
   }
+  /// `content`: the row stays, and only what is in it changes.
   void save(std::uint32_t segment, unsigned row, bool content);
   void note_removed();
   bool holds_too_much();
@@ -353,8 +355,9 @@ private:
   std::byte* row_ = nullptr; // of the current key
   std::uint32_t position_ = none;
   bool has_key_ = false;
-  bool writable_ = false; // snapshots do not need the current row any more, and its segment is marked as changed
-  bool emptied_ = false;  // the current row may have lost its last value
+  bool writable_ = false;     // snapshots do not need the current row any more, and its segment is marked as changed
+  std::uint32_t version_ = 1; // of the state: one more with each snapshot. Rows that have it are marked and put aside
+  bool emptied_ = false;      // the current row may have lost its last value
   bool expiring_ = false;
   bool frozen_ = false; // a snapshot has been taken, or rows are stored: each has to be marked when it changes
   std::vector<detail::row_segment*> segments_;

@@ -47,7 +47,7 @@ void copy_row(const row_layout& from, const std::byte* source, const row_layout&
   from.key.copy(target + to.key_offset, source + from.key_offset);
   segment::mark(target) = 0;
   try {
-    for_each_bit(segment::mark(source), [&](unsigned c) {
+    for_each_bit(segment::mark(source) & segment::cells, [&](unsigned c) {
       auto& cell = from.cells[c];
       cell.type.copy(target + to.cells[c].offset, source + cell.offset);
       if (cell.stamped) segment::stamp(target + to.cells[c].offset) = segment::stamp(source + cell.offset);
@@ -62,7 +62,8 @@ void copy_row(const row_layout& from, const std::byte* source, const row_layout&
 void destroy_row(const row_layout& layout, std::byte* row) noexcept {
   auto& mark = row_segment::mark(row);
   if (!layout.trivial) {
-    for_each_bit(mark, [&](unsigned c) { layout.cells[c].type.destroy(row + layout.cells[c].offset); });
+    for_each_bit(mark & row_segment::cells,
+                 [&](unsigned c) { layout.cells[c].type.destroy(row + layout.cells[c].offset); });
     layout.key.destroy(row + layout.key_offset);
   }
   mark = 0;

@@ -31,8 +31,9 @@ struct cell_type {
   }
 };
 
-/// Where things lie in a row: the mark of the cells that hold a value (8 bytes, a bit per cell), the key, the cells.
-/// A stamped cell has 8 bytes in front: the time of its last access.
+/// Where things lie in a row: the mark (8 bytes: a bit per cell that holds a value, and in the upper half the version
+/// of the store's state that the row was last changed in), the key, the cells. A stamped cell has 8 bytes in front: the
+/// time of its last access.
 struct row_layout {
   explicit row_layout(cell_type key);
   /// The layout with one cell more.
@@ -57,6 +58,7 @@ void destroy_row(const row_layout& layout, std::byte* row) noexcept;
 class row_segment {
 public:
   static constexpr unsigned rows = 64;
+  static constexpr unsigned least_capacity = 4; // what a store begins a segment with
 
   static row_segment* make(std::shared_ptr<const row_layout> layout, std::uint32_t key_group, unsigned capacity);
   /// A copy with room for `capacity` rows, in a layout that begins with this one's cells.
@@ -69,6 +71,12 @@ public:
   std::byte* row(std::size_t i, std::size_t stride) noexcept { return memory() + i * stride; }
   static std::uint64_t& mark(std::byte* row) noexcept { return *reinterpret_cast<std::uint64_t*>(row); }
   static std::uint64_t mark(const std::byte* row) noexcept { return *reinterpret_cast<const std::uint64_t*>(row); }
+  static constexpr std::uint64_t cells = 0xffffffff; ///< of a mark: a bit per cell
+  static bool is_empty(const std::byte* row) noexcept { return (mark(row) & cells) == 0; }
+  static std::uint32_t version(const std::byte* row) noexcept { return static_cast<std::uint32_t>(mark(row) >> 32); }
+  static void set_version(std::byte* row, std::uint32_t version) noexcept {
+    mark(row) = (mark(row) & cells) | std::uint64_t{version} << 32;
+  }
   static std::int64_t& stamp(std::byte* cell) noexcept { return reinterpret_cast<std::int64_t*>(cell)[-1]; }
   static std::int64_t stamp(const std::byte* cell) noexcept { return reinterpret_cast<const std::int64_t*>(cell)[-1]; }
 

@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t batch_bytes = 1 << 20;
 constexpr std::size_t least_rows = 1024; // below that a cache is none
 constexpr std::size_t least_counted_rows = 16;
-constexpr unsigned least_capacity = 4;  // of a segment
 constexpr std::size_t index_bytes = 16; // a cell of the index, which is at most half full
 
 /// How rows of a database become canonical parts; needs neither the column nor the store.
@@ -178,8 +177,8 @@ void stored_rows::make_room() {
       --store_.size_;
     }
     marks.touched = 0;
-    if (counts_ && segment.used == 0 && segment.capacity() > least_capacity) {
-      store_.replace(static_cast<std::uint32_t>(number), least_capacity);
+    if (counts_ && segment.used == 0 && segment.capacity() > row_segment::least_capacity) {
+      store_.replace(static_cast<std::uint32_t>(number), row_segment::least_capacity);
       count_segment(number);
     }
     if (was_full && store_.segments_[number]->used != ~std::uint64_t{0})

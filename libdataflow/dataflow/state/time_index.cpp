@@ -46,7 +46,7 @@ time_index::time_index(state_database& database, const std::string& table, key_g
   database_.scan(table_, range_, [&](std::string_view, std::string_view) { return !(any = true); });
   if (!any) return;
   for (auto g = range_.first; g <= range_.last; ++g) {
-    refill(g);
+    refill(g, {});
     refresh(g, {});
   }
 }
@@ -81,14 +81,13 @@ void time_index::refresh(std::uint32_t key_group, const element& before) {
   if (!none) heads_.insert({*g.cached.begin(), key_group});
 }
 
-void time_index::refill(std::uint32_t key_group) {
+void time_index::refill(std::uint32_t key_group, std::string_view from) {
   database_.write();
   auto& g = at(key_group);
   g.complete = true;
   std::size_t n = 0;
-  database_.scan_from(table_, table_key(key_group, g.from), key_group, [&](std::string_view key, std::string_view) {
-    if (n == most_) return g.complete = false;
-    if (n++ == 0) g.from.assign(key.substr(2));
+  database_.scan_from(table_, table_key(key_group, from), key_group, [&](std::string_view key, std::string_view) {
+    if (n++ == most_) return g.complete = false;
     cache(g, key.substr(2));
     return true;
   });
@@ -100,7 +99,6 @@ void time_index::add(std::uint32_t key_group, timestamp t, std::string_view rest
   element_.append(rest);
   database_.put(table_, table_key(key_group, element_), {});
   auto& g = at(key_group);
-  if (element_ < g.from) g.from = element_;
   if (g.complete || element_ < *g.cached.rbegin()) {
     const auto before = g.cached.empty() ? element{} : *g.cached.begin();
     cache(g, element_);
@@ -123,10 +121,8 @@ void time_index::remove(std::uint32_t key_group, timestamp t, std::string_view r
     const auto before = *g.cached.begin();
     bytes_ -= found->size() + node_bytes;
     g.cached.erase(found);
-    if (g.cached.empty() && !g.complete) {
-      g.from = element_; // it was the last one that was known, and no other is before it
-      refill(key_group);
-    }
+    // It was the last one that was known, and no other is before it.
+    if (g.cached.empty() && !g.complete) refill(key_group, element_);
     refresh(key_group, before);
   }
   write_batch_if_large();

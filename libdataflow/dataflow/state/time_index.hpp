@@ -73,7 +73,6 @@ private:
   struct group {
     std::set<element, std::less<>> cached; // the least ones
     bool complete = true;                  // all of them
-    element from = {};                     // none in the table is before this
   };
   struct head {
     element first;
@@ -92,7 +91,8 @@ private:
   void uncache_last(group& g);
   /// After the least of a group may have changed; `before`: what it was, empty for none.
   void refresh(std::uint32_t key_group, const element& before);
-  void refill(std::uint32_t key_group);
+  /// `from`: none in the table is before this.
+  void refill(std::uint32_t key_group, std::string_view from);
   void write_batch_if_large();
 
   state_database& database_;

@@ -229,11 +229,14 @@ subtask::fed subtask::feed_from_gate() {
   }
   auto a = input_->next();
   tell_given_up();
+  for (auto& c : input_->consumed())
+    return_credit(c.channel, 0, c.bytes);
+  input_->clear_consumed();
   if (!a) return feedback_ && !feedback_->empty() ? fed::element : fed::nothing;
   if (a->what.is_batch()) {
     metrics_.records_in.add(a->what.data->size());
     metrics_.bytes_in.add(a->bytes);
-    return_credit(*a);
+    return_credit(a->channel, 1, a->bytes);
     const auto& channel = config_.channels[a->channel];
     if (channel.feedback) loop_dirty_ = true;
     fed_edge_ = channel.edge;
@@ -261,16 +264,16 @@ void subtask::feed_loop_control(input_gate::arrival& a) {
   chain_->feed(0, element::control(element_kind::loop_probe, ++loop_round_, last_dirty_));
 }
 
-void subtask::return_credit(const input_gate::arrival& a) {
-  if (config_.channels[a.channel].feedback) return;
-  auto& o = owed_[a.channel];
-  if (o.batches == 0) owing_.push_back(a.channel);
-  o.batches += 1;
-  o.bytes += a.bytes;
+void subtask::return_credit(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes) {
+  if (config_.channels[channel].feedback) return;
+  auto& o = owed_[channel];
+  if (o.batches == 0 && o.bytes == 0) owing_.push_back(channel);
+  o.batches += batches;
+  o.bytes += bytes;
   if (o.batches * 2 < config_.credit.batches && static_cast<std::int64_t>(o.bytes) * 2 < config_.credit.bytes) return;
-  host_.grant(a.channel, o.batches, o.bytes);
+  host_.grant(channel, o.batches, o.bytes);
   o = {};
-  owing_.erase(std::find(owing_.begin(), owing_.end(), a.channel));
+  owing_.erase(std::find(owing_.begin(), owing_.end(), channel));
 }
 
 void subtask::send_grants() {

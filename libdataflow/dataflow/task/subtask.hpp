@@ -183,7 +183,7 @@ private:
   void complete_snapshot();
   bool ends_at_once() const { return config_.stages[0].finished; }
   void feed_loop_control(input_gate::arrival& a);
-  void return_credit(const input_gate::arrival& a);
+  void return_credit(std::uint32_t channel, std::uint32_t batches, std::uint64_t bytes);
   void send_grants();
   void account(steady_time now);
   step_result finish_step(step_result::kind what);

@@ -5,8 +5,7 @@
 /// Threading: the task's own. Ownership: owns the rows. Errors: those of the database.
 #pragma once
 
-#include <dataflow/state/counted_rows.hpp>
-#include <dataflow/state/time_index.hpp>
+#include <dataflow/state/due_rows.hpp>
 #include <dataflow/time/saturating.hpp>
 #include <dataflow/windows/window.hpp>
 
@@ -31,17 +30,14 @@ public:
     return {"_slices-by-key", state_kind::keyed,
             to_string(codec<K>::describe()) + " -> " + to_string(codec<value>::describe())};
   }
-  stored_slices(const window_grid& grid, std::int64_t lateness) : grid_(grid), lateness_(lateness), rows_(info()) {}
+  stored_slices(const window_grid& grid, std::int64_t lateness)
+      : grid_(grid), lateness_(lateness), rows_(info(), [this](const value& v) { return due_time(v); }) {}
 
   void open(state_registry& states, const clock& clock) {
-    rows_.open(states, clock);
-    auto& database = rows_.store().share_database();
-    index_.emplace(database, "_slices-by-key/due", states.key_groups(), time_index::ties::by_rest,
-                   time_index::cache_for(states, database));
-    rows_.declare([this](const state_part& part) {
+    rows_.open(states, clock, "_slices-by-key/due", [this](const state_part& part) {
       for_each_in(part, [this](K key, value v) {
-        enter(key, key_hash(key)) = std::move(v);
-        leave();
+        rows_.enter(key, key_hash(key)) = std::move(v);
+        rows_.leave();
       });
     });
   }
@@ -72,31 +68,11 @@ public:
   /// The slices of a key, until another one is entered, or leave(); one without slices goes.
   template <class Key>
   value& enter(const Key& key, std::uint64_t hash) {
-    if (current_) {
-      if (rows_.hash() == hash && key_equal<K>{}(rows_.key(), key)) return *current_;
-      leave();
-    }
-    current_ = &rows_.enter(key, hash);
-    if (current_->second.empty()) current_->first = no_window;
-    due_ = due_time(*current_);
-    return *current_;
+    return begun(rows_.enter(key, hash));
   }
-  void leave() {
-    if (!current_) return;
-    const auto due = due_time(*std::exchange(current_, nullptr));
-    if (due != due_) {
-      rest_.clear();
-      codec<K>::encode(rows_.key(), rest_);
-      if (due_) index_->remove(rows_.key_group(), *due_, rest_.buffer());
-      if (due) index_->add(rows_.key_group(), *due, rest_.buffer());
-    }
-    rows_.leave();
-  }
+  void leave() { rows_.leave(); }
   /// At the end of a batch.
-  void make_room() {
-    leave();
-    rows_.make_room();
-  }
+  void make_room() { rows_.make_room(); }
   const K& key() const { return rows_.key(); }
 
   /// Where a slice is, or belongs.
@@ -134,19 +110,10 @@ public:
   }
 
   /// When something is to be done next, and which key does it.
-  std::optional<timestamp> first_due() const {
-    if (index_->empty()) return {};
-    return index_->first_time();
-  }
+  std::optional<timestamp> first_due() const { return rows_.first_due(); }
   /// REQUIRES: there is one.
-  value& enter_first_due() {
-    const auto first = index_->first();
-    K key{};
-    byte_reader in{first.rest};
-    codec<K>::decode(key, in);
-    return enter(key, key_hash(key));
-  }
-  std::size_t counted_bytes() const noexcept { return rows_.store().counted_bytes() + index_->cached_bytes(); }
+  value& enter_first_due() { return begun(rows_.enter_first_due()); }
+  std::size_t counted_bytes() const noexcept { return rows_.counted_bytes(); }
 
 private:
   static constexpr std::int64_t no_window = std::numeric_limits<std::int64_t>::min();
@@ -162,6 +129,10 @@ private:
       return all;
     }
   };
+  static value& begun(value& v) noexcept {
+    if (v.second.empty()) v.first = no_window;
+    return v;
+  }
   timestamp cleanup_time(const time_window& slice) const noexcept {
     return saturating_add(grid_.at(grid_.index_of(slice.start)).max_timestamp(), std::chrono::milliseconds{lateness_});
   }
@@ -175,11 +146,7 @@ private:
 
   const window_grid grid_;
   const std::int64_t lateness_;
-  counted_rows<K, value, traits> rows_;
-  std::optional<time_index> index_;
-  value* current_ = nullptr;
-  std::optional<timestamp> due_; // of the current key, in the index
-  byte_writer rest_;             // reused
+  due_rows<K, value, traits> rows_;
 };
 
 } // namespace dataflow::detail

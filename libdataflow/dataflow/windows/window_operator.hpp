@@ -81,7 +81,7 @@ public:
       stored_->open(context.states(), context.clock());
     } else {
       context.states().declare(*this);
-      in_files_.read(context.states(), context.clock(), "_windows", [this](const state_part& p) { restore(p); });
+      in_files_.read(context.states(), context.clock(), info().name, [this](const state_part& p) { restore(p); });
     }
     ask_for_wake_up();
   }

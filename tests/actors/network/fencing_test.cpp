@@ -61,7 +61,10 @@ TEST_CASE("a process of another version is refused with both versions") {
 }
 
 TEST_CASE("one that is silent is expelled, and what it says afterwards is refused") {
-  job_manager_node node{test::network_settings({{"heartbeat.interval", "20 ms"}, {"heartbeat.timeout", "100 ms"}})};
+  job_manager_node node{
+      test::network_settings(
+          {{"heartbeat.interval", "20 ms"}, {"heartbeat.timeout", "100 ms"}, {"slot.request.timeout", "100 ms"}}),
+      test::own_jobs()};
   peer p{node.port()};
   const auto met = p.greet(process_stamp(), "zombie");
   CHECK(met.interval == std::chrono::milliseconds{20});
@@ -87,7 +90,9 @@ TEST_CASE("one that is silent is expelled, and what it says afterwards is refuse
   // Its slots are nobody's: a job does not get them.
   p.self->send(met.job_manager, register_slots{p.self, {"zombie", "127.0.0.1", 1}, {{1, p.self, p.self, {}, {}, {}}}});
   const auto client = remote_cluster::connect({"127.0.0.1", node.port()});
-  CHECK(client->jobs().empty());
+  const auto result = client->submit(test::origin_of("network_finite"))->wait();
+  CHECK(result.failure.code() == errc::no_resources);
+  CHECK(result.failure.cause().find("needs 1 slots, 0 of 0 are free") != std::string::npos);
   CHECK(p.greet(process_stamp(), "anew").index > met.index);
 }
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <tests/actors/network/network_cluster.hpp>
 #include <tests/support/error_of.hpp>
@@ -37,6 +38,23 @@ DATAFLOW_JOB(network_failing) {
 }
 
 DATAFLOW_JOB(network_refusing) { throw error{errc::invalid_argument, "not today"}; }
+
+// Built by the client, the job manager and the task manager, which fails.
+DATAFLOW_JOB(network_loads_late) {
+  static std::atomic<int> built{0};
+  if (++built == 3) throw error{errc::io_failed, "the disk has a bad day"};
+  env.sequence(1, 10).filter([](std::int64_t) { return false; }).print();
+}
+
+TEST_CASE("a task manager that could not load a job tries again when the job starts again") {
+  network_cluster c{1, 1, {{"restart-strategy.type", "fixed-delay"}, {"restart-strategy.fixed-delay.delay", "1 ms"}}};
+  const auto job = c.submit("network_loads_late");
+  const auto result = job->wait();
+  CHECK(result.status == job_status::finished);
+  const auto& failures = result.final_report.failures;
+  CHECK(std::any_of(failures.begin(), failures.end(),
+                    [](auto& f) { return f.cause.cause().find("a bad day") != std::string::npos; }));
+}
 
 TEST_CASE("a job runs on a task manager of another node, and its end reaches the client") {
   network_cluster c{1};
@@ -122,8 +140,7 @@ TEST_CASE("a task manager that leaves in order is missed at once: its job goes o
   const auto job = c.submit("network_endless");
   REQUIRE(test::wait_for_status(*job, job_status::running));
   c.task_managers[0]->leave();
-  while (!c.task_managers[0]->wait_for(std::chrono::milliseconds{10})) {
-  }
+  REQUIRE(c.task_managers[0]->wait_for(std::chrono::seconds{90}));
   CHECK_FALSE(c.task_managers[0]->failure());
   c.add_task_manager();
   while (job->report().restarts == 0 || job->status() != job_status::running)

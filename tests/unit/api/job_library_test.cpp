@@ -1,8 +1,10 @@
 #include <dataflow/api/job_library.hpp>
+#include <dataflow/util/file_system.hpp>
 
 #include <doctest/doctest.h>
 
 #include <tests/support/error_of.hpp>
+#include <tests/support/temporary_directory.hpp>
 
 using namespace dataflow;
 using dataflow::test::error_of;
@@ -43,6 +45,20 @@ TEST_CASE("what is no library is told apart: missing, a directory, another kind 
   CHECK(contains(text.cause(), "README.md is no job library"));
   const auto program = error_of([] { (void)job_library::load("/bin/true"); }); // ELF, but no library
   CHECK(program.code() == errc::bad_job_library);
+}
+
+TEST_CASE("a library for another processor, or of 32 bits, is told apart") {
+  const dataflow::test::temporary_directory dir;
+  const auto path = join_path(dir.path(), "libjob.so");
+  const auto good = system_files().read_file(DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_no_job.so");
+  for (const std::size_t at : {std::size_t{4}, std::size_t{18}}) { // class, machine
+    auto bytes = good;
+    bytes[at] ^= 1;
+    system_files().write_file(path, bytes);
+    const auto e = error_of([&] { (void)job_library::load(path); });
+    CHECK(e.code() == errc::incompatible_library);
+    CHECK(contains(e.cause(), path + " was built for another processor"));
+  }
 }
 
 TEST_CASE("a library without a job is refused") {

@@ -137,6 +137,47 @@ TEST_CASE("what a leader publishes after another has taken over does not count")
   CHECK(error_of([&] { zombie.take_over(5); }).code() == errc::storage_locked);
 }
 
+TEST_CASE("an elected leader takes over from one that is only stopped, which then changes nothing any more") {
+  memory_file_system files;
+  const auto storage = [&](std::uint64_t seed) {
+    return std::make_unique<file_checkpoint_storage>(files, "/c", "job", seed, 20 * 1024, nullptr, takeover::by_token);
+  };
+  auto stopped = storage(1);
+  stopped->take_over(5);
+  const auto kept = stopped->begin(1);
+  stopped->publish(kept, test::write_sample(*stopped, kept, 1, 5));
+  const auto half = stopped->begin(2);
+
+  auto next = storage(2);
+  CHECK(ids(next->take_over(6)) == std::vector<std::uint64_t>{1});
+  const auto own = next->begin(3);
+  const auto metadata = test::write_sample(*next, own, 3, 6);
+  files.write_file("/c/job/shared/needed", "x");
+  // It goes on where it stood.
+  const auto refused = [&](auto change) { CHECK(error_of(change).code() == errc::stale_message); };
+  refused([&] { stopped->begin(3); }); // would empty it
+  refused([&] { stopped->publish(half, test::write_sample(*stopped, half, 2, 5)); });
+  refused([&] { stopped->discard(own, 5); });
+  refused([&] { stopped->remove_checkpoint(kept); });
+  refused([&] { stopped->remove_shared("needed"); });
+  refused([&] { stopped->remove(own, {object_scope::shared, "needed", 1, 0, {}}); });
+  refused([&] { stopped->note_published({7, {}}); });
+  refused([&] { stopped->release(); });
+  refused([&] { stopped->take_over(5); });
+  next->publish(own, metadata);
+  CHECK_NOTHROW(verify_checkpoint(*next, own, next->read(own), verification::content));
+  CHECK(next->published().checkpoint == 0);
+  CHECK(files.exists("/c/job/shared/needed"));
+  CHECK(ids(next->list()) == std::vector<std::uint64_t>{3, 1});
+
+  // The directory is locked by the new one as soon as the old one is gone.
+  stopped.reset();
+  next->begin(4);
+  CHECK(files.lock("/c/job/_lock") == nullptr);
+  // Only an election gives that right.
+  CHECK(error_of([&] { file_checkpoint_storage(files, "/c", "job", 3).take_over(7); }).code() == errc::storage_locked);
+}
+
 TEST_CASE("a checkpoint of a replaced leader is left out when the directory is taken over again") {
   memory_file_system files;
   const auto publish = [&](file_checkpoint_storage& s, std::uint64_t id, std::uint64_t leader) {

@@ -101,6 +101,7 @@ TEST_CASE("a value that does not fit its schema is refused with the field's name
   CHECK(complaint<std::int64_t>("1.5") == "the value: 1.5 is no int64");
   CHECK(complaint<std::uint64_t>("\"7\"") == "the value: \"7\" is no uint64");
   CHECK(complaint<double>("\"much\"") == "the value: \"much\" is no float64");
+  CHECK(complaint<float>("1e+300") == "the value: 1e+300 is no float32");
   CHECK(complaint<bool>("1") == "the value: 1 is no bool");
   CHECK(complaint<std::array<int, 2>>("[1]") == "the value: there are 1 elements, not 2");
   CHECK(complaint<std::variant<int, std::string>>(R"({"alternative": 2, "value": 1})") ==

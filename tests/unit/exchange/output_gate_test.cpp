@@ -86,7 +86,7 @@ TEST_CASE("without credit elements wait in order, control elements behind data; 
   CHECK(gate.queued() == 3);
   gate.grant(0, 1, 16);
   CHECK(gate.queued() == 1);
-  REQUIRE(to.sent.size() == 3); // the batch and the watermark, which needs no credit
+  REQUIRE(to.sent.size() == 3); // the batch and the watermark, which takes bytes only
   CHECK(to.sent[2].what.kind == element_kind::watermark);
   CHECK_FALSE(gate.writable());
   gate.grant(0, 1, 16);
@@ -95,6 +95,58 @@ TEST_CASE("without credit elements wait in order, control elements behind data; 
   CHECK(to.records<std::int64_t>(0) == numbers{1, 2, 3, 4, 5, 6});
   for (std::size_t i = 0; i < to.sent.size(); ++i)
     CHECK(to.sent[i].sequence == i);
+}
+
+TEST_CASE("watermarks take credit: those without records between them do not gather before a slow receiver") {
+  recorder to;
+  auto c = config_of(partitioning_kind::broadcast, 2);
+  c.initial_credit = {1, 64 * 1024};
+  output_gate gate{c, batch_pool::make(record_type_of<std::int64_t>()), to};
+  std::int64_t pushed = 0;
+  const auto fill = [&] {
+    while (gate.writable() && pushed < 10'000)
+      gate.push_control(element::watermark(timestamp{std::chrono::milliseconds{pushed++}}));
+  };
+  fill();
+  CHECK(to.sent.size() == 2 * 64); // of 1 KiB each
+  CHECK(gate.queued() == 2);
+  CHECK(pushed == 65);
+  std::uint64_t bytes = 0;
+  for (auto& s : to.sent)
+    bytes += s.bytes;
+  CHECK(bytes == 2 * 64 * 1024);
+  gate.push_control(element::barrier(1, true, nullptr)); // behind them, and not lost
+  gate.push_control(element::control(element_kind::idle));
+  gate.grant(0, 0, 1024);
+  CHECK(to.sent.size() == 2 * 64 + 2); // the watermark and the barrier; idleness waits
+  CHECK_FALSE(gate.writable());
+  gate.grant(0, 0, 1024);
+  gate.grant(1, 0, 2048);
+  CHECK(gate.writable());
+  REQUIRE(to.sent.size() == 2 * 64 + 6);
+  for (std::uint32_t channel : {0u, 1u}) {
+    std::int64_t next = 0;
+    for (auto& s : to.sent)
+      if (s.channel == channel && s.what.kind == element_kind::watermark) CHECK(s.what.value == next++);
+    CHECK(next == 65);
+  }
+  gate.grant(0, 1, 1024);
+  gate.grant(1, 1, 1024);
+  gate.push(batch_of<std::int64_t>({1}));
+  gate.flush();
+  CHECK(gate.writable()); // they have taken none of the batches' credit
+}
+
+TEST_CASE("barriers, ends and probes pass without credit") {
+  recorder to;
+  auto c = config_of(partitioning_kind::forward, 1);
+  c.initial_credit = {0, 0};
+  output_gate gate{c, batch_pool::make(record_type_of<std::int64_t>()), to};
+  gate.push_control(element::barrier(1, true, nullptr));
+  gate.push_control(element::control(element_kind::loop_probe, 1));
+  gate.push_control(element::control(element_kind::end));
+  CHECK(gate.writable());
+  CHECK(to.sent.size() == 3);
 }
 
 TEST_CASE("a channel without credit stops its gate, others are still served") {

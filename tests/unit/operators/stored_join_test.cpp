@@ -117,3 +117,24 @@ TEST_CASE("the buffers of a join in a database keep within their memory, and not
   CHECK(made->keys() == 0);
   CHECK(r.snapshot().states.at("join buffers").parts.empty());
 }
+
+TEST_CASE("a join whose bounds were changed goes on from the files of a database, and forgets what has expired") {
+  for (const auto& [before, after] : {std::pair{100, 20}, {20, 100}}) {
+    CAPTURE(before);
+    places where;
+    std::int64_t bound = before;
+    join_operator* made = nullptr;
+    operator_runner r{[&] { return join(-bound, bound, &made)(); }, {.inputs = 2, .place = where.next(true)}};
+    auto& out = r.capture<std::string>();
+    r.push_timed<piece>({{{1, "a"}, 1000}}, 0);
+    bound = after;
+    r.restart_from_files(true, where.next(true));
+    r.watermark(1010);
+    r.push_timed<piece>({{{1, "x"}, 1015}}, 1);
+    r.watermark(1050);
+    CHECK(values_of(out) == std::vector<std::string>{"a+x"});
+    CHECK(made->keys() == 1);
+    r.watermark(2000);
+    CHECK(made->keys() == 0);
+  }
+}

@@ -20,8 +20,10 @@ std::string refusal(upgrade_mode mode, const upgrade_situation& job) {
 
 using namespace upgrade_test;
 
-TEST_CASE("an upgrade by savepoint stops, checks, and starts from the savepoint") {
+TEST_CASE("an upgrade by savepoint checks, stops, checks again, and starts from the savepoint") {
   upgrade u{upgrade_mode::savepoint, running};
+  CHECK(u.next() == upgrade_step::check_first);
+  u.succeeded();
   CHECK(u.next() == upgrade_step::stop_with_savepoint);
   u.succeeded("/s/1");
   CHECK(u.next() == upgrade_step::check_new);
@@ -36,6 +38,7 @@ TEST_CASE("an upgrade by savepoint stops, checks, and starts from the savepoint"
 TEST_CASE("a new job that is refused, or does not come to run, gives way to the old one, from the same place") {
   for (const bool refused : {true, false}) {
     upgrade u{upgrade_mode::savepoint, running};
+    u.succeeded();
     u.succeeded("/s/1");
     if (!refused) u.succeeded();
     u.failed(broken);
@@ -53,41 +56,64 @@ TEST_CASE("a new job that is refused, or does not come to run, gives way to the 
   }
 }
 
-TEST_CASE("a job that cannot be stopped is left as it is") {
-  for (auto mode : {upgrade_mode::savepoint, upgrade_mode::last_state, upgrade_mode::stateless}) {
-    upgrade u{mode, running};
-    u.failed(broken);
-    CHECK(u.next() == upgrade_step::done);
-    CHECK(u.outcome() == upgrade_outcome::untouched);
-    CHECK(u.why().cause() == "it does not run");
-  }
+TEST_CASE("a job that cannot be stopped is left as it is, and so is one whose successor is refused before") {
+  for (auto mode : {upgrade_mode::savepoint, upgrade_mode::last_state, upgrade_mode::stateless})
+    for (const bool checked : {false, true}) {
+      upgrade u{mode, running};
+      if (checked) u.succeeded();
+      u.failed(broken);
+      CHECK(u.next() == upgrade_step::done);
+      CHECK(u.outcome() == upgrade_outcome::untouched);
+      CHECK(u.why().cause() == "it does not run");
+    }
 }
 
-TEST_CASE("an upgrade from the last state also serves a job that has failed") {
+TEST_CASE("an upgrade from the last state takes the last checkpoint at the job's end") {
   upgrade u{upgrade_mode::last_state, running};
-  CHECK(u.next() == upgrade_step::cancel);
-  u.succeeded();
-  CHECK(u.next() == upgrade_step::check_new);
   CHECK(u.path() == "/c/chk-7");
-  const upgrade of_failed{upgrade_mode::last_state, failed_job};
-  CHECK(of_failed.next() == upgrade_step::check_new);
-  CHECK(of_failed.path() == "/c/chk-7");
+  u.succeeded();
+  CHECK(u.next() == upgrade_step::cancel);
+  u.succeeded("/c/chk-9");
+  CHECK(u.next() == upgrade_step::check_new);
+  CHECK(u.path() == "/c/chk-9");
 }
 
-TEST_CASE("a stateless upgrade checks nothing and starts from nothing") {
-  upgrade u{upgrade_mode::stateless, running};
+TEST_CASE("a job that has failed is upgraded from its last state, and stays as it is when the new one does not run") {
+  upgrade u{upgrade_mode::last_state, failed_job};
+  CHECK(u.next() == upgrade_step::check_first);
+  CHECK(u.path() == "/c/chk-7");
   u.succeeded();
   CHECK(u.next() == upgrade_step::start_new);
+  u.failed(broken);
+  CHECK(u.next() == upgrade_step::done);
+  CHECK(u.outcome() == upgrade_outcome::untouched);
+}
+
+TEST_CASE("a stateless upgrade starts from nothing") {
+  upgrade u{upgrade_mode::stateless, running};
+  u.succeeded();
+  CHECK(u.next() == upgrade_step::cancel);
+  u.succeeded("/c/chk-9");
+  CHECK(u.next() == upgrade_step::start_new);
   CHECK(u.path().empty());
-  const upgrade of_failed{upgrade_mode::stateless, failed_job};
-  CHECK(of_failed.next() == upgrade_step::start_new);
+}
+
+TEST_CASE("there is no way back from a new job that has completed a checkpoint") {
+  upgrade u{upgrade_mode::savepoint, running};
+  u.succeeded();
+  u.succeeded("/s/1");
+  u.succeeded();
+  u.failed_beyond_return(broken);
+  CHECK(u.next() == upgrade_step::done);
+  CHECK(u.outcome() == upgrade_outcome::stranded);
+  CHECK(u.why().cause() == "it does not run");
 }
 
 TEST_CASE("modes that cannot be are refused with what can be done") {
   CHECK(refusal(upgrade_mode::savepoint, failed_job) == "the job does not run: it can take no savepoint");
   auto none = running;
   none.last_checkpoint.clear();
-  CHECK(refusal(upgrade_mode::last_state, none) == "the job has no complete checkpoint");
+  CHECK(refusal(upgrade_mode::last_state, none) == "the job has no complete checkpoint on disk");
   auto removed = running;
   removed.kept_on_cancel = false;
   CHECK(refusal(upgrade_mode::last_state, removed) == "the job's checkpoints go when it is cancelled");

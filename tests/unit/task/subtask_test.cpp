@@ -1,5 +1,7 @@
 #include <dataflow/connectors/generator.hpp>
 #include <dataflow/connectors/source_driver.hpp>
+#include <dataflow/operators/assign_timestamps.hpp>
+#include <dataflow/operators/filter.hpp>
 #include <dataflow/operators/flat_map.hpp>
 #include <dataflow/operators/map.hpp>
 #include <dataflow/record/codecs.hpp>
@@ -19,7 +21,10 @@ struct host final : subtask_host {
     sent_bytes += bytes;
     sent.push_back(std::move(e));
   }
-  void grant(std::uint32_t, std::uint32_t batches, std::uint64_t) override { granted += batches; }
+  void grant(std::uint32_t, std::uint32_t batches, std::uint64_t bytes) override {
+    granted += batches;
+    granted_bytes += bytes;
+  }
   void request_split() override { ++requests; }
   void report_result(std::uint64_t, std::string) override {}
   std::function<void()> wake_up() override {
@@ -32,7 +37,7 @@ struct host final : subtask_host {
     return n;
   }
   std::vector<element> sent;
-  std::uint64_t sent_bytes = 0;
+  std::uint64_t sent_bytes = 0, granted_bytes = 0;
   std::uint32_t granted = 0, requests = 0;
 };
 
@@ -208,6 +213,68 @@ TEST_CASE("a source without credit stops polling: memory stays flat whatever it 
   CHECK(metrics.backpressured_ns.value() >= 1'000'000'000); // the second without credit
   CHECK(metrics.output_queue.value() > 0);
   CHECK(metrics.records_out.value() == (sent + 3 + metrics.output_queue.value()) * batch_limits{}.records);
+}
+
+TEST_CASE("a source whose records are all filtered out goes no further ahead of its watermarks' reader than credit") {
+  test::test_platform world;
+  host to;
+  task_metrics metrics;
+  auto forever = [](std::int64_t i) { return i; };
+  auto strategy = watermark_strategy<std::int64_t>::punctuated(
+      [](const std::int64_t& i, timestamp) { return std::optional{timestamp{std::chrono::milliseconds{i}}}; });
+  subtask_config c;
+  c.inputs = 0;
+  c.info.task_name = "Source";
+  c.source = factories_of(generator_source{forever, {.count = 1'000'000}});
+  c.stages.push_back(stage("Source", {}));
+  c.stages.push_back(stage("times", [=] {
+    return std::make_unique<timestamps_and_watermarks_operator<std::int64_t>>(
+        strategy.with_timestamp([](const std::int64_t& i) { return i; }));
+  }));
+  auto none = [](std::int64_t) { return false; };
+  c.stages.push_back(
+      stage("filter", [none] { return std::make_unique<filter_operator<std::int64_t, decltype(none)>>(none); }));
+  c.stages.back().parent = 1;
+  add_output(c, [](output_gate_config& g) { g.initial_credit = {4, 256 * 1024}; });
+  subtask task{c, world, to, metrics};
+  task.open();
+  task.add_splits({{"0", dataflow::detail::index_split{"0", 0, 1'000'000, 1}.encode()}});
+  const auto run = [&] {
+    for (int i = 0; i < 10'000; ++i) {
+      world.time.advance(10us);
+      if (auto r = task.step(); r.what != step_result::kind::again) return r.what;
+    }
+    return step_result::kind::again;
+  };
+  CHECK(run() == step_result::kind::wait_credit);
+  CHECK(to.sent.size() == 256);
+  CHECK(metrics.output_queue.value() <= batch_limits{}.records); // those of one step
+  CHECK(task.records_read() <= 256 + 2 * batch_limits{}.records);
+  task.credit(0, 0, 0, 100 * 1024);
+  CHECK(run() == step_result::kind::wait_credit);
+  CHECK(to.sent.size() == 356);
+  for (std::size_t i = 1; i < to.sent.size(); ++i)
+    CHECK(to.sent[i].value == to.sent[i - 1].value + 1); // none is left out
+}
+
+TEST_CASE("what a task has read of watermarks is granted again, also while nothing else comes") {
+  test::test_platform world;
+  host to;
+  task_metrics metrics;
+  auto c = one_input();
+  auto f = [](std::int64_t x) { return x; };
+  c.stages.push_back(
+      stage("map", [f] { return std::make_unique<map_operator<std::int64_t, std::int64_t, decltype(f)>>(f); }));
+  add_output(c, [](output_gate_config& g) { g.initial_credit.bytes = 1 << 30; });
+  subtask task{c, world, to, metrics};
+  task.open();
+  std::uint64_t sent = 0;
+  for (; sent < 5000; ++sent)
+    task.receive(0, sent, 1024, element::watermark(timestamp{std::chrono::milliseconds{sent}}));
+  while (task.step().what == step_result::kind::again) {
+  }
+  CHECK(to.granted_bytes == sent * 1024);
+  CHECK(to.granted == 0);
 }
 
 TEST_CASE("a partial batch leaves when the buffer timeout has passed, at once with 0, only full with -1") {

@@ -1,4 +1,4 @@
-// The job of tools/bench-cluster: keyed counts at a steady rate, each printed by the task manager that made it.
+// The job of `tools/bench --cluster`: keyed counts at a steady rate, each printed by the task manager that made it.
 #include <dataflow/dataflow.hpp>
 
 struct tick {

@@ -1,0 +1,135 @@
+// A cluster of real processes, and peers on its ports that mean no good: it must not even notice.
+#include <dataflow/util/network.hpp>
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <tests/integration/cluster_processes.hpp>
+#include <tests/integration/counted_files.hpp>
+#include <tests/integration/hostile_peers.hpp>
+
+using namespace dataflow;
+using dataflow::test::cluster_processes;
+using dataflow::test::hostile_peer;
+
+namespace hostile_peers_test {
+
+constexpr std::int64_t records = 40'000;
+constexpr std::uint64_t much_memory = 256; // MiB; a cluster's process of this job has a quarter of it
+
+int times(const std::string& text, const std::string& what) {
+  int n = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1))
+    ++n;
+  return n;
+}
+
+struct besieged {
+  dataflow::test::scratch dir;
+  std::vector<std::uint16_t> ports; // of the job manager, and of the data of both task managers
+  std::unique_ptr<cluster_processes> cluster;
+  std::unique_ptr<dataflow::test::program> run;
+
+  explicit besieged(const std::vector<std::string>& settings = {}) {
+    cluster = std::make_unique<cluster_processes>(0, settings);
+    ports.push_back(static_cast<std::uint16_t>(std::stoi(cluster->port())));
+    for (int i = 0; i < 2; ++i) {
+      const auto port = system_network().listen(0)->port();
+      cluster->add_task_manager({"-Dtaskmanager.data.port=" + std::to_string(port)});
+      ports.push_back(port);
+    }
+    auto command = cluster->arguments("run", {"-p", "2"});
+    command.insert(command.end(), settings.begin(), settings.end());
+    for (const std::string& s :
+         {dataflow::test::job_libraries + "libtest_killed.so", std::string{"--checkpoints"}, dir.path("checkpoints"),
+          std::string{"--output"}, dir.path("output"), std::string{"--records"}, std::to_string(records),
+          std::string{"--rate"}, std::string{"10000"}})
+      command.push_back(s);
+    run = std::make_unique<dataflow::test::program>(dataflow::test::dataflow_command(command));
+    for (auto& t : cluster->task_managers)
+      REQUIRE_MESSAGE(t->wait_for_error("500 records in this run"), run->error_so_far());
+  }
+  void speak_and_wait(const std::vector<std::string>& words) {
+    for (const auto port : ports)
+      for (const auto& w : words) {
+        hostile_peer peer{port};
+        peer.say(w);
+        peer.wait_for_end();
+      }
+  }
+  void must_not_have_noticed() {
+    const auto end = run->wait();
+    CHECK_MESSAGE(end.code == 0, end.err);
+    CHECK(end.err.find("Restarts: ") == std::string::npos);
+    CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                     dataflow::test::counted_lines(records)) == "");
+    for (auto* p : {cluster->job_manager.get(), cluster->task_managers[0].get(), cluster->task_managers[1].get()}) {
+      CHECK(dataflow::test::peak_memory(p->pid()) < much_memory);
+      p->signal(SIGTERM);
+      const auto ended = p->wait();
+      CHECK_MESSAGE(ended.code == 0, ended.err);
+      CHECK_MESSAGE(times(ended.err, "is refused: ") == 1, ended.err);
+      CHECK(ended.err.find("the peer 127.0.0.1:") != std::string::npos);
+    }
+  }
+};
+
+} // namespace hostile_peers_test
+using namespace hostile_peers_test;
+
+TEST_CASE("peers that send garbage, huge headers or nothing at all do not disturb a cluster, and are named once") {
+  besieged b;
+  b.speak_and_wait(dataflow::test::hostile_words());
+  // A flood of those who say nothing, or too little, and stay.
+  std::vector<hostile_peer> crowd;
+  for (const auto port : b.ports)
+    for (int i = 0; i < 300; ++i) {
+      crowd.emplace_back(port);
+      if (i % 2 == 0) crowd.back().say(std::string(1 + i % 31, '\x01'));
+    }
+  CHECK(b.cluster->client("list").out.find("(RUNNING)") != std::string::npos); // there is room for others
+  b.must_not_have_noticed();
+}
+
+TEST_CASE("a cluster with mutual TLS runs a job, and peers without a certificate of its authority do not disturb it") {
+  const dataflow::test::scratch certs;
+  const auto settings_of = [&](const std::string& where) {
+    const auto directory = certs.path(where);
+    const auto made =
+        dataflow::test::program{{DATAFLOW_SOURCE_DIR "/tools/make-certificates", directory, "node"}}.wait();
+    REQUIRE_MESSAGE(made.code == 0, made.err);
+    return std::vector<std::string>{"-Dsecurity.ssl.internal.enabled=true",
+                                    "-Dsecurity.ssl.internal.certificate=" + directory + "/node.pem",
+                                    "-Dsecurity.ssl.internal.key=" + directory + "/node.key",
+                                    "-Dsecurity.ssl.internal.authority=" + directory + "/authority.pem"};
+  };
+  const auto ours = settings_of("ours");
+  besieged b{ours};
+  // In the name of another authority, and without TLS.
+  std::vector<std::vector<std::string>> strangers{settings_of("theirs"), {}};
+  for (const auto& settings : strangers)
+    for (const auto port : b.ports) {
+      std::vector<std::string> command{"list", "-m", "127.0.0.1:" + std::to_string(port)};
+      command.insert(command.end(), settings.begin(), settings.end());
+      const auto refused = dataflow::test::dataflow(command);
+      CHECK(refused.code == 3);
+      CHECK_MESSAGE(refused.err.find("no job manager can be reached at") != std::string::npos, refused.err);
+    }
+  b.speak_and_wait(dataflow::test::hostile_words());
+  std::vector<hostile_peer> crowd;
+  for (const auto port : b.ports)
+    for (int i = 0; i < 200; ++i)
+      crowd.emplace_back(port);
+  b.must_not_have_noticed();
+}
+
+TEST_CASE("a job manager that is to be reached from other machines does not start without TLS") {
+  const auto refused = dataflow::test::dataflow({"jobmanager", "-Djobmanager.bind-host=0.0.0.0"});
+  CHECK(refused.code != 0);
+  CHECK_MESSAGE(refused.err.find("jobmanager.bind-host is 0.0.0.0: without TLS") != std::string::npos, refused.err);
+  const auto missing = dataflow::test::dataflow(
+      {"jobmanager", "-Dsecurity.ssl.internal.enabled=true", "-Dsecurity.ssl.internal.certificate=/nowhere.pem",
+       "-Dsecurity.ssl.internal.key=/nowhere.key", "-Dsecurity.ssl.internal.authority=/nowhere.pem"});
+  CHECK(missing.code != 0);
+  CHECK(missing.err.find("/nowhere.pem") != std::string::npos);
+}
