@@ -364,7 +364,11 @@ std::uint16_t guarded_listen(caf::actor_system& system, const caf::actor& who, c
     make(static_cast<door_of<tls_bytes>*>(nullptr));
   else
     make(static_cast<door_of<plain_bytes>*>(nullptr));
-  publish_at(system, std::move(door), who, port);
+  // It waits until the door is in the loop: CAF forgets one that is closed before, and keeps it in memory.
+  caf::scoped_actor self{system, true};
+  self->request(basp_broker_of(system), caf::infinite, caf::publish_atom::value, std::move(door), port,
+                caf::actor_cast<caf::strong_actor_ptr>(who), std::set<std::string>{})
+      .receive([] {}, [](caf::error&) {});
   return port;
 }
 
