@@ -1,5 +1,6 @@
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/network/element_codec.hpp>
+#include <dataflow/record/record_origin.hpp>
 #include <dataflow/record/record_type.hpp>
 #include <dataflow/util/error.hpp>
 
@@ -48,8 +49,30 @@ std::shared_ptr<const checkpoint_options> read_options(byte_reader& in) {
   return o;
 }
 
+void write_origin(const record_origin* o, byte_writer& out) {
+  out.fixed(static_cast<std::uint8_t>(o != nullptr));
+  if (!o) return;
+  for (const auto* text : {&o->source, &o->name, &o->split, &o->position, &o->described})
+    out.text(*text);
+  out.varint(o->records);
+  out.fixed(static_cast<std::uint8_t>(o->under_way));
+}
+
+std::shared_ptr<const record_origin> read_origin(byte_reader& in) {
+  if (!read_flag(in)) return nullptr;
+  auto o = std::make_shared<record_origin>();
+  for (auto* text : {&o->source, &o->name, &o->split, &o->position, &o->described})
+    *text = in.text();
+  o->records = in.varint();
+  o->under_way = read_flag(in);
+  return o;
+}
+
 void write_content(const element& e, byte_writer& out) {
-  if (e.is_batch()) return e.data->type().encode(*e.data, out);
+  if (e.is_batch()) {
+    write_origin(e.data->origin.get(), out);
+    return e.data->type().encode(*e.data, out);
+  }
   out.fixed(static_cast<std::uint8_t>(e.flag));
   out.fixed(e.value);
   if (e.kind != element_kind::barrier) return;
@@ -62,7 +85,9 @@ element read_content(element_kind kind, std::string_view bytes, batch_pool& pool
   element e;
   e.kind = kind;
   if (kind == element_kind::batch) {
+    auto origin = read_origin(in);
     e.data = pool.get();
+    e.data->origin = std::move(origin);
     pool.type().decode(in, *e.data);
   } else {
     e.flag = read_flag(in);

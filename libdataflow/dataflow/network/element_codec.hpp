@@ -1,13 +1,12 @@
 /// Elements as bytes, for channels between processes: the same element comes back on the other side.
 ///
-/// Format: kind, compression, [size before compression], content. The content of a batch is what its record type
-/// writes; of a control element its flag and value; of a barrier also the options of its checkpoint. Processes that
-/// talk to each other have the same format: links compare `link_version` (link_frames.hpp) when they connect, so raise
-/// that with every change here.
-/// Threading: pure functions, but that a pool is shared. Runs the codecs of the job's record types: what they throw
-/// goes through.
-/// Errors: decode_element throws error{errc::malformed_record} for whatever encode_element has not written; it never
-/// reads out of bounds and never allocates more than the bytes say and `largest_element`.
+/// Format: kind, compression, [size before compression], content. The content of a batch is the origin of its
+/// records, if they are traced, and what its record type writes; of a control element its flag and value; of a barrier
+/// also the options of its checkpoint. Processes that talk to each other have the same format: links compare
+/// `link_version` (link_frames.hpp) when they connect, so raise that with every change here. Threading: pure functions,
+/// but that a pool is shared. Runs the codecs of the job's record types: what they throw goes through. Errors:
+/// decode_element throws error{errc::malformed_record} for whatever encode_element has not written; it never reads out
+/// of bounds and never allocates more than the bytes say and `largest_element`.
 #pragma once
 
 #include <dataflow/exchange/element.hpp>

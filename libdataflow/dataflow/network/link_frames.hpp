@@ -20,7 +20,7 @@
 namespace dataflow {
 
 /// Both ends of a link must have the same.
-inline constexpr std::uint32_t link_version = 1;
+inline constexpr std::uint32_t link_version = 2;
 /// Of a frame as a whole. The layers below have no way to send a heartbeat in the middle of a message.
 inline constexpr std::size_t largest_frame = 256 << 10;
 

@@ -56,6 +56,40 @@ TEST_CASE("a task manager that could not load a job tries again when the job sta
                     [](auto& f) { return f.cause.cause().find("a bad day") != std::string::npos; }));
 }
 
+// Only the task behind the exchange that is not with the source fails.
+DATAFLOW_JOB(network_poisoned) {
+  struct fails_far_away {
+    std::uint32_t subtask = 0;
+    void open(runtime_context& context) { subtask = context.subtask_index(); }
+    std::int64_t operator()(std::int64_t i) const {
+      if (subtask == 1) throw std::runtime_error("not here");
+      return i;
+    }
+  };
+  env.sequence(1, 200)
+      .name("numbers")
+      .set_parallelism(1)
+      .rebalance()
+      .map(fails_far_away{})
+      .filter([](std::int64_t) { return false; })
+      .print();
+}
+
+TEST_CASE("a record that fails a task on another task manager than its source again and again is named") {
+  network_cluster c{2,
+                    1,
+                    {{"restart-strategy.type", "fixed-delay"},
+                     {"restart-strategy.fixed-delay.delay", "1 ms"},
+                     {"restart-strategy.fixed-delay.attempts", "6"}}};
+  configuration two;
+  two.set("parallelism.default", "2");
+  const auto result = c.submit("network_poisoned", {}, two)->wait();
+  CHECK(result.status == job_status::failed);
+  const auto why = result.failure.to_string();
+  CHECK_MESSAGE(why.find("the record at index ") != std::string::npos, why);
+  CHECK(why.find(" of source \"Source: numbers\"") != std::string::npos);
+}
+
 TEST_CASE("a job runs on a task manager of another node, and its end reaches the client") {
   network_cluster c{1};
   const auto job = c.submit("network_finite");

@@ -1,5 +1,6 @@
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/network/element_codec.hpp>
+#include <dataflow/record/record_origin.hpp>
 #include <dataflow/record/record_type.hpp>
 
 #include <doctest/doctest.h>
@@ -55,9 +56,18 @@ std::shared_ptr<checkpoint_options> some_options() {
   return o;
 }
 
+/// A batch whose record is traced.
+element traced_batch() {
+  auto e = batch_of({"y"});
+  e.data->origin = std::make_shared<const record_origin>(
+      record_origin{"uid", "the source", "split 3", std::string("\0\x01", 2), "byte 7", 5, true});
+  return e;
+}
+
 /// One element of each kind.
 std::vector<element> all_kinds() {
-  return {batch_of({"a", "", "long enough to live on the heap"}, true, true),
+  return {traced_batch(),
+          batch_of({"a", "", "long enough to live on the heap"}, true, true),
           batch_of({"x"}),
           element::watermark(timestamp{-5ms}),
           element::watermark(max_timestamp),
@@ -78,6 +88,13 @@ void check_equal(const element& a, const element& b) {
   REQUIRE(static_cast<bool>(a.data) == static_cast<bool>(b.data));
   if (!a.data) return;
   CHECK(records_of(a) == records_of(b));
+  REQUIRE(static_cast<bool>(a.data->origin) == static_cast<bool>(b.data->origin));
+  if (a.data->origin) {
+    CHECK(a.data->origin->same_record(*b.data->origin));
+    CHECK(a.data->origin->to_string() == b.data->origin->to_string());
+    CHECK(a.data->origin->under_way == b.data->origin->under_way);
+    CHECK(a.data->origin->records == b.data->origin->records);
+  }
   CHECK(std::vector(a.data->timestamps.begin(), a.data->timestamps.end()) ==
         std::vector(b.data->timestamps.begin(), b.data->timestamps.end()));
   CHECK(std::vector(a.data->hashes.begin(), a.data->hashes.end()) ==
