@@ -361,7 +361,15 @@ void file_checkpoint_storage::discard(const std::string& directory, std::uint64_
 
 void file_checkpoint_storage::release() {
   must_lead();
-  if (list().empty()) files_.remove_all(directory_);
+  // A task that has been told to end may still write: what comes in between makes the directory one that is not empty.
+  for (int attempts = 3; list().empty(); --attempts) {
+    try {
+      files_.remove_all(directory_);
+      break;
+    } catch (const error& e) {
+      if (e.code() != errc::io_failed || attempts == 1) throw;
+    }
+  }
   lock_.reset();
 }
 

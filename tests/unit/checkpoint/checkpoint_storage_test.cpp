@@ -332,6 +332,18 @@ TEST_CASE("at the end of a job an empty directory goes, one with checkpoints sta
   CHECK_FALSE(c.files.exists("/c/job"));
 }
 
+TEST_CASE("at the end of a job its directory goes, also when a task that ends late writes while it is removed") {
+  memory_file_system files;
+  faulty_file_system disk{files};
+  file_checkpoint_storage storage{disk, "/c", "job", 1};
+  storage.take_over(1);
+  files.open_write("/c/job/shared/late", write_mode::create_new)->close();
+  disk.fail_call(faulty_file_system::call::remove, 1);
+  storage.release();
+  CHECK(disk.failures() == 1);
+  CHECK_FALSE(files.exists("/c/job"));
+}
+
 TEST_CASE("the lock of the real disk is held by one, and given up with its owner") {
   test::temporary_directory directory;
   auto& files = system_files();
