@@ -39,6 +39,8 @@ artifact_store::state artifact_store::append(const std::string& hash, std::uint6
   if (bytes.empty() || bytes.size() > size - offset)
     throw error{errc::invalid_argument, "a piece of a job library does not fit into it"};
   auto u = uploads_.find(hash);
+  if (u != uploads_.end() && u->second.size != size) // of somebody else's upload, which goes on
+    throw error{errc::invalid_argument, "two sizes are given for one job library"};
   try {
     if (u == uploads_.end()) {
       files_.create_directories(directory_);
@@ -48,7 +50,6 @@ artifact_store::state artifact_store::append(const std::string& hash, std::uint6
       fresh.file = files_.open_write(fresh.path, write_mode::create_new);
       u = uploads_.emplace(hash, std::move(fresh)).first;
     }
-    if (u->second.size != size) throw error{errc::invalid_argument, "two sizes are given for one job library"};
     u->second.file->append(bytes);
     u->second.written += bytes.size();
     if (u->second.written < size) return {false, u->second.written};

@@ -20,7 +20,9 @@
 namespace dataflow::actors {
 
 /// Gateway -> itself, INTERNAL, delayed: the interval of heartbeats is over. Also of task managers.
-struct heartbeat_tick {};
+struct heartbeat_tick {
+  std::uint64_t round = 0; ///< of a registration; a tick of an earlier one comes too late
+};
 
 class job_manager_gateway_actor final : public caf::event_based_actor {
 public:

@@ -45,13 +45,13 @@ caf::behavior task_manager_member_actor::make_behavior() {
         if (m.leader == leader_ && m.task_manager == context_.where.id)
           over(error{errc::component_lost, "the job manager has given this task manager up"});
       },
-      [this](heartbeat_tick) {
-        if (leader_.empty()) return;
+      [this](heartbeat_tick tick) {
+        if (leader_.empty() || tick.round != round_) return;
         if (!beats_.tick(context_.world->clock->now()).empty())
           return over(error{errc::component_lost, "the job manager was silent for " +
                                                       std::to_string(beats_.settings().timeout.count()) + " ms"});
         send<caf::message_priority::high>(gateway_, heartbeat{leader_, context_.where.id});
-        delayed_send(this, beats_.settings().interval, heartbeat_tick{});
+        delayed_send(this, beats_.settings().interval, tick);
       },
       [this](leave_cluster) {
         if (std::exchange(leaving_, true)) return;
@@ -118,7 +118,7 @@ void task_manager_member_actor::joined(const welcome& m) {
   pause_ = shortest_pause;
   beats_ = heartbeat_monitor{{m.interval, m.timeout}};
   beats_.watch(the_job_manager, context_.world->clock->now());
-  delayed_send(this, std::chrono::milliseconds{0}, heartbeat_tick{});
+  delayed_send(this, std::chrono::milliseconds{0}, heartbeat_tick{round_});
   context_.jobs->use_artifacts(m.artifacts);
   if (context_.links) context_.links->become(context_.where.id);
   task_manager_ =

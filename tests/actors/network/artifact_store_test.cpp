@@ -58,6 +58,14 @@ TEST_CASE("two clients that upload the same library help each other") {
   CHECK(s.store.append(s.hash, 1000, 700, content.substr(700)).complete);
 }
 
+TEST_CASE("who gives another size for a library does not disturb the one that uploads it") {
+  stored s;
+  s.store.append(s.hash, 1000, 0, content.substr(0, 400));
+  CHECK(error_of([&] { s.store.append(s.hash, 2000, 400, content.substr(400)); }).code() == errc::invalid_argument);
+  CHECK(s.store.find(s.hash) == artifact_store::state{false, 400});
+  CHECK(s.store.append(s.hash, 1000, 400, content.substr(400)).complete);
+}
+
 TEST_CASE("what is kept is found by the next store") {
   stored s;
   s.store.append(s.hash, 1000, 0, content);

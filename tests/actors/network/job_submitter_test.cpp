@@ -31,6 +31,8 @@ struct leader {
   system_config config;
   caf::actor_system system{config};
   cluster_context context;
+  std::shared_ptr<ha_store> store;
+  leader_token token = 0;
   std::shared_ptr<job_journal> journal;
   std::size_t asked = 0;
 
@@ -39,7 +41,9 @@ struct leader {
     c.set("high-availability.type", "filesystem");
     c.set("high-availability.storageDir", "file:///ha");
     auto services = make_ha_services(c, world, "a:1");
-    journal = std::make_shared<job_journal>(services.store, services.election->poll().token, world.disk);
+    store = services.store;
+    token = services.election->poll().token;
+    journal = std::make_shared<job_journal>(store, token, world.disk);
     context.world = &world;
     context.journal = journal;
     context.own_threads = false;
@@ -83,6 +87,19 @@ TEST_CASE("a submission that is refused in the end is not run by the next leader
   CHECK(l.submit({error{errc::internal, "not now"}}).code() == errc::internal);
   CHECK(l.asked == 1);
   CHECK(l.kept() == 0);
+}
+
+TEST_CASE("a job that another version has stored is not read, and stays for that version") {
+  job_submitter_test::leader l;
+  CHECK_FALSE(l.submit({{}}));
+  auto bytes = *l.store->job("0123");
+  ++bytes[0];
+  l.store->update_job(l.token, "0123", bytes);
+  CHECK(l.kept() == 0);
+  CHECK(l.store->job("0123") == bytes);
+  --bytes[0];
+  l.store->update_job(l.token, "0123", bytes);
+  CHECK(l.kept() == 1);
 }
 
 TEST_CASE("a job that is submitted once more stays what it is for the next leader") {
