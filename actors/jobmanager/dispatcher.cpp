@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace dataflow::actors {
 
@@ -24,6 +25,7 @@ dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context co
   keep_exception_texts(*this);
   context_.reach("dispatcher", actor_moment::constructor);
   set_down_handler([this](caf::down_msg& m) {
+    if (client_down(m)) return;
     context_.reach("dispatcher", actor_moment::down_handler);
     master_down(m);
   });
@@ -37,7 +39,7 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (!fresh && i->second.job == m.job) return caf::unit;
         if (!fresh) return to_caf(error{errc::invalid_argument, "job " + m.job->id + " was submitted already"});
         i->second.job = m.job;
-        i->second.client = m.client;
+        add_client(i->second, m.client);
         i->second.submitted = context_.world->clock->wall();
         i->second.checkpoints = std::make_shared<checkpoint_home>();
         // Tokens of a leader's job masters are between its own and the next leader's.
@@ -51,7 +53,8 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (j == store_->jobs.end() || j->second.result) return;
         j->second.status = m.status;
         j->second.waits_for = m.waits_for;
-        if (j->second.client) send(j->second.client, m);
+        for (auto& client : j->second.clients)
+          send(client, m);
       },
       [this](const job_ended& m) {
         auto j = store_->jobs.find(m.result->id);
@@ -95,7 +98,7 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (r.result)
           send(m.client, job_ended{r.result});
         else
-          r.client = m.client;
+          add_client(r, m.client);
         return job_update{m.job, r.status, r.waits_for};
       },
       [this](list_jobs) { return list(); },
@@ -134,8 +137,11 @@ void dispatcher_actor::adopt() {
       r.ended = r.submitted + result->duration;
       r.result = std::move(result);
     }
-  for (auto& [id, r] : store_->jobs)
+  for (auto& [id, r] : store_->jobs) {
     if (!r.result) supervise(r);
+    for (auto& client : r.clients)
+      monitor(client);
+  }
   forget_ended();
 }
 
@@ -205,6 +211,19 @@ std::string dispatcher_actor::describe() const {
   return text;
 }
 
+void dispatcher_actor::add_client(job_store::record& r, const caf::actor& client) {
+  if (!client || std::find(r.clients.begin(), r.clients.end(), client) != r.clients.end()) return;
+  r.clients.push_back(client);
+  monitor(client);
+}
+
+bool dispatcher_actor::client_down(const caf::down_msg& m) {
+  std::size_t gone = 0;
+  for (auto& [id, r] : store_->jobs)
+    gone += std::erase_if(r.clients, [&](auto& client) { return client.address() == m.source; });
+  return gone > 0;
+}
+
 jobs_listed dispatcher_actor::list() const {
   jobs_listed all;
   for (auto& [id, r] : store_->jobs)
@@ -226,8 +245,8 @@ void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_res
   r.status = r.result->status;
   r.ended = context_.world->clock->wall();
   r.waits_for.clear();
-  if (r.client) send(r.client, job_ended{r.result});
-  r.client = nullptr;
+  for (auto& client : std::exchange(r.clients, {}))
+    send(client, job_ended{r.result});
   r.checkpoints = nullptr;
 }
 

@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace dataflow::actors {
 
@@ -27,7 +28,8 @@ struct checkpoint_home;
 struct job_store {
   struct record {
     std::shared_ptr<const job_submission> job;
-    caf::actor client, master;
+    std::vector<caf::actor> clients; ///< who waits for it
+    caf::actor master;
     job_status status = job_status::initializing;
     std::shared_ptr<const job_result> result; ///< once it has ended
     std::vector<failure_report> master_failures;
@@ -52,6 +54,8 @@ private:
   void supervise(job_store::record& r);
   caf::actor start_master(job_store::record& r);
   void master_down(const caf::down_msg& m);
+  void add_client(job_store::record& r, const caf::actor& client);
+  bool client_down(const caf::down_msg& m);
   void ended(job_store::record& r, std::shared_ptr<const job_result> result);
   void forget_ended();
   std::string describe() const;

@@ -63,7 +63,11 @@ std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line) {
 }
 
 std::string absolute(const std::string& directory) {
-  return directory.empty() ? directory : uri_of(directory).substr(std::string_view{"file:"}.size());
+  if (directory.empty()) return directory;
+  auto path = directory;
+  for (const std::string_view scheme : {"file:", "//"})
+    if (path.starts_with(scheme)) path.erase(0, scheme.size());
+  return uri_of(path).substr(std::string_view{"file:"}.size());
 }
 
 int run_job_manager(const command_line& line) {
@@ -104,7 +108,7 @@ int run_task_manager(const command_line& line) {
   ::signal(SIGPIPE, SIG_IGN);
   log_reload log{line.config, line.config_file};
   started_process here{line};
-  const auto where = address_of(line).to_string();
+  const auto where = line.to_leader ? "the leading job manager" : address_of(line).to_string();
   const auto slots = std::max<std::int64_t>(1, line.config.integer("taskmanager.numberOfTaskSlots"));
   actors::task_manager_node node{line.config, built_in_examples(),
                                  [where, slots](const std::string& id, const error& why) {

@@ -218,6 +218,11 @@ void apply(const raw_options& raw, command_line& out) {
       throw error{errc::invalid_option, "--stop-after: \"" + raw.stop_after + "\" is no time", "write 30s, 5 min"};
     out.stop_after = std::chrono::duration_cast<std::chrono::milliseconds>(*time);
   }
+  if (out.remote && out.detached && (out.stop_after || out.stop_with_savepoint))
+    throw error{errc::invalid_option,
+                std::string{out.stop_after ? "--stop-after" : "--stop-with-savepoint"} +
+                    " is for jobs that this process waits for, -d leaves the job to the cluster",
+                "leave out -d, or stop the job with `dataflow stop`"};
   const auto mode = parse_upgrade_mode(raw.mode);
   if (!mode)
     throw error{errc::invalid_option, "--mode: \"" + raw.mode + "\" is no mode of an upgrade",

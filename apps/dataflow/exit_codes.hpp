@@ -7,7 +7,7 @@ namespace dataflow::cli {
 
 enum exit_code : int {
   exit_success = 0,       ///< done; of run: the job is FINISHED
-  exit_job_failed = 1,    ///< the job is FAILED
+  exit_job_failed = 1,    ///< the job is FAILED, or was cancelled from elsewhere
   exit_unhealthy = 1,     ///< of doctor: something will not work
   exit_usage = 2,         ///< an unknown or invalid flag, configuration key or job parameter
   exit_not_runnable = 3,  ///< no such job, a bad library, a graph that cannot run, a file that cannot be read

@@ -218,7 +218,7 @@ int start_cluster(const command_line& line) {
 }
 
 int run_application(const command_line& line) {
-  if (line.detached || line.remote)
+  if (line.detached || (line.remote && !line.to_leader))
     throw error{errc::invalid_option,
                 "run-application waits for its job, on a cluster of its own: -d and -m are not for it",
                 "use `dataflow cluster start` and `dataflow run -m`"};
@@ -228,6 +228,7 @@ int run_application(const command_line& line) {
   files.create_directories(directory);
   auto cluster = line;
   cluster.config.set("jobmanager.rpc.port", "0");
+  cluster.config.set("high-availability.type", "none"); // it has one job manager, and ends with it
   const auto over = [&] {
     stop_all(directory);
     files.remove_all(directory);
@@ -239,6 +240,8 @@ int run_application(const command_line& line) {
       const auto where = actors::remote_address::parse(start_all(processes, line.task_managers));
       auto job = line;
       job.remote = true;
+      job.to_leader = false;
+      job.config.set("high-availability.type", "none");
       job.config.set("jobmanager.rpc.address", where.host);
       job.config.set("jobmanager.rpc.port", std::to_string(where.port));
       code = run(job);

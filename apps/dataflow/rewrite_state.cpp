@@ -65,8 +65,14 @@ int rewrite_state(const command_line& line, const std::string& uid, const std::s
   }
   run_command(a.with, before, after);
   std::ifstream in{after};
+  const auto readable = [&] {
+    if (!in.is_open() || in.bad())
+      throw error{errc::io_failed, "what the command wrote cannot be read from '" + after + "'", "nothing was written"};
+  };
+  readable();
   for (std::string text; std::getline(in, text);)
     if (!text.empty()) change.put(text);
+  readable();
   files.create_directories(a.to);
   std::uint64_t left = 0;
   try {

@@ -41,6 +41,8 @@ public:
 
   /// When the job was to stop with a savepoint and could not: what the process ends with.
   int failure() const noexcept { return failure_; }
+  /// The job was told to end from here.
+  bool stopped() const noexcept { return stopping_; }
 
   job_result wait() {
     const auto interval = line_.config.duration("metrics.fetcher.update-interval");
@@ -74,7 +76,7 @@ private:
     if (line_.stop_with_savepoint) {
       say((line_.drain ? "Draining job \"" : "Suspending job \"") + client_->id() + "\" with a savepoint" + more);
       try {
-        const auto path = uri_of(client_->stop_with_savepoint(*line_.stop_with_savepoint, line_.drain));
+        const auto path = uri_of(client_->stop_with_savepoint(absolute(*line_.stop_with_savepoint), line_.drain));
         if (line_.json)
           out_.write(savepoint_json(path));
         else
@@ -130,12 +132,13 @@ private:
   int failure_ = exit_success;
 };
 
-int exit_code_of(const job_result& result) {
+/// `from_here`: it was cancelled by this process.
+int exit_code_of(const job_result& result, bool from_here) {
   switch (result.status) {
   case job_status::finished:
     return exit_success;
   case job_status::canceled:
-    // Nobody else cancels it.
+    if (!from_here) return exit_job_failed;
     return interrupts::received() != 0 ? 128 + interrupts::received() : exit_success;
   default:
     return exit_job_failed;
@@ -196,7 +199,7 @@ int run_here(const command_line& line, const std::function<void(int, const std::
   watcher job_at_work{line, client, out, err, display, kind, log ? &*log : nullptr};
   const auto result = job_at_work.wait();
   report_result(line, result, out, err);
-  return job_at_work.failure() != exit_success ? job_at_work.failure() : exit_code_of(result);
+  return job_at_work.failure() != exit_success ? job_at_work.failure() : exit_code_of(result, job_at_work.stopped());
 }
 
 } // namespace

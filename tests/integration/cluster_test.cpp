@@ -48,7 +48,7 @@ TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savep
   const auto saved = c.client("savepoint", {id, dir.path("savepoints")});
   CHECK_MESSAGE(saved.out.find("Savepoint completed. Path: file:" + dir.path("savepoints")) != std::string::npos,
                 saved.err);
-  const auto stopped = c.client("stop", {"--savepointPath", dir.path("savepoints"), id});
+  const auto stopped = c.client("stop", {"--savepointPath", "file:" + dir.path("savepoints"), id});
   REQUIRE_MESSAGE(stopped.code == 0, stopped.err);
   const auto path = cluster_processes::savepoint_in(stopped.out);
   CHECK(c.client("list").out == "No running jobs.\n");
@@ -77,6 +77,31 @@ TEST_CASE("a job of a cluster is cancelled by its id, and unknown ids are refuse
     CHECK(unknown.code == 3);
     CHECK(unknown.err.find("job_not_found") != std::string::npos);
   }
+}
+
+TEST_CASE("who waits for a job is told by the exit code that somebody else has cancelled it") {
+  const dataflow::test::scratch dir;
+  cluster_processes c{1};
+  dataflow::test::program waits{dataflow::test::dataflow_command(c.arguments("run", counting(dir, 1'000'000, "1000")))};
+  const auto id = waits.wait_for_line("Job has been submitted with JobID ");
+  CHECK(c.client("cancel", {id}).code == 0);
+  const auto end = waits.wait();
+  CHECK(end.code == 1);
+  CHECK_MESSAGE(end.err.find("was cancelled") != std::string::npos, end.err);
+}
+
+TEST_CASE(
+    "the savepoint of a job that this process stops goes where this process says, not the job manager's directory") {
+  const dataflow::test::scratch dir;
+  cluster_processes c{1};
+  auto command = c.arguments("run", {"--stop-with-savepoint", "mine", "--stop-after", "10ms"});
+  for (const auto& a : counting(dir, 1'000'000, "1000"))
+    command.push_back(a);
+  auto inside = dataflow::test::dataflow_command(command);
+  inside.insert(inside.begin(), {"/usr/bin/env", "--chdir=" + dir.path("")});
+  const auto end = dataflow::test::program{inside}.wait();
+  CHECK_MESSAGE(end.code == 0, end.err);
+  CHECK(cluster_processes::savepoint_in(end.err).find(dir.path("mine/savepoint-")) == 0);
 }
 
 TEST_CASE("a task manager is killed under a job: it goes on on another one and publishes every result once") {
@@ -133,7 +158,7 @@ TEST_CASE("a task manager that was stopped for longer than the timeout comes bac
 
 TEST_CASE("the job manager survives libraries that crash as they are loaded or build their graph") {
   for (const std::string moment : {"load", "graph"}) {
-    cluster_processes c{1, {}, "DATAFLOW_TEST_CRASH=" + moment};
+    cluster_processes c{1, {}, {"DATAFLOW_TEST_CRASH=" + moment}};
     const auto refused = c.client("run", {"-d", dataflow::test::job_libraries + "libtest_crashes.so"});
     CHECK(refused.code == 3);
     CHECK_MESSAGE(refused.err.find("libtest_crashes.so crashed") != std::string::npos, refused.err);
@@ -219,7 +244,11 @@ TEST_CASE("an application brings its cluster along and leaves no process behind,
     return dataflow::test::dataflow_command(
         joined({"run-application", "--taskmanagers", "2", "-Dio.tmp.dirs=" + dir.path("")}, more));
   };
-  const auto done = dataflow::test::program{command({"running_sum", "--records", "1000"})}.wait();
+  // Whatever is configured for clusters that last.
+  const auto done = dataflow::test::program{command({"-Dhigh-availability.type=filesystem",
+                                                     "-Dhigh-availability.storageDir=" + dir.path("none"),
+                                                     "running_sum", "--records", "1000"})}
+                        .wait();
   CHECK_MESSAGE(done.code == 0, done.err);
   CHECK(done.err.find("has finished") != std::string::npos);
   CHECK(system_files().list(dir.path("")).empty());

@@ -159,6 +159,11 @@ TEST_CASE("values that do not fit are refused before anything runs") {
   CHECK(contains(r.err, conf + ":2: execution.buffer-timeout: \"soon\" is no valid value"));
   CHECK(run({"run", "--config", dir.path("missing.yaml"), "word_count"}).code == 3);
   CHECK(run({"run", "--config", "/tmp", "word_count"}).code == 3);
+  for (const std::string flag : {"--stop-after=1s", "--stop-with-savepoint=/savepoints"}) {
+    const auto left_to_others = run({"run", "-d", "-m", "127.0.0.1:1", flag, "word_count"});
+    CHECK(left_to_others.code == 2);
+    CHECK(contains(left_to_others.err, flag.substr(0, flag.find('=')) + " is for jobs that this process waits for"));
+  }
 }
 
 TEST_CASE("input that is missing fails the job and names the file") {
@@ -307,11 +312,10 @@ TEST_CASE("a line that is longer than the configured limit fails the job and nam
 TEST_CASE("progress is shown as plain lines when nobody watches on a terminal") {
   dataflow::test::program p{dataflow_command(
       {"run", "running_sum", "--records", "1000000000000", "-Dmetrics.fetcher.update-interval=10 ms"})};
-  REQUIRE(p.wait_for_error("busy "));
+  REQUIRE(p.wait_for_error("RUNNING | Source: "));
   p.signal(SIGTERM);
   const auto r = p.wait();
   CHECK(r.code == 143);
-  CHECK(contains(r.err, "RUNNING | Source: "));
   CHECK(contains(r.err, "/s, busy "));
 }
 

@@ -91,6 +91,10 @@ TEST_CASE("dataflow state rewrite writes a savepoint with what a command makes o
                      "--to", dir.path("no")});
   CHECK(r.code == 3);
   CHECK(r.err.find("(key \"group 9\"): the value: [] is no int64") != std::string::npos);
+  r = state_command({"rewrite", kept_checkpoint, "counts/count", "--with",
+                     "rm \"$(readlink /proc/self/fd/0 | sed s/before$/after/)\"", "--to", dir.path("no")});
+  CHECK(r.code == 3);
+  CHECK(r.err.find("what the command wrote cannot be read") != std::string::npos);
   CHECK_FALSE(dataflow::system_files().exists(dir.path("no")));
   CHECK(state_command({"rewrite", kept_checkpoint, "counts/count", "--to", dir.path("no")}).code == 2);
 }
