@@ -17,16 +17,18 @@ inline const std::string job_libraries = DATAFLOW_BINARY_DIR "/tests/job_librari
 class cluster_processes {
 public:
   /// `settings`: of all processes; `environment`: NAME=value, of the job manager.
-  explicit cluster_processes(int task_managers, std::vector<std::string> settings = {}, std::string environment = {})
+  explicit cluster_processes(int task_managers, std::vector<std::string> settings = {},
+                             const std::vector<std::string>& environment = {})
       : settings_(std::move(settings)) {
     start_job_manager("0", environment);
     for (int i = 0; i < task_managers; ++i)
       add_task_manager();
   }
-  void start_job_manager(const std::string& port, const std::string& environment = {}) {
+  void start_job_manager(const std::string& port, const std::vector<std::string>& environment = {}) {
     auto command = dataflow_command({"jobmanager", "-Djobmanager.rpc.port=" + port});
     command.insert(command.end(), settings_.begin(), settings_.end());
-    if (!environment.empty()) command.insert(command.begin(), {"/usr/bin/env", environment});
+    command.insert(command.begin(), environment.begin(), environment.end());
+    if (!environment.empty()) command.insert(command.begin(), "/usr/bin/env");
     job_manager = std::make_unique<program>(command);
     address = job_manager->wait_for_line("The job manager listens on ");
     address.pop_back(); // the full stop

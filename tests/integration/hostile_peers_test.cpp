@@ -7,6 +7,7 @@
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/hostile_peers.hpp>
+#include <tests/support/effort.hpp>
 
 using namespace dataflow;
 using dataflow::test::cluster_processes;
@@ -15,7 +16,8 @@ using dataflow::test::hostile_peer;
 namespace hostile_peers_test {
 
 constexpr std::int64_t records = 40'000;
-constexpr std::uint64_t much_memory = 256; // MiB; a cluster's process of this job has a quarter of it
+// MiB; a cluster's process of this job has a quarter of it.
+constexpr std::uint64_t much_memory = dataflow::test::sanitized ? 1024 : 256;
 
 int times(const std::string& text, const std::string& what) {
   int n = 0;

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/program.hpp>
+#include <tests/support/effort.hpp>
 
 using namespace dataflow;
 
@@ -57,7 +58,7 @@ TEST_CASE("a job whose process is killed goes on in another one, and publishes e
     for (const char* until : {"500 records in this run", "1000 records in this run", "2500 records in this run",
                               "1500 records in this run", "500 records in this run"}) {
       const auto known = names_in(checkpoints);
-      dataflow::test::program run{command("20000")};
+      dataflow::test::program run{command(dataflow::test::sanitized ? "4000" : "20000")};
       REQUIRE_MESSAGE(run.wait_for_error(until), run.wait().err);
       run.signal(SIGKILL);
       CHECK(run.wait().code == 128 + SIGKILL);
