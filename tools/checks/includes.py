@@ -26,6 +26,7 @@ ALLOWED = {
     "recovery": ["graph", "metrics", "config", "util"],
     "high_availability": ["checkpoint", "config", "util"],
     "operations": ["config", "util"],
+    "resources": ["config", "util"],
     "api": ["graph", "connectors", "recovery", "windows", "operators", "checkpoint", "state", "exchange", "record", "time",
             "metrics", "config", "util"],
 }
@@ -66,6 +67,8 @@ OUTSIDE_WORLD = {
     "a random device": (r"\brandom_device\b|\bgetrandom\b|\bgetentropy\b", ["libdataflow/dataflow/util/random.cpp"]),
     "threads": (r"\bstd\s*::\s*(thread|jthread|async)\b(?!\s*::)|\bpthread_create\b",
                 ["libdataflow/dataflow/util/platform.cpp", "tests/", "tools/benchmarks/"]),
+    "processes": (r"\b(fork|vfork|posix_spawnp?|execv[pe]*|execl[pe]?|popen)\s*\(",
+                  ["apps/dataflow/", "tests/", "tools/benchmarks/"]),
     "sleeping": (r"\b(sleep_for|sleep_until|usleep|nanosleep)\b",
                  ["libdataflow/dataflow/util/platform.cpp", "tools/benchmarks/"]),
 }

@@ -15,5 +15,7 @@ std::vector<option> log_option_rows();
 std::vector<option> cluster_option_rows();
 /// network_options.cpp
 std::vector<option> network_option_rows();
+/// resource_options.cpp
+std::vector<option> resource_option_rows();
 
 } // namespace dataflow

@@ -405,7 +405,8 @@ const std::vector<option> engine_rows{
 
 const std::vector<option> table = [] {
   auto all = engine_rows;
-  for (auto& more : {cluster_option_rows(), high_availability_option_rows(), log_option_rows(), network_option_rows()})
+  for (auto& more : {cluster_option_rows(), resource_option_rows(), high_availability_option_rows(), log_option_rows(),
+                     network_option_rows()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }();
