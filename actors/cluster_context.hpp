@@ -14,7 +14,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
+
+namespace dataflow {
+struct provided_task_managers; // resources/task_manager_provider.hpp
+}
 
 namespace dataflow::actors {
 
@@ -44,10 +49,13 @@ struct cluster_context {
   rocksdb_options state_memory;
   // Of a task manager with a process of its own.
   task_manager_address where;
+  std::string resource_id;             ///< under which a provider has started it; empty: it was started by hand
   std::shared_ptr<job_catalogue> jobs; ///< whose code is here; null: jobs come with their code
   std::shared_ptr<data_links> links;   ///< to other task managers; null: there are none
   /// Of a leading job manager: where jobs outlive it; null: they end with it.
   std::shared_ptr<job_journal> journal;
+  /// Of a job manager: who starts task managers; null: they are started by hand.
+  std::shared_ptr<provided_task_managers> provided;
   /// Restarts of a control-plane actor within supervision_window before its parent gives up, too.
   std::uint32_t max_restarts = 3;
   std::chrono::milliseconds restart_window{std::chrono::minutes{1}};
@@ -74,6 +82,7 @@ struct cluster_context {
     jobs.reset();
     links.reset();
     journal.reset();
+    provided.reset();
     spawned = nullptr;
     reached = nullptr;
     sent = nullptr;

@@ -375,6 +375,7 @@ struct register_slots {
   caf::actor task_manager;
   task_manager_address where;
   std::vector<slot_offer> slots;
+  std::string resource_id = {}; ///< see cluster_context
 };
 /// resource manager -> task manager: more slots, please (embedded clusters grow with their jobs).
 struct add_slots {
@@ -409,11 +410,14 @@ struct slots_awaited {
 struct slots_released {
   std::string job;
   std::vector<std::uint64_t> slots;
+  bool job_over = false; ///< it will need none any more
 };
 /// resource manager -> itself, INTERNAL, delayed: has a waiting request been served?
 struct request_expired {
   std::uint64_t request = 0;
 };
+/// resource manager -> itself, INTERNAL, delayed: time to look after the task managers that were started for it.
+struct look_after_task_managers {};
 
 // ---- job manager, dispatcher, job master
 // -----------------------------------------------------------------------------
@@ -557,6 +561,7 @@ DATAFLOW_MESSAGE(slots_denied)
 DATAFLOW_MESSAGE(slots_awaited)
 DATAFLOW_MESSAGE(slots_released)
 DATAFLOW_MESSAGE(request_expired)
+DATAFLOW_MESSAGE(look_after_task_managers)
 DATAFLOW_MESSAGE(submit_job)
 DATAFLOW_MESSAGE(start_job)
 DATAFLOW_MESSAGE(restart_due)

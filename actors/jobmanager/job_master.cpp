@@ -495,7 +495,7 @@ void job_master_actor::finish(job_report report) {
     send(s->task_manager, release_slot{job_->id});
     ids.push_back(s->id);
   }
-  send(resource_manager_, slots_released{job_->id, std::move(ids)});
+  send(resource_manager_, slots_released{job_->id, std::move(ids), true});
   result_ = home_->result = std::move(result);
   end_checkpoints();
 }

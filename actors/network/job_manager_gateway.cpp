@@ -150,7 +150,7 @@ void job_manager_gateway_actor::tick() {
 }
 
 void job_manager_gateway_actor::lost(const std::string& id, error why, std::optional<caf::response_promise> then) {
-  log_warn(here, why.cause());
+  then ? log_info(here, why.cause()) : log_warn(here, why.cause()); // a farewell is nothing to worry about
   const auto m = members_.extract(id);
   if (m) demonitor(m.mapped().actor);
   beats_.forget(id);

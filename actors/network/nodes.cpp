@@ -13,6 +13,7 @@
 #include <dataflow/actors/network/task_manager_member.hpp>
 #include <dataflow/actors/network/transport.hpp>
 #include <dataflow/actors/network/wire.hpp>
+#include <dataflow/resources/task_manager_provider.hpp>
 #include <dataflow/util/log.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -162,15 +163,20 @@ struct job_manager_node::impl : node {
   std::atomic<std::uint16_t> port{0};
 
   std::string address; // to listen on
+  std::shared_ptr<task_manager_provider> provider;
 
   impl(const configuration& s, program_jobs own, job_trial trial, const std::shared_ptr<job_journal>& journal,
-       const node_ground& g)
-      : impl(s, std::move(own), std::move(trial), journal, g, tls_files::from(s, *g.outside().files)) {}
+       const node_ground& g, std::shared_ptr<task_manager_provider> p)
+      : impl(s, std::move(own), std::move(trial), journal, g, tls_files::from(s, *g.outside().files), std::move(p)) {}
   impl(const configuration& s, program_jobs own, job_trial trial, const std::shared_ptr<job_journal>& journal,
-       node_ground g, const tls_files& tls)
-      : node(s, std::move(g), tls, std::chrono::milliseconds{0}), address(settings.text("jobmanager.bind-host")) {
+       node_ground g, const tls_files& tls, std::shared_ptr<task_manager_provider> p)
+      : node(s, std::move(g), tls, std::chrono::milliseconds{0}), address(settings.text("jobmanager.bind-host")),
+        provider(std::move(p)) {
     check_listener(address, "jobmanager.bind-host", tls);
     context.journal = journal;
+    if (provider)
+      context.provided = std::make_shared<provided_task_managers>(provided_task_managers{
+          provider, task_manager_pool{pool_settings_of(settings, "taskmanager-" + leader.substr(0, 8))}});
     auto intake = std::make_shared<const job_intake>(job_intake{settings, store, std::move(own), std::move(trial)});
     const heartbeat_settings beats{time_of(settings, "heartbeat.interval"), time_of(settings, "heartbeat.timeout")};
     if (beats.timeout <= beats.interval)
@@ -194,6 +200,7 @@ struct job_manager_node::impl : node {
   }
   void open() {
     port = listen(*system, gateway, static_cast<std::uint16_t>(settings.integer("jobmanager.rpc.port")), address);
+    if (provider) provider->job_manager_listens(port);
   }
   /// A client that comes back finds its job: nobody can connect before.
   void recover(job_journal& journal) {
@@ -215,8 +222,9 @@ struct job_manager_node::impl : node {
 };
 
 job_manager_node::job_manager_node(const configuration& settings, program_jobs own, job_trial trial,
-                                   std::shared_ptr<job_journal> journal, const node_ground& ground)
-    : impl_(std::make_unique<impl>(settings, std::move(own), std::move(trial), journal, ground)) {}
+                                   std::shared_ptr<job_journal> journal, const node_ground& ground,
+                                   std::shared_ptr<task_manager_provider> provider)
+    : impl_(std::make_unique<impl>(settings, std::move(own), std::move(trial), journal, ground, std::move(provider))) {}
 job_manager_node::~job_manager_node() = default;
 void job_manager_node::stop() { impl_->stop(); }
 std::uint16_t job_manager_node::port() const noexcept { return impl_->port; }
@@ -248,6 +256,7 @@ struct task_manager_node::impl : node {
     context.jobs = std::make_shared<job_catalogue>(settings, store, std::move(own));
     context.links = links;
     context.where.host = settings.text("taskmanager.host");
+    context.resource_id = settings.text("taskmanager.resource-id");
     const auto announced = settings.integer("taskmanager.data.port");
     context.where.data_port = announced != 0 ? static_cast<std::uint16_t>(announced) : links->port();
     member_settings m;

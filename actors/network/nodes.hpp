@@ -18,6 +18,10 @@
 #include <memory>
 #include <string>
 
+namespace dataflow {
+class task_manager_provider; // resources/task_manager_provider.hpp
+}
+
 namespace dataflow::actors {
 
 class job_journal; // job_journal.hpp
@@ -26,8 +30,10 @@ class job_manager_node {
 public:
   /// `own`: jobs of the program itself; `trial`: builds a submitted job's graph first, somewhere else.
   /// `journal`: of a leader, see job_journal.hpp; jobs of earlier leaders run again before anybody can connect.
+  /// `provider`: starts task managers when jobs need slots; null: they are started by hand.
   explicit job_manager_node(const configuration& settings, program_jobs own = {}, job_trial trial = {},
-                            std::shared_ptr<job_journal> journal = {}, const node_ground& ground = {});
+                            std::shared_ptr<job_journal> journal = {}, const node_ground& ground = {},
+                            std::shared_ptr<task_manager_provider> provider = {});
   ~job_manager_node();
   std::uint16_t port() const noexcept; ///< 0: it does not listen yet; only of a node that is stepped
   /// Its actors end; the destructor does so, too.

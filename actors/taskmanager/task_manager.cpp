@@ -91,7 +91,8 @@ caf::actor task_manager_actor::spawn_slot(const std::string& name) {
 
 void task_manager_actor::offer(std::vector<slot_offer> slots) {
   std::sort(slots.begin(), slots.end(), [](auto& a, auto& b) { return a.id < b.id; });
-  send(resource_manager_, register_slots{caf::actor_cast<caf::actor>(this), context_.where, std::move(slots)});
+  send(resource_manager_,
+       register_slots{caf::actor_cast<caf::actor>(this), context_.where, std::move(slots), context_.resource_id});
 }
 
 void task_manager_actor::on_exit() {

@@ -11,6 +11,7 @@
 #include <apps/dataflow/leading.hpp>
 #include <apps/dataflow/local_cluster.hpp>
 #include <apps/dataflow/log_reload.hpp>
+#include <apps/dataflow/process_provider.hpp>
 #include <apps/dataflow/try_job.hpp>
 #include <csignal>
 #include <ctime>
@@ -86,7 +87,8 @@ int run_job_manager(const command_line& line) {
     if (!journal) return exit_success;
     say("The job manager leads, with token " + std::to_string(journal->token()) + ".\n");
   }
-  const actors::job_manager_node node{line.config, built_in_examples(), try_in_child, journal};
+  const auto provider = provider_of(line.config); // outlives the node
+  const actors::job_manager_node node{line.config, built_in_examples(), try_in_child, journal, {}, provider};
   say("The job manager listens on " + line.config.text("jobmanager.bind-host") + ":" + std::to_string(node.port()) +
       ".\n");
   for (; interrupts::received() == 0 && !here.orphaned(); log.poll()) {

@@ -325,7 +325,7 @@ command_line parse_command_line(const std::vector<std::string>& arguments) {
   auto& run = add_run(app, out, raw, "run", "Run a job in this process, or with -m on a cluster, and wait for its end");
   auto& application = add_run(app, out, raw, "run-application",
                               "Run a job on a cluster of its own on this machine, which ends with it");
-  application.add_option("--taskmanagers", out.task_managers, "How many task managers")->check(CLI::Range(1, 1000));
+  application.add_option("--taskmanagers", out.task_managers, "How many task managers")->check(CLI::Range(0, 1000));
 
   auto& upgrade = add_upgrade(app, out, raw);
 

@@ -28,8 +28,8 @@ std::vector<option> resource_option_rows() {
        .key = "resourcemanager.provider.stop-command",
        .type = text,
        .fallback = "",
-       .doc = "The shell command that stops a task manager whose start command has ended before it; {resource_id} is "
-              "replaced. Empty: only what still runs is stopped, by SIGTERM.",
+       .doc = "The shell command that stops a task manager that its start command has not waited for; {resource_id} is "
+              "replaced. It runs after the start command got SIGTERM, if that still ran. Empty: that is all.",
        .flink = ours},
       {.section = section,
        .key = "resourcemanager.provider.per-job",
