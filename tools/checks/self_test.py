@@ -49,6 +49,8 @@ class include_directions(unittest.TestCase):
         self.assertTrue(found("libdataflow/dataflow/time/a.hpp", "auto n = typeid(T).name();\n"))
         self.assertTrue(found("actors/a.cpp", "std::thread t{f};\n"))
         self.assertTrue(found("tests/unit/a_test.cpp", "std::this_thread::sleep_for(1s);\n"))
+        self.assertTrue(found("actors/a.cpp", "const auto child = ::fork();\n"))
+        self.assertFalse(found("apps/dataflow/a.cpp", "::posix_spawn(&child, p, a, b, c, d);\n"))
         self.assertFalse(found("actors/a.cpp", "// not std::thread, nor sleep_for\nauto s = \"usleep\";\n"))
         self.assertFalse(found("actors/a.cpp", "std::thread::id owner;\n"))
 
