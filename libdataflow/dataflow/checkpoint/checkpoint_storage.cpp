@@ -124,6 +124,16 @@ auto explained(const std::string& what, F&& f) {
   }
 }
 
+/// Their names are there when the power fails.
+void make_directories(file_system& files, const std::string& path) {
+  std::vector<std::string> made;
+  for (auto p = path; !files.exists(p); p = parent_directory(p))
+    made.push_back(p);
+  files.create_directories(path);
+  for (auto& p : made)
+    files.sync_directory(parent_directory(p));
+}
+
 } // namespace
 
 object_opener checkpoint_objects::opener(std::string directory) {
@@ -270,7 +280,7 @@ bool file_checkpoint_storage::is_stale(const stored_checkpoint& c, const std::ve
 std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t token) {
   explained("cannot use the checkpoint directory '" + directory_ + "'", [&] {
     for (auto name : {shared_directory_name, task_owned_directory_name})
-      files_.create_directories(join_path(directory_, name));
+      make_directories(files_, join_path(directory_, name));
     if (!lock_) lock_ = files_.lock(join_path(directory_, storage_lock_name));
   });
   const auto notes = leaders();
@@ -321,7 +331,7 @@ std::string file_checkpoint_storage::begin_savepoint(const std::string& parent, 
                                                      std::uint64_t random) {
   const auto path = join_path(checkpoint_directory_of(parent), std::string{savepoint_directory_prefix} +
                                                                    tame(job_id.substr(0, 6)) + "-" + hex(random, 12));
-  outside_.create_directories(path);
+  make_directories(outside_, path);
   if (!outside_.list(path).empty())
     throw error{errc::invalid_argument, "the savepoint directory '" + path + "' is not empty", "try again"};
   return path;
