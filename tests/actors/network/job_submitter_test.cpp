@@ -48,7 +48,7 @@ struct leader {
     context.journal = journal;
     context.own_threads = false;
   }
-  error submit(std::vector<error> answers) {
+  error submit(std::vector<error> answers, bool check_only = false) {
     auto intake = std::make_shared<const job_intake>(job_intake{
         {}, std::make_shared<artifact_store>(world.disk, "/libraries", 1'000'000), dataflow::test::own_jobs(), {}});
     auto dispatcher = system.spawn([this, answers](caf::event_based_actor*) -> caf::behavior {
@@ -61,7 +61,7 @@ struct leader {
     error failure;
     caf::scoped_actor self{system};
     self->request(spawn_job_submitter(system, context, intake, dispatcher), caf::infinite,
-                  submit_origin{"0123", dataflow::test::origin_of("submitted_job"), nullptr})
+                  submit_origin{"0123", dataflow::test::origin_of("submitted_job"), nullptr, check_only})
         .receive([](const job_accepted&) {}, [&](caf::error& e) { failure = from_caf(e, "it"); });
     caf::anon_send_exit(dispatcher, caf::exit_reason::kill);
     return failure;
@@ -107,4 +107,29 @@ TEST_CASE("a job that is submitted once more stays what it is for the next leade
   CHECK_FALSE(l.submit({{}}));
   CHECK(l.submit({error{errc::invalid_argument, "it was submitted already"}}).code() == errc::invalid_argument);
   CHECK(l.kept() == 1);
+}
+
+TEST_CASE("a submission that is only checked asks no dispatcher, and leaves nothing for the next leader") {
+  job_submitter_test::leader l;
+  CHECK_FALSE(l.submit({error{errc::internal, "it was handed in"}}, true));
+  CHECK(l.asked == 0);
+  CHECK(l.kept() == 0);
+}
+
+TEST_CASE("a job that has ended is not run by the next leader, also when its leader died before it could forget it") {
+  job_submitter_test::leader l;
+  job_result result;
+  result.id = "0123";
+  {
+    REQUIRE_FALSE(l.submit({{}}));
+    const auto submission = l.store->job("0123");
+    REQUIRE(submission);
+    l.journal->ended(result);
+    CHECK(l.store->jobs().empty());
+    CHECK(l.store->put_job(l.token, "0123", *submission)); // as the dead leader has left it
+  }
+  CHECK(l.kept() == 0);
+  CHECK(l.store->jobs().empty());
+  REQUIRE(l.journal->results().size() == 1);
+  CHECK(l.journal->results()[0]->id == "0123");
 }
