@@ -2,6 +2,7 @@
 #include <cerrno>
 #include <fstream>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <tests/integration/hostile_peers.hpp>
@@ -36,6 +37,14 @@ void hostile_peer::wait_for_end() {
     const auto n = ::recv(fd_, buffer, sizeof buffer, 0);
     if (n == 0 || (n < 0 && errno != EINTR)) return;
   }
+}
+
+bool hostile_peer::ends_within(std::chrono::milliseconds time) {
+  char buffer[4096]; // for its greeting
+  pollfd one{fd_, POLLIN, 0};
+  while (::poll(&one, 1, static_cast<int>(time.count())) > 0)
+    if (::recv(fd_, buffer, sizeof buffer, 0) <= 0) return true;
+  return false;
 }
 
 std::string basp_bytes(std::uint8_t operation, std::uint32_t payload) {

@@ -1,6 +1,7 @@
 /// Those who connect to a port of a cluster and do not keep to its protocol.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
@@ -18,6 +19,8 @@ public:
   void say(const std::string& bytes);
   /// Waits until the other side has closed the connection.
   void wait_for_end();
+  /// Whether it does so in this time.
+  bool ends_within(std::chrono::milliseconds time);
 
 private:
   int fd_ = -1;

@@ -12,6 +12,7 @@
 using namespace dataflow;
 using dataflow::test::cluster_processes;
 using dataflow::test::hostile_peer;
+using namespace std::chrono_literals;
 
 namespace hostile_peers_test {
 
@@ -91,6 +92,30 @@ TEST_CASE("peers that send garbage, huge headers or nothing at all do not distur
     }
   CHECK(b.cluster->client("list").out.find("(RUNNING)") != std::string::npos); // there is room for others
   b.must_not_have_noticed();
+}
+
+TEST_CASE("those who say nothing go when they are too many, or their time is over, and leave room for all who come") {
+  const cluster_processes cluster{0};
+  const auto port = static_cast<std::uint16_t>(std::stoi(cluster.port()));
+  std::vector<hostile_peer> crowd;
+  for (int i = 0; i < 100; ++i) // a port bears 64
+    crowd.emplace_back(port);
+  CHECK(crowd.front().ends_within(20s));
+  CHECK_FALSE(crowd.back().ends_within(0s));
+  crowd.clear();
+  for (int i = 0; i < 4200; ++i) // more than may be connected at a time: they are forgotten as they go
+    hostile_peer{port};
+  const auto list = cluster.client("list");
+  CHECK_MESSAGE(list.code == 0, list.err);
+  // One that takes its time goes when others come.
+  hostile_peer slow{port};
+  slow.say("x");
+  bool gone = false;
+  for (int i = 0; i < 200 && !gone; ++i) {
+    const hostile_peer other{port};
+    gone = slow.ends_within(100ms);
+  }
+  CHECK(gone);
 }
 
 TEST_CASE("a cluster with mutual TLS runs a job, and peers without a certificate of its authority do not disturb it") {
