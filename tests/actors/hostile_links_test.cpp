@@ -18,7 +18,10 @@ struct listener {
                 std::lock_guard lock{mutex};
                 payloads.emplace_back(m.what.payload.bytes);
               },
-              [this](const actors::channel_credit_grant& m) { credits += m.batches; },
+              [this](const actors::channel_credit_grant& m) {
+                credit_bytes += m.bytes;
+                credits += m.batches;
+              },
               [this](const actors::link_broken& m) {
                 std::lock_guard lock{mutex};
                 broken.push_back(m.why);
@@ -42,6 +45,7 @@ struct listener {
   std::vector<std::string> payloads;
   std::vector<error> broken;
   std::atomic<int> credits{0};
+  std::atomic<std::uint64_t> credit_bytes{0};
 };
 
 /// The other end of a link, played by the test: an actor system that connects as task manager "a" to "z".
@@ -115,6 +119,20 @@ TEST_CASE("frames of a peer reach the task that they are for; those for others a
   t.peer.send(more[3]);
   CHECK(eventually([&] { return t.node.links->statistics().unknown_tasks == 1; }));
   CHECK(t.task.received() == 3);
+}
+
+TEST_CASE("credit of a peer reaches the task that it is for, in batches and in bytes") {
+  attacked t;
+  REQUIRE(t.peer.hello(5) == "");
+  frame_writer writer{"test"};
+  writer.begin(5);
+  writer.add(link_credit{7, 0, 0, 1, 4, 5000});
+  writer.add(link_credit{7, 0, 0, 2, 1, 100});
+  writer.flush();
+  for (auto& f : writer.take())
+    t.peer.send(f.joined());
+  CHECK(eventually([&] { return t.task.credits == 5; }));
+  CHECK(t.task.credit_bytes == 5100);
 }
 
 TEST_CASE("a peer of another version, or with the wrong name, is refused") {
