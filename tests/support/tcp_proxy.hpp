@@ -55,6 +55,11 @@ public:
   }
   /// New connections are taken (true, as at the start) or ended at once.
   void allow(bool allowed) { allowed_ = allowed; }
+  /// Nothing is passed on any more; connections stay as they are.
+  void fall_silent() {
+    silent_ = true;
+    wake();
+  }
 
 private:
   static sockaddr_in loopback(std::uint16_t port) {
@@ -75,7 +80,7 @@ private:
       std::vector<pollfd> waits{{listener_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
       {
         std::lock_guard lock{mutex_};
-        for (auto& [a, b] : pairs_) {
+        for (const auto& [a, b] : silent_ ? none_ : pairs_) {
           waits.push_back({a, POLLIN, 0});
           waits.push_back({b, POLLIN, 0});
         }
@@ -87,7 +92,7 @@ private:
       }
       std::lock_guard lock{mutex_};
       if (waits[0].revents != 0) accept_one();
-      for (std::size_t i = 0; i < pairs_.size();) {
+      for (std::size_t i = 0; i < pairs_.size() && !silent_;) {
         if (pass(pairs_[i].first, pairs_[i].second) && pass(pairs_[i].second, pairs_[i].first)) {
           ++i;
           continue;
@@ -129,9 +134,10 @@ private:
   const int listener_;
   int wake_[2] = {-1, -1};
   std::uint16_t port_ = 0;
-  std::atomic<bool> stop_{false}, allowed_{true};
+  std::atomic<bool> stop_{false}, allowed_{true}, silent_{false};
   std::mutex mutex_;
   std::vector<std::pair<int, int>> pairs_;
+  const std::vector<std::pair<int, int>> none_;
   std::thread thread_;
 };
 
