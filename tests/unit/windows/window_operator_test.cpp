@@ -17,7 +17,7 @@ struct item {
   std::string key;
   std::int64_t value = 0;
 };
-const output_tag<item>& late() {
+const output_tag<item>& late_items() {
   static const output_tag<item> tag{"late"};
   return tag;
 }
@@ -263,14 +263,14 @@ TEST_CASE("sessions of allowed lateness are revived by a record that joins them"
   operator_runner r{operator_of([](auto s) {
     return s.window(event_time_session_windows{10ms})
         .allowed_lateness(10ms)
-        .side_output_late(late())
+        .side_output_late(late_items())
         .aggregate(record_count{}, [](const std::string& key, window_context<time_window>& ctx, const std::int64_t& n,
                                       collector<std::string>& out) {
           out.collect(key + shown(ctx.window()) + "=" + std::to_string(n));
         });
   })};
   auto& out = r.capture<std::string>();
-  auto& side = r.capture(late());
+  auto& side = r.capture(late_items());
   push(r, {{1, 0}, {2, 5}});
   r.watermark(14);
   CHECK(taken(out) == texts{"a0..15=2"});
@@ -365,10 +365,10 @@ TEST_CASE("a trigger or an evictor that throws fails with its text, and a record
 
 TEST_CASE("a window whose slide is above its size drops what lies between, and only that") {
   operator_runner r{operator_of([](auto s) {
-    return s.window(sliding_event_time_windows{10ms, 30ms}).side_output_late(late()).process(in_time);
+    return s.window(sliding_event_time_windows{10ms, 30ms}).side_output_late(late_items()).process(in_time);
   })};
   auto& out = r.capture<std::string>();
-  auto& side = r.capture(late());
+  auto& side = r.capture(late_items());
   push(r, {{1, 5}, {2, 15}, {3, 35}});
   r.watermark(20);
   CHECK(taken(out) == texts{"a 0..10: 1"});
