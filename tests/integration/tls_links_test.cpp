@@ -76,6 +76,20 @@ TEST_CASE("whoever has no certificate of the authority does not get a link") {
   }
 }
 
+TEST_CASE("whoever speaks TLS and shows no certificate at all is refused, and hears nothing") {
+  log_capture log;
+  certificates certs;
+  certs.make("ours", {"b"});
+  linked_node b{"b", linked_node::quick(), certs.of("ours", "b")};
+  const auto refused = ::test::program{
+      {"/usr/bin/env", "timeout", "20", "openssl", "s_client", "-connect",
+       "127.0.0.1:" + std::to_string(b.links->port()), "-CAfile", certs.of("ours", "b").authority, "-quiet",
+       "-ign_eof"}}.wait();
+  CHECK(refused.code == 1); // it was ended by the other side; 124: nobody has
+  CHECK(refused.out == "");
+  CHECK_MESSAGE(refused.err.find("certificate required") != std::string::npos, refused.err);
+}
+
 TEST_CASE("a certificate is renewed while the nodes run, and new connections use it") {
   log_capture log;
   certificates certs;
@@ -139,6 +153,11 @@ TEST_CASE("TLS that is enabled without its files, and listening beyond the machi
   const auto failure = error_of([&] { actors::tls_files::from(c, system_files()); });
   CHECK(failure.code() == errc::invalid_option);
   CHECK(failure.cause().find("security.ssl.internal.certificate") != std::string::npos);
+
+  for (const char* own : {"localhost", "127.0.0.1", "127.1.2.3", "::1"})
+    CHECK_FALSE(error_of([&] { actors::check_listener(own, "a.bind-host", {}); }));
+  for (const char* others : {"0.0.0.0", "10.0.0.1", "12.7.0.1", "192.168.0.1", "::", "a.example"})
+    CHECK(error_of([&] { actors::check_listener(others, "a.bind-host", {}); }).code() == errc::unsafe_configuration);
 
   configuration open;
   open.set("taskmanager.bind-host", "0.0.0.0");
