@@ -42,6 +42,18 @@ struct local_state::home {
 };
 
 namespace {
+
+/// Null: somebody who tidies up has taken the directory for a left-over, and it is gone.
+std::unique_ptr<file_lock> lock_home(const std::string& path) {
+  try {
+    auto lock = system_files().lock(join_path(path, home_lock));
+    return lock && system_files().exists(join_path(path, home_lock)) ? std::move(lock) : nullptr;
+  } catch (const error& e) {
+    if (e.code() != errc::file_not_found) throw;
+    return nullptr;
+  }
+}
+
 /// One attempt's directory.
 struct attempt_directory {
   std::shared_ptr<const void> home;
@@ -66,13 +78,8 @@ std::shared_ptr<local_state::home> local_state::home_in(const std::string& root)
     files.create_directories(path);
     auto made = std::make_shared<home>();
     made->path = path;
-    const auto lock = join_path(path, home_lock);
-    made->lock = files.lock(lock);
-    // Somebody who tidies up may have taken it for a left-over before it was locked.
-    if (!made->lock || !files.exists(lock)) {
-      made->lock.reset();
-      continue;
-    }
+    made->lock = lock_home(path);
+    if (!made->lock) continue;
     known = made;
     return made;
   }

@@ -4,8 +4,12 @@
 
 #include <doctest/doctest.h>
 
+#include <mutex>
+#include <string>
 #include <tests/support/error_of.hpp>
 #include <tests/support/temporary_directory.hpp>
+#include <thread>
+#include <vector>
 
 using namespace dataflow;
 
@@ -61,4 +65,28 @@ TEST_CASE("a place for state that cannot be made says which and why") {
       test::error_of([&] { local.make_place(root / "file/below", "job-0-0", state_backend::rocksdb); }).to_string();
   CHECK(e.find(root / "file") != std::string::npos);
   CHECK(e.find("state.backend.rocksdb.localdir") != std::string::npos);
+}
+
+TEST_CASE("processes that begin at the same time do not take each other's new directories for left-overs") {
+  test::temporary_directory root;
+  std::vector<std::thread> processes;
+  std::mutex mutex;
+  std::vector<std::string> failures;
+  for (int p = 0; p < 3; ++p)
+    processes.emplace_back([&] {
+      for (int i = 0; i < 300; ++i) {
+        try {
+          local_state one{{4 << 20}};
+          const auto place = one.make_place(root.path(), "job-0-0", state_backend::hashmap);
+          system_files().write_file(join_path(place.directory, "file"), "there");
+        } catch (const error& e) {
+          std::lock_guard lock{mutex};
+          failures.push_back(e.to_string());
+        }
+      }
+    });
+  for (auto& p : processes)
+    p.join();
+  CHECK_MESSAGE(failures.empty(), (failures.empty() ? "" : failures[0]));
+  CHECK(system_files().list(root.path()).empty());
 }
