@@ -162,11 +162,9 @@ void close_mailbox(caf::scheduled_actor& self) {
 /// it. The system then waits for ever for the threads of those among them that have one.
 std::unique_ptr<caf::actor_system> make_system(caf::actor_system_config& config) {
   auto system = std::make_unique<caf::actor_system>(config);
-  if (has_sockets(*system)) {
-    const auto broker = basp_broker_of(*system);
-    auto* self = static_cast<caf::io::basp_broker*>(caf::actor_cast<caf::abstract_actor*>(broker));
-    self->attach_functor([self] { close_mailbox(*self); });
-  }
+  const auto broker = basp_broker_of(*system);
+  auto* self = static_cast<caf::io::basp_broker*>(caf::actor_cast<caf::abstract_actor*>(broker));
+  self->attach_functor([self] { close_mailbox(*self); });
   return system;
 }
 
