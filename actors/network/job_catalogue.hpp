@@ -2,7 +2,7 @@
 ///
 /// A job master announces a job (prepare_job) before it deploys its first task here. Deploys may overtake the loading:
 /// they wait for it. A job that cannot be loaded fails each of its tasks with the reason; when it starts again, it is
-/// announced again, and loaded anew.
+/// announced again, and loaded anew. A deploy that overtakes that announcement fails once more.
 /// Threading: safe from any thread; functions that wait are called on the thread that ends their waiting.
 /// Ownership: descriptions are shared with the tasks that run them.
 #pragma once
