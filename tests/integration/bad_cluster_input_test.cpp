@@ -19,9 +19,14 @@ namespace bad_cluster_input_test {
 const std::string library = dataflow::test::job_libraries + "libtest_killed.so";
 
 std::vector<std::string> counting(const std::string& of, const dataflow::test::scratch& dir) {
-  return {of,       "--checkpoints", dir.path("checkpoints"), "--output", dir.path("output"), "--records", "10000",
-          "--rate", "1000000"};
+  return dataflow::test::counted_job(dir, 10'000, "1000000", {}, of);
 }
+
+/// A file system that is taken away in the end.
+struct mounted {
+  std::string where;
+  ~mounted() { ::umount2(where.c_str(), MNT_DETACH); }
+};
 
 } // namespace bad_cluster_input_test
 using namespace bad_cluster_input_test;
@@ -56,19 +61,17 @@ TEST_CASE("a full disk of job libraries refuses the job by the disk's name, and 
     MESSAGE("SKIPPED: no file system can be mounted here");
     return;
   }
-  {
-    cluster_processes c{1, {"-Dblob.storage.directory=" + small}};
-    const auto refused = c.client("run", counting(library, dir));
-    CHECK(refused.code != 0);
-    CHECK_MESSAGE(refused.err.find("disk_full") != std::string::npos, refused.err);
-    CHECK(refused.err.find(small) != std::string::npos);
-    CHECK(system_files().list(small).empty());
-    CHECK(c.client("run", {"running_sum", "--records", "1000"}).code == 0); // it needs no library
-    REQUIRE(::mount("none", small.c_str(), "tmpfs", MS_REMOUNT, "size=64m") == 0);
-    const auto good = c.client("run", counting(library, dir));
-    CHECK_MESSAGE(good.code == 0, good.err);
-  }
-  ::umount2(small.c_str(), MNT_DETACH);
+  const mounted disk{small};
+  cluster_processes c{1, {"-Dblob.storage.directory=" + small}};
+  const auto refused = c.client("run", counting(library, dir));
+  CHECK(refused.code != 0);
+  CHECK_MESSAGE(refused.err.find("disk_full") != std::string::npos, refused.err);
+  CHECK(refused.err.find(small) != std::string::npos);
+  CHECK(system_files().list(small).empty());
+  CHECK(c.client("run", {"running_sum", "--records", "1000"}).code == 0); // it needs no library
+  REQUIRE(::mount("none", small.c_str(), "tmpfs", MS_REMOUNT, "size=64m") == 0);
+  const auto good = c.client("run", counting(library, dir));
+  CHECK_MESSAGE(good.code == 0, good.err);
 }
 
 TEST_CASE("clocks of a cluster that differ by an hour change nothing") {
@@ -78,10 +81,8 @@ TEST_CASE("clocks of a cluster that differ by an hour change nothing") {
   cluster_processes c{
       1, {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=1s"}, {skew, "ASAN_OPTIONS=verify_asan_link_order=0"}};
   auto& second = c.add_task_manager();
-  auto command = counting(library, dir);
-  command.insert(command.begin(), {"-p", "2"});
-  command[command.size() - 1] = "10000";
-  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", command))};
+  dataflow::test::program run{dataflow::test::dataflow_command(
+      c.arguments("run", dataflow::test::counted_job(dir, 10'000, "10000", {"-p", "2"})))};
   REQUIRE_MESSAGE(second.wait_for_error("\n500 records in this run"), run.error_so_far());
   c.task_managers[0]->signal(SIGKILL);
   c.add_task_manager();

@@ -10,20 +10,9 @@
 
 using namespace dataflow;
 using dataflow::test::cluster_processes;
+using dataflow::test::counted_job;
 
 namespace cluster_test {
-
-std::vector<std::string> counting(const dataflow::test::scratch& dir, std::int64_t records, const std::string& rate) {
-  return {dataflow::test::job_libraries + "libtest_killed.so",
-          "--checkpoints",
-          dir.path("checkpoints"),
-          "--output",
-          dir.path("output"),
-          "--records",
-          std::to_string(records),
-          "--rate",
-          rate};
-}
 
 template <class... Parts>
 std::vector<std::string> joined(std::vector<std::string> all, const Parts&... parts) {
@@ -37,7 +26,7 @@ using namespace cluster_test;
 TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savepoint, and goes on from it") {
   const dataflow::test::scratch dir;
   cluster_processes c{1};
-  const auto submitted = c.client("run", joined({"-d"}, counting(dir, 30'000, "5000")));
+  const auto submitted = c.client("run", counted_job(dir, 30'000, "5000", {"-d"}));
   REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
   const auto id = cluster_processes::id_in(submitted.out);
   REQUIRE(id.size() == 32);
@@ -54,7 +43,7 @@ TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savep
   CHECK(c.client("list").out == "No running jobs.\n");
   CHECK(c.client("list", {"-a"}).out.find(id + " : counts_to_files (FINISHED)") != std::string::npos);
 
-  const auto rest = c.client("run", joined({"-s", path}, counting(dir, 30'000, "1000000")));
+  const auto rest = c.client("run", counted_job(dir, 30'000, "1000000", {"-s", path}));
   CHECK_MESSAGE(rest.code == 0, rest.err);
   CHECK(rest.err.find("has finished") != std::string::npos);
   CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
@@ -64,7 +53,7 @@ TEST_CASE("a job library is submitted to a cluster, listed, stopped with a savep
 TEST_CASE("a job of a cluster is cancelled by its id, and unknown ids are refused") {
   const dataflow::test::scratch dir;
   cluster_processes c{1};
-  const auto id = cluster_processes::id_in(c.client("run", joined({"-d"}, counting(dir, 1'000'000, "1000"))).out);
+  const auto id = cluster_processes::id_in(c.client("run", counted_job(dir, 1'000'000, "1000", {"-d"})).out);
   REQUIRE(c.task_managers[0]->wait_for_error("500 records in this run"));
   const auto canceled = c.client("cancel", {id});
   CHECK_MESSAGE(canceled.code == 0, canceled.err);
@@ -82,7 +71,8 @@ TEST_CASE("a job of a cluster is cancelled by its id, and unknown ids are refuse
 TEST_CASE("who waits for a job is told by the exit code that somebody else has cancelled it") {
   const dataflow::test::scratch dir;
   cluster_processes c{1};
-  dataflow::test::program waits{dataflow::test::dataflow_command(c.arguments("run", counting(dir, 1'000'000, "1000")))};
+  dataflow::test::program waits{
+      dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 1'000'000, "1000")))};
   const auto id = waits.wait_for_line("Job has been submitted with JobID ");
   CHECK(c.client("cancel", {id}).code == 0);
   const auto end = waits.wait();
@@ -94,10 +84,8 @@ TEST_CASE(
     "the savepoint of a job that this process stops goes where this process says, not the job manager's directory") {
   const dataflow::test::scratch dir;
   cluster_processes c{1};
-  auto command = c.arguments("run", {"--stop-with-savepoint", "mine", "--stop-after", "10ms"});
-  for (const auto& a : counting(dir, 1'000'000, "1000"))
-    command.push_back(a);
-  auto inside = dataflow::test::dataflow_command(command);
+  auto inside = dataflow::test::dataflow_command(c.arguments(
+      "run", counted_job(dir, 1'000'000, "1000", {"--stop-with-savepoint", "mine", "--stop-after", "10ms"})));
   inside.insert(inside.begin(), {"/usr/bin/env", "--chdir=" + dir.path("")});
   const auto end = dataflow::test::program{inside}.wait();
   CHECK_MESSAGE(end.code == 0, end.err);
@@ -107,7 +95,7 @@ TEST_CASE(
 TEST_CASE("a task manager is killed under a job: it goes on on another one and publishes every result once") {
   const dataflow::test::scratch dir;
   cluster_processes c{2};
-  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", counting(dir, 30'000, "10000")))};
+  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 30'000, "10000")))};
   for (int round = 0; round < 3; ++round) {
     // Slots are given out in the order of registration: the oldest task manager has the job.
     auto& victim = *c.task_managers[static_cast<std::size_t>(round)];
@@ -126,7 +114,7 @@ TEST_CASE("a job runs over two task managers, and goes on when one of them is ki
   const dataflow::test::scratch dir;
   cluster_processes c{3}; // with a slot each
   dataflow::test::program run{
-      dataflow::test::dataflow_command(c.arguments("run", joined({"-p", "2"}, counting(dir, 30'000, "10000"))))};
+      dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 30'000, "10000", {"-p", "2"})))};
   for (int at : {0, 1})
     REQUIRE_MESSAGE(c.task_managers[static_cast<std::size_t>(at)]->wait_for_error("500 records in this run"),
                     run.error_so_far());
@@ -142,7 +130,7 @@ TEST_CASE("a task manager that was stopped for longer than the timeout comes bac
   const dataflow::test::scratch dir;
   cluster_processes c{2, {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=500ms", "-Dlog.level=info"}};
   auto& zombie = *c.task_managers[0];
-  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", counting(dir, 30'000, "10000")))};
+  dataflow::test::program run{dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 30'000, "10000")))};
   REQUIRE(zombie.wait_for_error("1000 records in this run"));
   zombie.signal(SIGSTOP);
   REQUIRE(c.job_manager->wait_for_error("was silent for 500 ms"));
@@ -206,7 +194,7 @@ TEST_CASE("a second job manager on a port is refused, and a new one takes the ta
   c.job_manager->signal(SIGKILL);
   REQUIRE(c.task_managers[0]->wait_for_error("Not registered: "));
   c.start_job_manager(c.port());
-  const auto end = c.client("run", counting(dir, 1000, "1000000"));
+  const auto end = c.client("run", counted_job(dir, 1000, "1000000"));
   CHECK_MESSAGE(end.code == 0, end.err);
   CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
                                    dataflow::test::counted_lines(1000)) == "");
@@ -253,7 +241,7 @@ TEST_CASE("an application brings its cluster along and leaves no process behind,
   CHECK(done.err.find("has finished") != std::string::npos);
   CHECK(system_files().list(dir.path("")).empty());
 
-  dataflow::test::program killed{command(counting(dir, 1'000'000, "1000"))};
+  dataflow::test::program killed{command(counted_job(dir, 1'000'000, "1000"))};
   REQUIRE(killed.wait_for_error("Job has been submitted"));
   killed.signal(SIGKILL);
   CHECK(killed.wait().code == 128 + SIGKILL); // its output ends when the last process is gone

@@ -1,11 +1,22 @@
 #include <dataflow/util/file_system.hpp>
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <iterator>
+#include <poll.h>
 #include <sstream>
 #include <tests/integration/counted_files.hpp>
 
 namespace dataflow::test {
+
+std::vector<std::string> counted_job(const scratch& dir, std::int64_t records, const std::string& rate,
+                                     std::vector<std::string> flags, const std::string& library) {
+  const std::string own = DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so";
+  flags.insert(flags.end(), {library.empty() ? own : library, "--checkpoints", dir.path("checkpoints"), "--output",
+                             dir.path("output"), "--records", std::to_string(records), "--rate", rate});
+  return flags;
+}
 
 std::vector<std::string> lines_below(const std::string& directory) {
   using namespace dataflow;
@@ -47,6 +58,18 @@ std::uint64_t newest_checkpoint(const std::string& directory) {
     if (entry.name.starts_with("chk-") && system_files().exists(directory + "/" + entry.name + "/_metadata"))
       newest = std::max<std::uint64_t>(newest, std::stoull(entry.name.substr(4)));
   return newest;
+}
+
+void wait_for_checkpoint(const std::string& directory, std::uint64_t number) {
+  while (newest_checkpoint(directory) < number)
+    ::poll(nullptr, 0, 10);
+}
+
+void check_counted(program& run, const scratch& dir, std::int64_t records, bool restarted) {
+  const auto end = run.wait();
+  CHECK_MESSAGE(end.code == 0, end.err);
+  CHECK_MESSAGE((end.err.find("Restarts: ") != std::string::npos) == restarted, end.err);
+  CHECK(difference(lines_below(dir.path("output")), counted_lines(records)) == "");
 }
 
 } // namespace dataflow::test

@@ -41,14 +41,10 @@ struct besieged {
       cluster->add_task_manager({"-Dtaskmanager.data.port=" + std::to_string(port)});
       ports.push_back(port);
     }
-    auto command = cluster->arguments("run", {"-p", "2"});
-    command.insert(command.end(), settings.begin(), settings.end());
-    for (const std::string& s :
-         {dataflow::test::job_libraries + "libtest_killed.so", std::string{"--checkpoints"}, dir.path("checkpoints"),
-          std::string{"--output"}, dir.path("output"), std::string{"--records"}, std::to_string(records),
-          std::string{"--rate"}, std::string{"10000"}})
-      command.push_back(s);
-    run = std::make_unique<dataflow::test::program>(dataflow::test::dataflow_command(command));
+    auto flags = settings;
+    flags.insert(flags.end(), {"-p", "2"});
+    run = std::make_unique<dataflow::test::program>(dataflow::test::dataflow_command(
+        cluster->arguments("run", dataflow::test::counted_job(dir, records, "10000", flags))));
     for (auto& t : cluster->task_managers)
       REQUIRE_MESSAGE(t->wait_for_error("500 records in this run"), run->error_so_far());
   }
@@ -61,11 +57,7 @@ struct besieged {
       }
   }
   void must_not_have_noticed() {
-    const auto end = run->wait();
-    CHECK_MESSAGE(end.code == 0, end.err);
-    CHECK(end.err.find("Restarts: ") == std::string::npos);
-    CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
-                                     dataflow::test::counted_lines(records)) == "");
+    dataflow::test::check_counted(*run, dir, records, false);
     for (auto* p : {cluster->job_manager.get(), cluster->task_managers[0].get(), cluster->task_managers[1].get()}) {
       CHECK(dataflow::test::peak_memory(p->pid()) < much_memory);
       p->signal(SIGTERM);

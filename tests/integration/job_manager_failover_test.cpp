@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/zookeeper_server.hpp>
@@ -34,6 +33,27 @@ struct cluster {
   dataflow::test::outcome client(const std::vector<std::string>& command) const {
     return dataflow::test::dataflow(with(command));
   }
+  /// Behind these flags, the job that counts.
+  std::vector<std::string> counting(const std::string& rate, std::vector<std::string> flags) const {
+    return dataflow::test::counted_job(dir, records, rate, std::move(flags));
+  }
+};
+
+/// A leader, a standby, and a task manager that has registered.
+struct two_managers {
+  std::unique_ptr<dataflow::test::program> leader, standby;
+  dataflow::test::program task_manager;
+
+  explicit two_managers(const cluster& c)
+      : leader(started(c, "The job manager listens on ")), standby(started(c, "The job manager stands by.")),
+        task_manager(dataflow::test::dataflow_command(c.with({"taskmanager"}))) {
+    REQUIRE(task_manager.wait_for_error("has registered with"));
+  }
+  static std::unique_ptr<dataflow::test::program> started(const cluster& c, const std::string& words) {
+    auto one = c.job_manager();
+    REQUIRE(one->wait_for_error(words));
+    return one;
+  }
 };
 
 } // namespace job_manager_failover_test
@@ -42,15 +62,9 @@ using namespace job_manager_failover_test;
 TEST_CASE(
     "the leading job manager is killed under a job: a standby goes on with it, and every result is written once") {
   const cluster c;
-  auto leader = c.job_manager();
-  REQUIRE(leader->wait_for_error("The job manager listens on "));
-  auto standby = c.job_manager();
-  REQUIRE(standby->wait_for_error("The job manager stands by."));
-  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
-  REQUIRE(task_manager.wait_for_error("has registered with"));
-  dataflow::test::program client{dataflow::test::dataflow_command(
-      c.with({"run", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
-              "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"}))};
+  two_managers started{c};
+  auto& [leader, standby, task_manager] = started;
+  dataflow::test::program client{dataflow::test::dataflow_command(c.with(c.counting("5000", {"run"})))};
   REQUIRE(task_manager.wait_for_error("5000 records in this run"));
 
   const auto killed = system_clock().now();
@@ -87,15 +101,9 @@ namespace job_manager_failover_test {
 void stop_the_leader(cluster& c) {
   c.settings.insert(c.settings.end(), {"-Dheartbeat.interval=100ms", "-Dheartbeat.timeout=500ms",
                                        "-Dhigh-availability.lease-timeout=1s"});
-  auto leader = c.job_manager();
-  REQUIRE(leader->wait_for_error("The job manager listens on "));
-  auto standby = c.job_manager();
-  REQUIRE(standby->wait_for_error("The job manager stands by."));
-  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
-  REQUIRE(task_manager.wait_for_error("has registered with"));
-  const auto submitted = c.client({"run", "-d", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
-                                   c.dir.path("checkpoints"), "--output", c.dir.path("output"), "--records",
-                                   std::to_string(records), "--rate", "10000"});
+  two_managers started{c};
+  auto& [leader, standby, task_manager] = started;
+  const auto submitted = c.client(c.counting("10000", {"run", "-d"}));
   REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
   REQUIRE(task_manager.wait_for_error("5000 records in this run"));
 
@@ -135,18 +143,11 @@ TEST_CASE("over zookeeper a standby goes on with the job of a leader that is sto
 
 TEST_CASE("a job that was started from a savepoint goes on with the next leader when that savepoint is gone") {
   const cluster c;
-  auto leader = c.job_manager();
-  REQUIRE(leader->wait_for_error("The job manager listens on "));
-  auto standby = c.job_manager();
-  REQUIRE(standby->wait_for_error("The job manager stands by."));
-  dataflow::test::program task_manager{dataflow::test::dataflow_command(c.with({"taskmanager"}))};
-  REQUIRE(task_manager.wait_for_error("has registered with"));
+  two_managers started{c};
+  auto& [leader, standby, task_manager] = started;
   const auto run = [&](std::vector<std::string> more) {
     more.insert(more.begin(), {"run", "-d"});
-    more.insert(more.end(),
-                {dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", c.dir.path("checkpoints"),
-                 "--output", c.dir.path("output"), "--records", std::to_string(records), "--rate", "5000"});
-    const auto submitted = c.client(more);
+    const auto submitted = c.client(c.counting("5000", std::move(more)));
     REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
     return dataflow::test::cluster_processes::id_in(submitted.out);
   };
@@ -158,8 +159,7 @@ TEST_CASE("a job that was started from a savepoint goes on with the next leader 
 
   const auto second = run({"-s", savepoint});
   REQUIRE(task_manager.wait_for_error("\n500 records in this run", 2));
-  while (dataflow::test::newest_checkpoint(c.dir.path("checkpoints/" + second)) == 0)
-    ::poll(nullptr, 0, 10);
+  dataflow::test::wait_for_checkpoint(c.dir.path("checkpoints/" + second), 1);
   system_files().remove_all(savepoint);
   leader.reset(); // SIGKILL
   REQUIRE(standby->wait_for_error("The job manager listens on "));
@@ -177,9 +177,7 @@ TEST_CASE("a job manager that ends in order leaves its jobs to the next one") {
   const cluster c;
   auto leader = c.job_manager();
   REQUIRE(leader->wait_for_error("The job manager listens on "));
-  const auto submitted = c.client({"run", "-d", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
-                                   c.dir.path("checkpoints"), "--output", c.dir.path("output"), "--records",
-                                   std::to_string(records), "--rate", "1000000"});
+  const auto submitted = c.client(c.counting("1000000", {"run", "-d"}));
   REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
   leader->signal(SIGTERM);
   CHECK(leader->wait().code == 0);

@@ -51,9 +51,7 @@ TEST_CASE("a job whose process is killed goes on in another one, and publishes e
       std::vector<std::string> c{
           "run", "-q", "-p", "2", "-Dstate.backend.type=" + backend, "-Dexecution.checkpointing.incremental=true"};
       if (!from.empty()) c.insert(c.end(), {"-s", from, "-claimMode", went_on % 2 == 0 ? "CLAIM" : "NO_CLAIM"});
-      c.insert(c.end(), {DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so", "--checkpoints", checkpoints,
-                         "--output", output, "--records", std::to_string(records), "--rate", rate});
-      return dataflow::test::dataflow_command(c);
+      return dataflow::test::dataflow_command(dataflow::test::counted_job(dir, records, rate, std::move(c)));
     };
     for (const char* until : {"500 records in this run", "1000 records in this run", "2500 records in this run",
                               "1500 records in this run", "500 records in this run"}) {

@@ -47,22 +47,14 @@ struct spoiled {
       members.push_back(std::move(m));
     }
     run = std::make_unique<program>(dataflow::test::dataflow_command(
-        cluster->arguments("run", {"-p", "2", dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints",
-                                   dir.path("checkpoints"), "--output", dir.path("output"), "--records",
-                                   std::to_string(records), "--rate", rate})));
+        cluster->arguments("run", dataflow::test::counted_job(dir, records, rate, {"-p", "2"}))));
   }
   /// Of the two that the job began on.
   void wait_for(const std::string& words, int times = 1) {
     for (std::size_t i : {0, 1})
       REQUIRE_MESSAGE(members[i].process->wait_for_error(words, times), run->error_so_far());
   }
-  void must_be_right(bool restarted) {
-    const auto end = run->wait();
-    CHECK_MESSAGE(end.code == 0, end.err);
-    CHECK_MESSAGE((end.err.find("Restarts: ") != std::string::npos) == restarted, end.err);
-    CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
-                                     dataflow::test::counted_lines(records)) == "");
-  }
+  void must_be_right(bool restarted) { dataflow::test::check_counted(*run, dir, records, restarted); }
 };
 
 } // namespace network_faults_test

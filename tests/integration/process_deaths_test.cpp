@@ -1,10 +1,7 @@
 // Processes of a cluster that are killed, stopped or replaced under a job that publishes every result once.
-#include <dataflow/util/file_system.hpp>
-
 #include <doctest/doctest.h>
 
 #include <csignal>
-#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 
@@ -28,22 +25,12 @@ struct counting_run {
   dataflow::test::scratch dir;
   std::int64_t records = 20'000;
   std::vector<std::string> command(const std::string& rate, std::vector<std::string> more = {}) const {
-    more.insert(more.end(),
-                {dataflow::test::job_libraries + "libtest_killed.so", "--checkpoints", dir.path("checkpoints"),
-                 "--output", dir.path("output"), "--records", std::to_string(records), "--rate", rate});
-    return more;
+    return dataflow::test::counted_job(dir, records, rate, std::move(more));
   }
   std::string submit(const cluster_processes& c, const std::string& rate) const {
     const auto submitted = c.client("run", command(rate, {"-d"}));
     REQUIRE_MESSAGE(submitted.code == 0, submitted.err);
     return cluster_processes::id_in(submitted.out);
-  }
-  static void wait_for_end(const cluster_processes& c) {
-    std::string listed;
-    while (listed.find("(FINISHED)") == std::string::npos) {
-      listed = c.client("list", {"-a"}).out;
-      REQUIRE(listed.find("(FAILED)") == std::string::npos);
-    }
   }
   void must_be_right() const {
     CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
@@ -52,9 +39,7 @@ struct counting_run {
   /// The job completes checkpoints.
   void wait_for_progress(const std::string& id) const {
     const auto directory = dir.path("checkpoints/" + id);
-    for (const auto before = dataflow::test::newest_checkpoint(directory);
-         dataflow::test::newest_checkpoint(directory) < before + 2;)
-      ::poll(nullptr, 0, 10);
+    dataflow::test::wait_for_checkpoint(directory, dataflow::test::newest_checkpoint(directory) + 2);
   }
   std::string checkpoint_of(const std::string& id) const {
     const auto directory = dir.path("checkpoints/" + id);

@@ -15,6 +15,7 @@
 
 using namespace dataflow;
 using dataflow::test::cluster_processes;
+using dataflow::test::counted_job;
 using dataflow::test::program;
 
 namespace provided_task_managers_test {
@@ -83,18 +84,6 @@ std::vector<std::string> local(std::vector<std::string> more = {}) {
   return more;
 }
 
-std::vector<std::string> counting(const dataflow::test::scratch& dir, const std::string& rate) {
-  return {dataflow::test::job_libraries + "libtest_killed.so",
-          "--checkpoints",
-          dir.path("checkpoints"),
-          "--output",
-          dir.path("output"),
-          "--records",
-          "20000",
-          "--rate",
-          rate};
-}
-
 std::string by_command(const std::string& prefix, const std::string& suffix) {
   return "-Dresourcemanager.provider.command=" + prefix + DATAFLOW_BINARY_DIR +
          "/dataflow taskmanager -m {job_manager} -Dtaskmanager.resource-id={resource_id} "
@@ -109,7 +98,7 @@ TEST_CASE("a job whose code crashes its process goes on in another one, and its 
           "notice") {
   const dataflow::test::scratch dir;
   cluster_processes c{0, local()};
-  program neighbour{dataflow::test::dataflow_command(c.arguments("run", counting(dir, "10000")))};
+  program neighbour{dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 20'000, "10000")))};
   const auto id = neighbour.wait_for_line("Job has been submitted with JobID ");
   const auto its_process = task_manager_of(c, id);
   const auto crashes = c.client("run", {short_jobs, "--job", "crashes_once", "--marker", dir.path("crashed")});
@@ -117,28 +106,19 @@ TEST_CASE("a job whose code crashes its process goes on in another one, and its 
   CHECK_MESSAGE(crashes.err.find("Restarts: 1") != std::string::npos, crashes.err);
   CHECK(c.job_manager->wait_for_error("has ended: signal 11 "));
   CHECK(runs(its_process));
-  const auto end = neighbour.wait();
-  CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK_MESSAGE(end.err.find("Restarts: ") == std::string::npos, end.err);
-  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
-                                   dataflow::test::counted_lines(20'000)) == "");
+  dataflow::test::check_counted(neighbour, dir, 20'000, false);
   wait_until_none_is_left(c);
 }
 
 TEST_CASE("a task manager that is killed is replaced, and its job publishes everything once") {
   const dataflow::test::scratch dir;
   cluster_processes c{0, local()};
-  program run{dataflow::test::dataflow_command(c.arguments("run", counting(dir, "10000")))};
+  program run{dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 20'000, "10000")))};
   const auto id = run.wait_for_line("Job has been submitted with JobID ");
   const auto process = task_manager_of(c, id);
-  while (dataflow::test::newest_checkpoint(dir.path("checkpoints/" + id)) < 2)
-    ::poll(nullptr, 0, 10);
+  dataflow::test::wait_for_checkpoint(dir.path("checkpoints/" + id), 2);
   ::kill(process, SIGKILL);
-  const auto end = run.wait();
-  CHECK_MESSAGE(end.code == 0, end.err);
-  CHECK_MESSAGE(end.err.find("Restarts: ") != std::string::npos, end.err);
-  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
-                                   dataflow::test::counted_lines(20'000)) == "");
+  dataflow::test::check_counted(run, dir, 20'000, true);
   CHECK(task_manager_of(c, id) != process);
 }
 
@@ -162,7 +142,7 @@ TEST_CASE("task managers that a job manager has started end with it, in order or
   for (const int signal : {SIGTERM, SIGKILL}) {
     const dataflow::test::scratch dir;
     cluster_processes c{0, local()};
-    program run{dataflow::test::dataflow_command(c.arguments("run", counting(dir, "100")))};
+    program run{dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 20'000, "100")))};
     const auto process = task_manager_of(c, run.wait_for_line("Job has been submitted with JobID "));
     REQUIRE(runs(process));
     c.job_manager->signal(signal);

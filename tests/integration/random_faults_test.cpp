@@ -28,7 +28,6 @@ using dataflow::test::program;
 namespace random_faults_test {
 
 constexpr std::int64_t records = 300'000;
-const std::string job = DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so";
 
 std::uint64_t number_of(const char* variable, std::uint64_t otherwise) {
   const char* text = std::getenv(variable);
@@ -58,10 +57,8 @@ public:
     return command;
   }
   std::vector<std::string> running(const std::string& rate, std::vector<std::string> more) const {
-    more.insert(more.begin(), "run");
-    more.insert(more.end(), {"-p", "2", job, "--checkpoints", dir_.path("checkpoints"), "--output", dir_.path("output"),
-                             "--records", std::to_string(records), "--rate", rate});
-    return with(more);
+    more.insert(more.begin(), {"run", "-p", "2"});
+    return with(dataflow::test::counted_job(dir_, records, rate, std::move(more)));
   }
   std::string output() const { return dir_.path("output"); }
   std::string savepoints() const { return dir_.path("savepoints"); }
@@ -69,8 +66,7 @@ public:
   /// The job completes checkpoints.
   void wait_for_progress(const std::string& id) {
     const auto directory = dir_.path("checkpoints/" + id);
-    const auto before = dataflow::test::newest_checkpoint(directory);
-    until([&] { return dataflow::test::newest_checkpoint(directory) > before + 1; });
+    dataflow::test::wait_for_checkpoint(directory, dataflow::test::newest_checkpoint(directory) + 2);
   }
   void until(const std::function<bool()>& condition) {
     while (!condition())

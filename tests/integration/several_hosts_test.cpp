@@ -43,10 +43,8 @@ struct spread_cluster {
       REQUIRE_MESSAGE(task_managers.back()->wait_for_error("has registered with"),
                       task_managers.back()->error_so_far());
     }
-    run = start(0,
-                {"run", "-m", hosts::address(0) + ":6123", "-p", "2",
-                 DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so", "--checkpoints", dir.path("checkpoints"),
-                 "--output", dir.path("output"), "--records", std::to_string(records), "--rate", "5000"});
+    run = start(
+        0, dataflow::test::counted_job(dir, records, "5000", {"run", "-m", hosts::address(0) + ":6123", "-p", "2"}));
   }
   std::unique_ptr<program> start(int host, std::vector<std::string> command) {
     const auto certs = dir.path("certs");
@@ -62,13 +60,7 @@ struct spread_cluster {
   void wait_for(std::size_t task_manager, const std::string& words, int times = 1) {
     REQUIRE_MESSAGE(task_managers[task_manager]->wait_for_error(words, times), run->error_so_far());
   }
-  void must_be_right(bool restarted) {
-    const auto end = run->wait();
-    CHECK_MESSAGE(end.code == 0, end.err);
-    CHECK_MESSAGE((end.err.find("Restarts: ") != std::string::npos) == restarted, end.err);
-    CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
-                                     dataflow::test::counted_lines(records)) == "");
-  }
+  void must_be_right(bool restarted) { dataflow::test::check_counted(*run, dir, records, restarted); }
 };
 
 } // namespace several_hosts_test

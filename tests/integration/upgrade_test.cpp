@@ -27,12 +27,9 @@ struct upgraded_job {
     REQUIRE(cluster.task_managers[0]->wait_for_error("version 1: 500 records"));
   }
   std::vector<std::string> with_job(std::vector<std::string> flags, int version) const {
-    const std::string library = dataflow::test::job_libraries + "libtest_upgraded_" + std::to_string(version) + ".so";
-    for (const auto& a :
-         {library, std::string{"--checkpoints"}, dir.path("checkpoints"), std::string{"--output"}, dir.path("output"),
-          std::string{"--records"}, std::to_string(records), std::string{"--rate"}, rate})
-      flags.push_back(a);
-    return flags;
+    return dataflow::test::counted_job(dir, records, rate, std::move(flags),
+                                       dataflow::test::job_libraries + "libtest_upgraded_" + std::to_string(version) +
+                                           ".so");
   }
   outcome upgrade(int version, std::vector<std::string> flags = {}) const {
     flags.insert(flags.end(), {"--savepointPath", dir.path("savepoints"), id});

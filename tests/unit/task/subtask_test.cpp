@@ -88,6 +88,13 @@ subtask_config one_input() {
   return c;
 }
 
+/// Numbers go through it as they are.
+void add_map(subtask_config& c) {
+  auto f = [](std::int64_t x) { return x; };
+  c.stages.push_back(
+      stage("map", [f] { return std::make_unique<map_operator<std::int64_t, std::int64_t, decltype(f)>>(f); }));
+}
+
 auto multiply = [](std::int64_t x, collector<std::int64_t>& out) {
   for (int i = 0; i < 100'000; ++i)
     out.collect(x);
@@ -262,9 +269,7 @@ TEST_CASE("what a task has read of watermarks is granted again, also while nothi
   host to;
   task_metrics metrics;
   auto c = one_input();
-  auto f = [](std::int64_t x) { return x; };
-  c.stages.push_back(
-      stage("map", [f] { return std::make_unique<map_operator<std::int64_t, std::int64_t, decltype(f)>>(f); }));
+  add_map(c);
   add_output(c, [](output_gate_config& g) { g.initial_credit.bytes = 1 << 30; });
   subtask task{c, world, to, metrics};
   task.open();
@@ -283,10 +288,8 @@ TEST_CASE("a partial batch leaves when the buffer timeout has passed, at once wi
     host to;
     task_metrics metrics;
     auto c = one_input();
-    auto f = [](std::int64_t x) { return x; };
     c.buffer_timeout = timeout;
-    c.stages.push_back(
-        stage("map", [f] { return std::make_unique<map_operator<std::int64_t, std::int64_t, decltype(f)>>(f); }));
+    add_map(c);
     add_output(c, [](output_gate_config&) {});
     subtask task{c, world, to, metrics};
     task.open();
@@ -310,9 +313,7 @@ TEST_CASE("a task ends when its end has passed: everything is flushed, the end g
   host to;
   task_metrics metrics;
   auto c = one_input();
-  auto f = [](std::int64_t x) { return x; };
-  c.stages.push_back(
-      stage("map", [f] { return std::make_unique<map_operator<std::int64_t, std::int64_t, decltype(f)>>(f); }));
+  add_map(c);
   add_output(c, [](output_gate_config&) {});
   subtask task{c, world, to, metrics};
   task.open();
