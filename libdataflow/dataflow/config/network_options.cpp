@@ -69,7 +69,7 @@ std::vector<option> network_option_rows() {
        .key = "security.ssl.internal.enabled",
        .type = boolean,
        .fallback = "false",
-       .doc = "Mutual TLS on the links between task managers. Without it they listen on this machine only. Whoever "
+       .doc = "Mutual TLS between the processes of the cluster. Without it they listen on this machine only. Whoever "
               "holds a certificate of the authority is a full member of the cluster."},
       {.section = "Security",
        .key = "security.ssl.internal.certificate",
