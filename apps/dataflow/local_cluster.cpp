@@ -6,17 +6,15 @@
 #include <apps/dataflow/commands.hpp>
 #include <apps/dataflow/exit_codes.hpp>
 #include <apps/dataflow/local_cluster.hpp>
+#include <apps/dataflow/pipes.hpp>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
-
-extern char** environ;
 
 namespace dataflow::cli {
 
@@ -100,26 +98,8 @@ public:
       if (key != "jobmanager.rpc.port" || name == job_manager_name)
         if (key != "jobmanager.rpc.address") arguments.push_back("-D" + key + "=" + e.value);
     arguments.push_back("--pid-file=" + join_path(directory_, name + std::string{pid_suffix}));
-    arguments.push_back("--starter=" + std::to_string(inherited));
-    std::vector<char*> raw;
-    for (auto& a : arguments)
-      raw.push_back(a.data());
-    raw.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-    if (!show_output_) ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    ::posix_spawn_file_actions_adddup2(&actions, ends_[0], inherited);
-    posix_spawnattr_t attributes;
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-    pid_t child = -1;
-    const int failed = ::posix_spawn(&child, raw[0], &actions, &attributes, raw.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-    if (failed != 0) throw file_error(failed, "start a process for", name);
-    children_.push_back({name, child});
+    arguments.push_back("--starter=" + std::to_string(inherited_descriptor));
+    children_.push_back({name, start_process(std::move(arguments), log, show_output_ ? "" : log, ends_[0])});
   }
   /// Waits until the log of that process has this text; returns what follows it in the line.
   std::string wait_for(const std::string& name, const std::string& text) {
@@ -145,7 +125,6 @@ public:
   }
 
 private:
-  static constexpr int inherited = 3;
   struct child {
     std::string name;
     pid_t pid;

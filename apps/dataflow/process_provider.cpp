@@ -4,18 +4,16 @@
 #include <dataflow/util/platform.hpp>
 
 #include <algorithm>
+#include <apps/dataflow/pipes.hpp>
 #include <apps/dataflow/process_provider.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
-
-extern char** environ;
 
 namespace dataflow::cli {
 
@@ -23,7 +21,6 @@ namespace {
 
 constexpr std::chrono::seconds patience{15}; // longer than a task manager has for its tasks' ends
 constexpr std::string_view command_key = "resourcemanager.provider.command";
-constexpr int inherited = 3;
 const log_fields here{"task manager provider", {}, {}};
 
 std::string command_of(const configuration& settings) {
@@ -134,7 +131,7 @@ std::vector<std::string> process_provider::local_arguments(const task_manager_po
       all.push_back("-D" + key + "=" + e.value);
   all.push_back("-Dtaskmanager.resource-id=" + what.id);
   all.push_back("-Dtaskmanager.numberOfTaskSlots=" + std::to_string(what.slots));
-  all.push_back("--starter=" + std::to_string(inherited));
+  all.push_back("--starter=" + std::to_string(inherited_descriptor));
   return all;
 }
 
@@ -150,35 +147,8 @@ void process_provider::launch(const task_manager_pool::order& what) {
   log_info(here, "task manager " + what.id + ": process " + std::to_string(pid) + ", logs to " + log_of(what.id));
 }
 
-pid_t process_provider::spawn(std::vector<std::string> arguments, const std::string& id) {
-  const auto log = log_of(id), output = output_of(id);
-  std::vector<char*> raw;
-  for (auto& a : arguments)
-    raw.push_back(a.data());
-  raw.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-  ::posix_spawn_file_actions_adddup2(&actions, alive_[0], inherited);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, inherited + (local() ? 1 : 0));
-  posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
-  sigset_t none, defaults;
-  ::sigemptyset(&none);
-  ::sigemptyset(&defaults);
-  for (const int signal : {SIGPIPE, SIGINT, SIGTERM, SIGHUP})
-    ::sigaddset(&defaults, signal);
-  ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setsigdefault(&attributes, &defaults);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  pid_t pid = -1;
-  const int failed = ::posix_spawn(&pid, raw[0], &actions, &attributes, raw.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::posix_spawnattr_destroy(&attributes);
-  if (failed != 0) throw file_error(failed, "start a process that logs to", log);
-  return pid;
+pid_t process_provider::spawn(std::vector<std::string> arguments, const std::string& id) const {
+  return start_process(std::move(arguments), log_of(id), output_of(id), local() ? alive_[0] : -1);
 }
 
 void process_provider::stop(const std::string& id) {
@@ -241,9 +211,7 @@ void process_provider::look() {
       const bool fine = info.si_code == CLD_EXITED && info.si_status == 0;
       const bool elsewhere = group == &children_ && !local() && fine && !c.kill_at;
       if (!elsewhere) ::kill(-c.pid, SIGKILL); // what it has started and left behind
-      int status = 0;
-      while (::waitpid(c.pid, &status, 0) < 0 && errno == EINTR) {
-      }
+      const int status = wait_for_child(c.pid);
       if (elsewhere) {
         c.pid = -1;
         ++i;

@@ -43,7 +43,7 @@ private:
   };
   bool local() const;
   void launch(const task_manager_pool::order& what);
-  pid_t spawn(std::vector<std::string> arguments, const std::string& id);
+  pid_t spawn(std::vector<std::string> arguments, const std::string& id) const;
   std::vector<std::string> local_arguments(const task_manager_pool::order& what) const;
   void begin_to_stop(const std::string& id);
   void run_stop_command(const std::string& id);
