@@ -1,6 +1,7 @@
 #include <dataflow/actors/network/leader_finder.hpp>
 #include <dataflow/actors/network/nodes.hpp>
 #include <dataflow/actors/network/remote_cluster.hpp>
+#include <dataflow/checkpoint/checkpoint_storage.hpp>
 #include <dataflow/util/file_system.hpp>
 #include <dataflow/util/platform.hpp>
 
@@ -65,10 +66,7 @@ std::shared_ptr<actors::remote_cluster> cluster_of(const command_line& line) {
 
 std::string absolute(const std::string& directory) {
   if (directory.empty()) return directory;
-  auto path = directory;
-  for (const std::string_view scheme : {"file:", "//"})
-    if (path.starts_with(scheme)) path.erase(0, scheme.size());
-  return uri_of(path).substr(std::string_view{"file:"}.size());
+  return uri_of(checkpoint_directory_of(directory)).substr(std::string_view{"file:"}.size());
 }
 
 int run_job_manager(const command_line& line) {

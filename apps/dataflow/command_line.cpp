@@ -308,7 +308,7 @@ CLI::App& add_upgrade(CLI::App& app, command_line& out, raw_options& raw) {
                    "Drop state of operators that the new job does not have");
   upgrade.footer(
       "What else stands after the job's name is the new job's. Exit code: 0 when the new job runs, 1 when it "
-      "does not, 3 when nothing has changed.");
+      "does not, 2 or 3 when nothing has changed.");
   return upgrade;
 }
 

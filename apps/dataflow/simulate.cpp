@@ -39,6 +39,7 @@ std::string written_lines(memory_file_system& disk, const std::map<std::string, 
 std::string command_of(const command_line& line, std::uint64_t seed) {
   auto text = "dataflow simulate " + line.job;
   if (!line.entry.empty()) text += " --job " + line.entry;
+  if (!line.config_file.empty()) text += " --config " + line.config_file;
   text += " --nodes " + std::to_string(line.simulate.nodes) + " --jobmanagers " +
           std::to_string(line.simulate.job_managers) + " --faults " + std::to_string(line.simulate.faults) +
           " --seeds 1 --first-seed " + std::to_string(seed);

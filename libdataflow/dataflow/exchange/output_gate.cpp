@@ -216,19 +216,13 @@ void output_gate::dispatch(channel& c, std::uint32_t index, element e) {
   ++queued_;
 }
 
-namespace {
-bool takes_bytes(element_kind control) noexcept {
-  return control == element_kind::watermark || control == element_kind::idle || control == element_kind::active;
-}
-} // namespace
-
 void output_gate::send(channel& c, std::uint32_t index, element e) {
   std::uint64_t bytes = 0;
   if (e.is_batch()) {
     bytes = e.data->type().byte_size(*e.data, 0, e.data->size());
     bytes_sent_ += bytes;
     c.credit.batches -= 1;
-  } else if (!config_.feedback && takes_bytes(e.kind)) {
+  } else if (!config_.feedback && channel_credit::takes_bytes(e.kind)) {
     bytes = channel_credit::bytes_of_control;
   }
   c.credit.bytes -= static_cast<std::int64_t>(bytes);

@@ -35,17 +35,13 @@ struct channel_credit {
   static constexpr std::int64_t bytes_of_control = 1024;
   std::int64_t batches = 0;
   std::int64_t bytes = 0;
+  /// Of control elements.
+  static bool takes_bytes(element_kind control) noexcept {
+    return control == element_kind::watermark || control == element_kind::idle || control == element_kind::active;
+  }
   bool allows(const element& e) const noexcept {
-    switch (e.kind) {
-    case element_kind::batch:
-      return batches > 0 && bytes > 0;
-    case element_kind::watermark:
-    case element_kind::idle:
-    case element_kind::active:
-      return bytes > 0;
-    default:
-      return true;
-    }
+    if (e.is_batch()) return batches > 0 && bytes > 0;
+    return bytes > 0 || !takes_bytes(e.kind);
   }
 };
 

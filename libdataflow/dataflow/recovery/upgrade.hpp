@@ -51,7 +51,7 @@ enum class upgrade_outcome : std::uint8_t {
   upgraded,  ///< the new job runs
   untouched, ///< the old job is as it was: the new one was refused, or the old one could not be stopped
   went_back, ///< the old job runs again
-  stranded,  ///< neither runs; what they start from is at path()
+  stranded,  ///< neither is known to run; what they start from is at path()
 };
 
 class upgrade {
@@ -61,7 +61,7 @@ public:
   upgrade_step next() const noexcept { return step_; }
   /// What jobs start from; empty: nothing.
   const std::string& path() const noexcept { return path_; }
-  /// The step is done. `path`: of the savepoint that was taken.
+  /// The step is done. `path`: see upgrade_step.
   void succeeded(std::string path = {});
   void failed(error why);
   /// REQUIRES: next() is start_new. The new job has completed a checkpoint, and then failed.

@@ -22,7 +22,7 @@ class task_manager_provider {
 public:
   struct ending {
     std::string id;
-    std::string how; ///< "it ended with exit code 3: ...", for people
+    std::string how; ///< "exit code 3: ...", for people
   };
   virtual ~task_manager_provider() = default;
 
@@ -44,6 +44,7 @@ struct provided_task_managers {
 };
 
 /// From taskmanager.numberOfTaskSlots, slotmanager.*, resourcemanager.*. `name`: see task_manager_pool_settings.
+/// Errors: invalid_option when a task manager has more slots than there may be.
 task_manager_pool_settings pool_settings_of(const configuration& settings, std::string name);
 
 } // namespace dataflow

@@ -66,11 +66,12 @@ public:
   /// REQUIRES: a key was entered, and not left.
   const K& key() const { return rows_.key(); }
 
+  /// Of the keys that were left.
   std::optional<timestamp> first_due() const {
     if (index_->empty()) return {};
     return index_->first_time();
   }
-  /// The value of the key that is due first. REQUIRES: there is one.
+  /// The value of the key that is due first; what was entered is left. REQUIRES: then there is one.
   V& enter_first_due() {
     leave();
     const auto first = index_->first();
