@@ -1,4 +1,4 @@
-/// Mutual TLS on the links between task managers: which files, and whether they are what they should be.
+/// Mutual TLS on the connections of a cluster: which files, and whether they are what they should be.
 ///
 /// Both sides of every connection show a certificate that the cluster's own authority has signed. Names in certificates
 /// are not looked at: whoever holds a signed one is a full member. Files are read again at each new connection, so new

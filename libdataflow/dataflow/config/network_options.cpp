@@ -69,8 +69,8 @@ std::vector<option> network_option_rows() {
        .key = "security.ssl.internal.enabled",
        .type = boolean,
        .fallback = "false",
-       .doc = "Mutual TLS between the processes of the cluster. Without it they listen on this machine only. Whoever "
-              "holds a certificate of the authority is a full member of the cluster."},
+       .doc = "Mutual TLS on all connections of a cluster and its clients. Without it processes listen on this machine "
+              "only. Whoever holds a certificate of the authority is a full member of the cluster."},
       {.section = "Security",
        .key = "security.ssl.internal.certificate",
        .type = text,
