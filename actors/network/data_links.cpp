@@ -4,7 +4,6 @@
 #include <dataflow/actors/network/transport.hpp>
 
 #include <caf/all.hpp>
-#include <caf/io/middleman.hpp>
 
 #include <map>
 #include <mutex>

@@ -116,10 +116,6 @@ struct node {
   bool wait_for(std::chrono::milliseconds time) const { return ended.wait_for(time) == std::future_status::ready; }
 };
 
-} // namespace
-
-namespace {
-
 /// Hands the jobs of earlier leaders in again, one after the other, then says so and ends.
 class recovery_actor final : public caf::event_based_actor {
 public:

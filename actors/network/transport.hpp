@@ -36,8 +36,8 @@ void stop_listening(caf::actor_system& system, std::uint16_t port);
 /// An actor system with a network, which ends also when actors die late.
 std::unique_ptr<caf::actor_system> make_system(caf::actor_system_config& config);
 
-/// Connects to what listens there, then calls one of the two on the actor's own thread, within some 5 s. Several may be
-/// under way at once.
+/// Connects to what listens there, then calls one of the two on the actor's own thread, within 15 s: looking up the
+/// name, connecting and greeting have their time. Several may be under way at once.
 void connect_to(caf::event_based_actor& self, const std::string& host, std::uint16_t port,
                 std::function<void(caf::actor)> connected, std::function<void(const error&)> failed);
 

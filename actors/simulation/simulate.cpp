@@ -1,6 +1,6 @@
+#include <dataflow/actors/simulation/outcomes.hpp>
 #include <dataflow/actors/simulation/simulate.hpp>
 #include <dataflow/actors/simulation/simulated_world.hpp>
-#include <dataflow/util/file_system.hpp>
 #include <dataflow/util/log.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -10,11 +10,6 @@ namespace dataflow {
 
 namespace {
 
-constexpr std::size_t shown = 400; // of an outcome, in describe()
-constexpr std::uint64_t job_seed = 42;
-
-std::string beginning(const std::string& text) { return text.size() <= shown ? text : text.substr(0, shown) + "..."; }
-
 simulated_run run_once(const detail::simulated_job& job, const simulate_options& options, std::uint64_t seed,
                        const simulated_run* without_faults) {
   simulation_settings settings;
@@ -22,10 +17,7 @@ simulated_run run_once(const detail::simulated_job& job, const simulate_options&
   settings.task_managers = options.task_managers;
   settings.time_limit = options.time_limit;
   auto cluster = std::make_shared<simulated_cluster>(seed, std::move(settings));
-  for (auto& [path, content] : options.files) {
-    cluster->files().create_directories(parent_directory(path));
-    cluster->files().write_file(path, content);
-  }
+  dataflow::detail::write_all(cluster->files(), options.files);
   if (without_faults) {
     random_source choices{seed ^ 0xfa017ull};
     for (std::uint32_t i = 0; i < options.faults.kills; ++i) {
@@ -41,7 +33,7 @@ simulated_run run_once(const detail::simulated_job& job, const simulate_options&
     environment_options inputs;
     inputs.runner = cluster;
     inputs.submit_time = timestamp{actors::simulated_clock::start_of_time};
-    inputs.random_seed = job_seed;
+    inputs.random_seed = dataflow::detail::simulated_job_seed;
     environment env{std::move(inputs)};
     run.outcome = job(env, *cluster);
   } catch (...) {
@@ -58,9 +50,7 @@ simulated_run run_once(const detail::simulated_job& job, const simulate_options&
 } // namespace
 
 const simulated_run* simulation_report::first_difference() const noexcept {
-  auto different = [&](const simulated_run& r) { return r.failure || r.outcome != expected.outcome; };
-  auto found = std::find_if(runs.begin(), runs.end(), different);
-  return found == runs.end() ? nullptr : &*found;
+  return dataflow::detail::first_different(runs, expected.outcome);
 }
 
 std::string simulation_report::describe() const {
@@ -70,8 +60,7 @@ std::string simulation_report::describe() const {
   auto text = "seed " + std::to_string(run->seed) + " (" + std::to_string(run->kills) + " actors killed, " +
               std::to_string(run->disk_errors) + " disk errors, " + std::to_string(run->steps) + " steps): ";
   if (run->failure) return text + run->failure.to_string();
-  return text + "another outcome\n  expected: " + beginning(expected.outcome) +
-         "\n  but got:  " + beginning(run->outcome) +
+  return text + dataflow::detail::another_outcome(expected.outcome, run->outcome) +
          "\nReplay it with simulate(job, {.seeds = 1, .first_seed = " + std::to_string(run->seed) + ", ...}).";
 }
 

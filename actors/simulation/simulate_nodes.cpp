@@ -1,5 +1,5 @@
+#include <dataflow/actors/simulation/outcomes.hpp>
 #include <dataflow/actors/simulation/simulate_nodes.hpp>
-#include <dataflow/util/file_system.hpp>
 #include <dataflow/util/log.hpp>
 #include <dataflow/util/random.hpp>
 
@@ -16,7 +16,6 @@ using std::chrono::milliseconds;
 constexpr std::string_view fault_names[] = {"kill", "kill at the disk", "stop", "partition", "one-way", "delay",
                                             "reset"};
 constexpr std::uint64_t most_disk_calls = 400; // until a node dies at one
-constexpr std::size_t shown = 400;             // of an outcome, in describe()
 
 /// Faults of one run: drawn before it begins, so that they do not depend on what happens in it.
 class fault_schedule {
@@ -50,7 +49,7 @@ private:
     return names[choices_.below(names.size() - (client ? 0 : 1))]; // it is the last
   }
   void one(simulated_nodes& c, node_fault kind, milliseconds at, const std::vector<std::string>& names) {
-    auto lasts = some_time();
+    const auto lasts = some_time();
     const auto note = [&](const std::string& what) { planned_.emplace_back(at, what); };
     const auto for_so_long = [&] { return " for " + std::to_string(lasts.count()) + " ms"; };
     switch (kind) {
@@ -120,8 +119,6 @@ private:
   std::vector<std::pair<milliseconds, std::string>> planned_;
 };
 
-std::string beginning(const std::string& text) { return text.size() <= shown ? text : text.substr(0, shown) + "..."; }
-
 } // namespace
 
 std::string_view to_string(node_fault fault) noexcept { return fault_names[static_cast<std::size_t>(fault)]; }
@@ -137,10 +134,7 @@ simulated_nodes_run simulate_nodes_once(const simulate_nodes_options& options, s
   simulated_nodes_run run;
   run.seed = seed;
   simulated_nodes cluster{seed, options.jobs, options.nodes};
-  for (auto& [path, content] : options.files) {
-    cluster.files().create_directories(parent_directory(path));
-    cluster.files().write_file(path, content);
-  }
+  dataflow::detail::write_all(cluster.files(), options.files);
   try {
     const auto job = cluster.submit(options.job, options.arguments);
     const auto began = cluster.now();
@@ -172,9 +166,7 @@ simulated_nodes_report simulate_nodes(const simulate_nodes_options& options) {
 }
 
 const simulated_nodes_run* simulated_nodes_report::first_difference() const noexcept {
-  const auto different = [&](const simulated_nodes_run& r) { return r.failure || r.outcome != expected.outcome; };
-  const auto found = std::find_if(runs.begin(), runs.end(), different);
-  return found == runs.end() ? nullptr : &*found;
+  return dataflow::detail::first_different(runs, expected.outcome);
 }
 
 std::string simulated_nodes_report::describe() const {
@@ -186,8 +178,7 @@ std::string simulated_nodes_report::describe() const {
   for (auto& f : run->faults)
     text += "  " + f + "\n";
   if (run->failure) return text + run->failure.to_string();
-  return text + "another outcome\n  expected: " + beginning(expected.outcome) +
-         "\n  but got:  " + beginning(run->outcome);
+  return text + dataflow::detail::another_outcome(expected.outcome, run->outcome);
 }
 
 } // namespace dataflow

@@ -44,8 +44,7 @@ struct simulate_nodes_options {
   std::uint32_t faults = 10; ///< of each run
   std::vector<node_fault> kinds = all_node_faults();
   std::map<std::string, std::string> files = {}; ///< path -> content, on the simulated disk
-  /// How long a fault lasts at most.
-  std::chrono::milliseconds longest{4000};
+  std::chrono::milliseconds longest{4000};       ///< virtual; of a fault
   /// What is compared: what the job has left. Called when the job has finished.
   std::function<std::string(simulated_nodes& cluster, const job_result& result)> outcome = {};
 };

@@ -60,7 +60,7 @@ public:
   /// Nothing gets from one to the other, until it is let through again. Names of hosts: it also holds for hosts of that
   /// name that come later.
   void cut(const std::string& from, const std::string& to, bool is_cut);
-  /// Everything from one to the other takes so much longer.
+  /// Everything from one to the other takes up to so much longer, as the seed chooses.
   void delay(const std::string& from, const std::string& to, steady_time longer);
   /// Resets a connection that the seed chooses; false: there is none.
   bool reset_one();
@@ -82,7 +82,6 @@ public:
   std::optional<steady_time> next() const;
   /// After a host has done something: takes what it has written, and sees what it has closed.
   void collect(simulated_host& host);
-  std::size_t connections() const noexcept { return connections_.size(); }
 
   // ---- the side of the backends
 

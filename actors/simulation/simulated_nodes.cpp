@@ -3,6 +3,7 @@
 #include <dataflow/actors/network/leader_finder.hpp>
 #include <dataflow/actors/network/nodes.hpp>
 #include <dataflow/actors/network/remote_cluster.hpp>
+#include <dataflow/actors/simulation/outcomes.hpp>
 #include <dataflow/actors/simulation/simulated_network.hpp>
 #include <dataflow/actors/simulation/simulated_nodes.hpp>
 #include <dataflow/actors/simulation/simulated_world.hpp>
@@ -26,7 +27,6 @@ using namespace actors;
 enum class node_role : std::uint8_t { job_manager, task_manager, client };
 
 constexpr std::uint16_t job_manager_port = 6123;
-constexpr std::uint64_t job_seed = 42;
 constexpr std::chrono::seconds restarted_after{1}; // a job manager that has ended by itself, by whoever runs it
 constexpr std::uint64_t longest_end = 10'000'000;  // steps of a node that is killed, or of all at the end
 
@@ -266,7 +266,6 @@ struct simulated_nodes::impl {
     for (auto& n : nodes)
       if (n.doomed) {
         n.doomed = false;
-        ++kills;
         end(n);
       }
     while (!agenda.empty() && agenda.begin()->first <= time) {
@@ -372,7 +371,7 @@ struct simulated_nodes::impl {
   random_source choices;
   steady_time time{1};
   trace_hasher hash;
-  std::uint64_t steps = 0, kills = 0;
+  std::uint64_t steps = 0;
   std::vector<std::string> lines;
   memory_file_system files;
   memory_network sockets;
@@ -397,7 +396,7 @@ std::shared_ptr<job_client> simulated_nodes::submit(const std::string& job, std:
   origin->arguments = std::move(arguments);
   origin->settings = settings;
   origin->submit_time = timestamp{simulated_clock::start_of_time};
-  origin->random_seed = job_seed;
+  origin->random_seed = dataflow::detail::simulated_job_seed;
   environment_options options;
   options.configuration = settings;
   options.submit_time = origin->submit_time;
@@ -420,7 +419,6 @@ bool simulated_nodes::kill(const std::string& node) {
   auto* n = impl_->find(node);
   if (!n || !n->now) return false;
   impl_->hash.add(node);
-  ++impl_->kills;
   impl_->end(*n);
   return true;
 }

@@ -63,6 +63,7 @@ public:
   /// Nothing gets from one to the other.
   void cut(const std::string& from, const std::string& to);
   void heal(const std::string& from, const std::string& to);
+  /// What one sends to the other takes up to so much longer, as the seed chooses; 0: no longer than usual.
   void delay(const std::string& from, const std::string& to, std::chrono::microseconds longer);
   /// One of all connections, chosen by the seed; what is under way is lost.
   bool reset_connection();
