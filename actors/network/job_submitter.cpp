@@ -33,6 +33,7 @@ public:
               over(answer_about(*job));
             } else {
               job_ = submit_job{std::move(job), m.client};
+              recovered_ = m.recovered;
               hand_in();
             }
           } catch (...) {
@@ -79,7 +80,8 @@ private:
                 const auto why = from_caf(e, "the job manager");
                 if (why.code() == errc::component_lost && --attempts_ > 0)
                   return delayed_send(this, between_attempts, run_step{});
-                if (why.code() != errc::invalid_argument) withdraw(); // that one was submitted before, and runs
+                // One that was submitted before runs; what an earlier leader has accepted is left to the next one.
+                if (why.code() != errc::invalid_argument && !recovered_) withdraw();
                 over(to_caf(why));
               });
   }
@@ -101,6 +103,7 @@ private:
   caf::actor job_manager_;
   std::optional<submit_job> job_;
   caf::typed_response_promise<job_accepted> promise_;
+  bool recovered_ = false;
   int attempts_ = 30;
 };
 

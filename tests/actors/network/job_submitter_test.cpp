@@ -48,7 +48,7 @@ struct leader {
     context.journal = journal;
     context.own_threads = false;
   }
-  error submit(std::vector<error> answers, bool check_only = false) {
+  error submit(std::vector<error> answers, bool check_only = false, bool recovered = false) {
     auto intake = std::make_shared<const job_intake>(job_intake{
         {}, std::make_shared<artifact_store>(world.disk, "/libraries", 1'000'000), dataflow::test::own_jobs(), {}});
     auto dispatcher = system.spawn([this, answers](caf::event_based_actor*) -> caf::behavior {
@@ -61,7 +61,7 @@ struct leader {
     error failure;
     caf::scoped_actor self{system};
     self->request(spawn_job_submitter(system, context, intake, dispatcher), caf::infinite,
-                  submit_origin{"0123", dataflow::test::origin_of("submitted_job"), nullptr, check_only})
+                  submit_origin{"0123", dataflow::test::origin_of("submitted_job"), nullptr, check_only, recovered})
         .receive([](const job_accepted&) {}, [&](caf::error& e) { failure = from_caf(e, "it"); });
     caf::anon_send_exit(dispatcher, caf::exit_reason::kill);
     return failure;
@@ -87,6 +87,13 @@ TEST_CASE("a submission that is refused in the end is not run by the next leader
   CHECK(l.submit({error{errc::internal, "not now"}}).code() == errc::internal);
   CHECK(l.asked == 1);
   CHECK(l.kept() == 0);
+}
+
+TEST_CASE("a job of an earlier leader that is not taken on is left to the next one") {
+  job_submitter_test::leader l;
+  CHECK_FALSE(l.submit({{}}));
+  CHECK(l.submit({error{errc::internal, "not now"}}, false, true).code() == errc::internal);
+  CHECK(l.kept() == 1);
 }
 
 TEST_CASE("a job that another version has stored is not read, and stays for that version") {
