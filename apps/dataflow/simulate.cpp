@@ -45,7 +45,6 @@ std::string command_of(const command_line& line, std::uint64_t seed) {
           " --seeds 1 --first-seed " + std::to_string(seed);
   for (const auto& path : line.simulate.copies)
     text += " --copy " + path;
-  if (!line.config_file.empty()) text += " --config " + line.config_file;
   for (const auto& [key, e] : line.config.values())
     if (e.layer == config_layer::command_line) text += " -D" + key + "=" + e.value;
   for (const auto& argument : line.job_arguments)
