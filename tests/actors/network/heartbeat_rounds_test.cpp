@@ -18,6 +18,10 @@ constexpr std::uint32_t registrations = 40;
 constexpr std::chrono::milliseconds interval{200};
 
 struct counting_is_over {};
+struct give_up {
+  caf::actor member;
+  std::string task_manager;
+};
 
 struct system_config : caf::actor_system_config {
   system_config() {
@@ -35,7 +39,7 @@ caf::behavior gateway(caf::event_based_actor* self, std::promise<std::uint32_t>*
       [=](const hello& m) {
         ++*registered;
         if (*registered < registrations)
-          self->send(m.member, expelled{"leader", m.task_manager}); // behind the answer
+          self->send(self, give_up{m.member, m.task_manager}); // behind the answer
         else
           self->delayed_send(self, 4 * interval, counting_is_over{});
         const auto me = caf::actor_cast<caf::actor>(self);
@@ -44,12 +48,16 @@ caf::behavior gateway(caf::event_based_actor* self, std::promise<std::uint32_t>*
       [=](const heartbeat&) {
         if (*registered == registrations) ++*beats;
       },
+      [=](const give_up& m) {
+        self->send(m.member, expelled{"leader", m.task_manager});
+      },
       [=](counting_is_over) { counted->set_value(*beats); },
   };
 }
 
 } // namespace heartbeat_rounds_test
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(heartbeat_rounds_test::counting_is_over)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(heartbeat_rounds_test::give_up)
 
 TEST_CASE("a task manager that was given up again and again sends one heartbeat in each interval") {
   using namespace heartbeat_rounds_test;
