@@ -3,6 +3,7 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/network/content_hash.hpp>
+#include <dataflow/actors/network/guarded_connection.hpp>
 #include <dataflow/actors/network/random_id.hpp>
 #include <dataflow/actors/network/remote_cluster.hpp>
 #include <dataflow/actors/network/transport.hpp>
@@ -429,13 +430,34 @@ std::string remote_cluster::upload(const std::string& library) {
   return hash;
 }
 
+namespace {
+
+/// A larger message would end the connection, here and on the way to task managers.
+void check_size(const job_origin& origin) {
+  constexpr std::size_t room = 1 << 20; // for what stands around it
+  const auto size = encode(origin).size();
+  if (size + room <= largest_message) return;
+  std::string files;
+  for (const auto& [path, content] : origin.files)
+    files += (files.empty() ? ": " : ", ") + path + " (" + std::to_string(content.size()) + " bytes)";
+  throw error{errc::record_too_large,
+              "what is submitted of the job has " + std::to_string(size) + " bytes, " +
+                  std::to_string(largest_message - room) + " are allowed; files that args.file() reads go with it" +
+                  files,
+              "read large inputs with a source"};
+}
+
+} // namespace
+
 std::shared_ptr<job_client> remote_cluster::submit(std::shared_ptr<const job_origin> origin) {
+  check_size(*origin);
   auto client = std::make_shared<remote_job_client>(shared_from_this(), make_id(impl_->next_id()));
   impl_->ask_gateway(submit_origin{client->id(), std::move(origin), client->listener()});
   return client;
 }
 
 job_accepted remote_cluster::check(std::shared_ptr<const job_origin> origin) {
+  check_size(*origin);
   return impl_->ask_gateway(submit_origin{make_id(impl_->next_id()), std::move(origin), nullptr, true});
 }
 

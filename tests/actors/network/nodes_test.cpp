@@ -149,6 +149,25 @@ TEST_CASE("a graph that differs from the client's, a job that does not exist and
   CHECK(c.client->jobs().empty());
 }
 
+TEST_CASE("a submission that is too large for one message is refused, and names its files") {
+  network_cluster c{1};
+  auto origin = test::origin_of("network_finite");
+  origin->files["/in/words.txt"] = std::string(40 << 20, 'w');
+  origin->files["/in/more.txt"] = std::string(24 << 20, 'm');
+  for (bool only_asked : {true, false}) {
+    const auto refused = test::error_of([&] {
+      if (only_asked)
+        c.client->check(origin);
+      else
+        c.client->submit(origin);
+    });
+    CHECK(refused.code() == errc::record_too_large);
+    CHECK(refused.cause().find("/in/words.txt (41943040 bytes)") != std::string::npos);
+  }
+  origin->files.erase("/in/more.txt");
+  CHECK(c.client->submit(origin)->wait().status == job_status::finished);
+}
+
 TEST_CASE("a job waits for slots, is told which, and fails when none come in time") {
   network_cluster c{1, 1, {{"slot.request.timeout", "300 ms"}}};
   configuration two;
