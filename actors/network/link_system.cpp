@@ -6,11 +6,14 @@
 #include <caf/actor_system_config.hpp>
 #include <caf/all.hpp>
 
+#include <algorithm>
+
 namespace dataflow::actors {
 
-void configure_links(caf::actor_system_config& config, const tls_files& tls) {
+void configure_links(caf::actor_system_config& config, const tls_files& tls, std::chrono::milliseconds patience) {
   add_link_types(config);
-  use_network(config, std::chrono::seconds{2});
+  constexpr std::chrono::milliseconds usual{2000}; // four of CAF's heartbeats
+  use_network(config, std::max(usual, patience));
   if (tls.enabled()) use_tls(config, tls);
 }
 

@@ -9,6 +9,7 @@
 
 #include <caf/fwd.hpp>
 
+#include <chrono>
 #include <memory>
 
 namespace dataflow {
@@ -17,9 +18,10 @@ class configuration;
 
 namespace dataflow::actors {
 
-/// Message types, CAF's network layer, its heartbeats (a peer that is silent for two seconds is lost), and TLS. Before
-/// the actor system is made.
-void configure_links(caf::actor_system_config& config, const tls_files& tls = {});
+/// Message types, CAF's network layer, its heartbeats, and TLS. A peer that is silent for two seconds is lost, or
+/// for `patience` if that is longer. Before the actor system is made.
+void configure_links(caf::actor_system_config& config, const tls_files& tls = {},
+                     std::chrono::milliseconds patience = {});
 
 /// Of taskmanager.* and security.ssl.internal.*.
 data_links_settings data_links_settings_of(const configuration& settings, const tls_files& tls, std::uint64_t seed);

@@ -31,6 +31,10 @@ std::uint64_t node_ground::seed() const { return world ? world->seed : random_se
 
 namespace {
 
+std::chrono::milliseconds time_of(const configuration& settings, std::string_view key) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(settings.duration(key));
+}
+
 /// The job manager is watched by CAF's heartbeats, which task managers want of whom they are connected to, and watches
 /// nobody by them: it has its own for task managers, and clients may be silent.
 struct node_config : caf::actor_system_config {
@@ -47,13 +51,9 @@ struct node_config : caf::actor_system_config {
   }
   /// Of a task manager.
   node_config(const configuration& settings, const tls_files& tls) : node_config(settings) {
-    configure_links(*this, tls);
+    configure_links(*this, tls, time_of(settings, "heartbeat.timeout"));
   }
 };
-
-std::chrono::milliseconds time_of(const configuration& settings, std::string_view key) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(settings.duration(key));
-}
 
 /// What both kinds of nodes have: a system, and the knowledge of when all actors have ended.
 struct node {

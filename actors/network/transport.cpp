@@ -70,7 +70,13 @@ open_socket dial(const std::string& host, std::uint16_t port) {
     why = errno;
     if (socket.fd < 0) continue;
     why = ::connect(socket.fd, a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
-    if (why == EINPROGRESS) why = finish(socket.fd, end);
+    if (why == EINPROGRESS) { // one that is never answered leaves time to the others
+      int left = 1;
+      for (const auto* b = a->ai_next; b != nullptr; b = b->ai_next)
+        ++left;
+      const auto now = system_clock().now();
+      why = finish(socket.fd, now + (end - now) / left);
+    }
     if (why == 0) return socket;
   }
   fail(where, std::strerror(why));

@@ -97,6 +97,24 @@ TEST_CASE("the job manager is stopped for longer than the timeout, and goes on w
   r.must_be_right();
 }
 
+TEST_CASE("a job manager that stands still for less than the timeout is missed by nobody") {
+  const counting_run r;
+  auto patient = restarting;
+  patient.push_back("-Dheartbeat.timeout=1min");
+  cluster_processes c{1, patient};
+  program run{dataflow::test::dataflow_command(c.arguments("run", r.command("5000")))};
+  REQUIRE(c.task_managers[0]->wait_for_error("\n500 records in this run"));
+  c.job_manager->signal(SIGSTOP);
+  ::poll(nullptr, 0, 4'000); // twice what is usual
+  c.job_manager->signal(SIGCONT);
+  const auto end = run.wait();
+  CHECK_MESSAGE(end.code == 0, end.err);
+  CHECK(end.err.find("Restarts: ") == std::string::npos);
+  c.task_managers[0]->read_what_is_there();
+  CHECK(c.task_managers[0]->error_so_far().find("Not registered: ") == std::string::npos);
+  r.must_be_right();
+}
+
 TEST_CASE("a job does not mind that its client is killed, or stopped for a while") {
   const counting_run r;
   cluster_processes c{1, quick_to_notice()};
