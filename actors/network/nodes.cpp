@@ -15,6 +15,7 @@
 #include <dataflow/actors/network/wire.hpp>
 #include <dataflow/resources/task_manager_provider.hpp>
 #include <dataflow/util/log.hpp>
+#include <dataflow/util/process_directory.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <caf/all.hpp>
@@ -24,6 +25,7 @@
 #include <atomic>
 #include <future>
 #include <mutex>
+#include <optional>
 
 namespace dataflow::actors {
 
@@ -63,7 +65,7 @@ struct node {
   random_source ids;
   std::unique_ptr<caf::actor_system> system;
   std::shared_ptr<artifact_store> store;
-  std::string own_directory; // of job libraries; removed at the end
+  std::optional<process_directory> own_directory; // of job libraries, if the configuration names none
   std::future<void> ended;
   cluster_context context;
 
@@ -75,10 +77,8 @@ struct node {
     system = make_system(config);
     auto& files = *ground.outside().files;
     auto directory = settings.text("blob.storage.directory");
-    if (directory.empty()) {
-      own_directory = files.temporary_name(settings.text("io.tmp.dirs"), "dataflow-blobs-");
-      directory = own_directory;
-    }
+    if (directory.empty())
+      directory = own_directory.emplace(files, settings.text("io.tmp.dirs"), "dataflow-blobs-").path();
     store = std::make_shared<artifact_store>(files, directory, settings.memory_size("blob.max-size"));
     std::promise<void> p;
     ended = p.get_future();
@@ -99,11 +99,6 @@ struct node {
     context.release(); // a node that could not be made still holds its links, whose actors would be waited for
     if (system && ground.stepped()) system->await_actors_before_shutdown(false); // whoever steps them has seen to it
     system.reset();
-    try {
-      if (!own_directory.empty()) ground.outside().files->remove_all(own_directory);
-    } catch (...) {
-      log_warn({"node", {}, {}}, current_error().cause());
-    }
   }
   template <class Actor, class... Args>
   caf::actor spawn_root(Args&&... args) {

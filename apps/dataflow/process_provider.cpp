@@ -123,11 +123,13 @@ void process_provider::job_manager_listens(std::uint16_t port) {
 std::vector<std::string> process_provider::local_arguments(const task_manager_pool::order& what) const {
   auto host = settings_.text("jobmanager.bind-host");
   if (host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "::") host = "::1";
   std::vector<std::string> all{"/proc/self/exe", "taskmanager", "-m" + host + ":" + std::to_string(port_)};
   for (const auto& [key, e] : settings_.values())
-    // Where it finds the job manager is said above, where it logs below.
+    // Where it finds the job manager is said above, where it logs below; several on one machine share no port.
     if (!key.starts_with("jobmanager.rpc.") && !key.starts_with("resourcemanager.") && key != "log.file.path" &&
-        key != "taskmanager.resource-id" && key != "taskmanager.numberOfTaskSlots")
+        key != "taskmanager.resource-id" && key != "taskmanager.numberOfTaskSlots" && key != "taskmanager.data.port" &&
+        key != "taskmanager.data.bind-port")
       all.push_back("-D" + key + "=" + e.value);
   all.push_back("-Dtaskmanager.resource-id=" + what.id);
   all.push_back("-Dtaskmanager.numberOfTaskSlots=" + std::to_string(what.slots));
@@ -157,7 +159,10 @@ void process_provider::stop(const std::string& id) {
 }
 
 void process_provider::begin_to_stop(const std::string& id) {
-  std::erase_if(waiting_, [&](auto& w) { return w.id == id; });
+  if (std::erase_if(waiting_, [&](auto& w) { return w.id == id; }) > 0) {
+    ended_.push_back({id, "it was not started"});
+    return;
+  }
   look(); // it may have ended just now
   if (std::any_of(ended_.begin(), ended_.end(), [&](auto& e) { return e.id == id; })) return;
   const auto c = children_.find(id);

@@ -6,7 +6,9 @@
 #include <apps/dataflow/commands.hpp>
 #include <apps/dataflow/exit_codes.hpp>
 #include <apps/dataflow/jobs.hpp>
+#include <cctype>
 #include <set>
+#include <string_view>
 
 namespace dataflow::cli {
 
@@ -36,19 +38,32 @@ std::string written_lines(memory_file_system& disk, const std::map<std::string, 
   return all;
 }
 
+/// As a shell takes it for one word.
+std::string word(const std::string& text) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view{"-_./:=,+@%"}.find(c) != std::string::npos;
+  };
+  if (!text.empty() && std::all_of(text.begin(), text.end(), plain)) return text;
+  std::string quoted = "'";
+  for (const char c : text)
+    quoted += c == '\'' ? "'\\''" : std::string{c};
+  return quoted + "'";
+}
+
 std::string command_of(const command_line& line, std::uint64_t seed) {
-  auto text = "dataflow simulate " + line.job;
-  if (!line.entry.empty()) text += " --job " + line.entry;
-  if (!line.config_file.empty()) text += " --config " + line.config_file;
+  auto text = "dataflow simulate " + word(line.job);
+  if (!line.entry.empty()) text += " --job " + word(line.entry);
+  if (!line.config_file.empty()) text += " --config " + word(line.config_file);
   text += " --nodes " + std::to_string(line.simulate.nodes) + " --jobmanagers " +
           std::to_string(line.simulate.job_managers) + " --faults " + std::to_string(line.simulate.faults) +
           " --seeds 1 --first-seed " + std::to_string(seed);
   for (const auto& path : line.simulate.copies)
-    text += " --copy " + path;
+    text += " --copy " + word(path);
   for (const auto& [key, e] : line.config.values())
-    if (e.layer == config_layer::command_line) text += " -D" + key + "=" + e.value;
+    if (e.layer == config_layer::command_line) text += " " + word("-D" + key + "=" + e.value);
   for (const auto& argument : line.job_arguments)
-    text += " " + argument;
+    text += " " + word(argument);
   return text;
 }
 

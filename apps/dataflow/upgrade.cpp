@@ -39,11 +39,22 @@ upgrade_situation situation_of(const job_report& report, bool kept_on_cancel) {
   return s;
 }
 
-/// A job that was to run and does not. `published`: it has completed a checkpoint, or nobody knows.
-struct failed_start {
+/// Starting the other version could double output: this one has completed a checkpoint, or nobody knows what became of
+/// what was asked for.
+struct no_way_back {
   error why;
-  bool published = false;
 };
+
+/// `f`, a request that changes something. Whose answer is lost may have been heard.
+template <class F>
+auto changed_by(F&& f) {
+  try {
+    return f();
+  } catch (const error& e) {
+    if (e.code() != errc::component_lost && e.code() != errc::timed_out) throw;
+    throw no_way_back{e};
+  }
+}
 
 class upgrader {
 public:
@@ -63,13 +74,11 @@ public:
     while (steps.next() != upgrade_step::done) {
       try {
         steps.succeeded(take(steps.next(), steps.path()));
-      } catch (const failed_start& f) {
-        if (steps.next() != upgrade_step::start_new)
-          steps.failed(f.why);
-        else if (const auto why = f.why.within("the new version does not run"); f.published)
-          steps.failed_beyond_return(why);
+      } catch (const no_way_back& n) {
+        if (steps.next() == upgrade_step::start_old)
+          steps.failed(n.why);
         else
-          steps.failed(why);
+          steps.failed_beyond_return(n.why);
       } catch (const error& e) {
         steps.failed(e);
       }
@@ -85,7 +94,7 @@ private:
       return {};
     case upgrade_step::stop_with_savepoint: {
       print("Suspending job \"" + line_.job_id + "\" with a savepoint.\n");
-      auto savepoint = old_job_->stop_with_savepoint(absolute(line_.target_directory));
+      auto savepoint = changed_by([&] { return old_job_->stop_with_savepoint(absolute(line_.target_directory)); });
       print("Savepoint completed. Path: " + uri_of(savepoint) + "\n");
       return savepoint;
     }
@@ -95,11 +104,11 @@ private:
       check(new_, path);
       return {};
     case upgrade_step::start_new:
-      start(new_, path);
+      start(new_, path, "the new version does not run");
       return {};
     case upgrade_step::start_old:
       print("The new version does not run: going back.\n");
-      start(*old_.origin, path);
+      start(*old_.origin, path, "the old version does not run");
       return {};
     case upgrade_step::done:
       break;
@@ -155,18 +164,22 @@ private:
   /// Returns its last checkpoint.
   std::string cancel_old() {
     print("Cancelling job " + line_.job_id + ".\n");
-    old_job_->cancel();
+    try {
+      changed_by([&] { cluster_->cancel(line_.job_id); });
+    } catch (const error&) { // it may just have ended
+      if (!old_job_->wait_for(std::chrono::seconds{1})) throw;
+    }
     const auto result = old_job_->wait();
-    if (result.status == job_status::failed && result.failure.code() == errc::component_lost) throw result.failure;
+    if (is_lost(result)) throw no_way_back{result.failure};
     print("Cancelled job " + line_.job_id + ".\n");
     const auto& last = result.final_report.checkpoints.last_path;
     return lies_on_disk(last) ? last : std::string{};
   }
 
-  /// Returns when the job runs. Throws failed_start, and what is wrong with a submission.
-  void start(const actors::job_origin& origin, const std::string& path) {
+  /// Returns when the job runs. `failure`: what it is when it does not.
+  void start(const actors::job_origin& origin, const std::string& path, const char* failure) {
     const auto with_checkpoint = check(origin, path).can_make_checkpoints;
-    const auto job = cluster_->submit(starting_from(origin, path));
+    const auto job = changed_by([&] { return cluster_->submit(starting_from(origin, path)); });
     print("Job has been submitted with JobID " + job->id() + "\n");
     started_ = job->id();
     auto& time = *system_platform().clock;
@@ -182,14 +195,15 @@ private:
         if (asked != report.restarts) cluster_->ask_for_checkpoint(job->id());
         asked = report.restarts;
       }
-      if (interrupts::received() != interrupts_before) give_up(*job, report, "was given up by a signal");
+      if (interrupts::received() != interrupts_before) give_up(*job, report, "was given up by a signal", failure);
       if (time.now() >= end)
         give_up(*job, report,
                 std::string{with_checkpoint ? "has completed no checkpoint" : "does not run"} + " after " +
-                    std::to_string(line_.patience.count()) + " ms");
+                    std::to_string(line_.patience.count()) + " ms",
+                failure);
     }
     const auto result = job->wait();
-    if (result.status != job_status::finished) throw failure_of(result, result.failure);
+    if (result.status != job_status::finished) fail(result, result.failure.within(failure));
   }
   static bool all_tasks_run(const job_report& report) {
     return report.status == job_status::running && !report.tasks.empty() &&
@@ -197,15 +211,20 @@ private:
              return t.status == task_status::running || t.status == task_status::finished;
            });
   }
-  [[noreturn]] static void give_up(job_client& job, const job_report& report, const std::string& what) {
+  [[noreturn]] static void give_up(job_client& job, const job_report& report, const std::string& what,
+                                   const char* failure) {
     auto cause = "job " + job.id() + " " + what + ": it is " + std::string{to_string(report.status)};
     if (!report.failures.empty()) cause += ", and has failed with " + report.failures.back().cause.cause();
     job.cancel();
-    throw failure_of(job.wait(), error{errc::timed_out, cause, "give it more time with --timeout, or see its log"});
+    fail(job.wait(), error{errc::timed_out, cause, "give it more time with --timeout, or see its log"}.within(failure));
   }
-  static failed_start failure_of(const job_result& result, const error& why) {
-    const bool unknown = result.failure.code() == errc::component_lost && result.final_report.tasks.empty();
-    return {why, unknown || result.final_report.checkpoints.completed > 0};
+  [[noreturn]] static void fail(const job_result& result, const error& why) {
+    if (is_lost(result) || result.final_report.checkpoints.completed > 0) throw no_way_back{why};
+    throw error{why};
+  }
+  /// The client has lost sight of the job.
+  static bool is_lost(const job_result& result) {
+    return result.failure.code() == errc::component_lost && result.final_report.tasks.empty();
   }
 
   int report(const upgrade& steps) const {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <csignal>
+#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 #include <tests/support/effort.hpp>
@@ -121,6 +123,21 @@ TEST_CASE("a stateless upgrade counts from the start") {
   job.wait_for_end();
   CHECK(says(job.jobs(), " : version 3 (FINISHED)"));
   CHECK(job.difference() == ""); // version 1 has not published its only part: all of it comes from version 3
+}
+
+TEST_CASE("an upgrade whose job manager dies under it does not say that nothing has changed") {
+  const upgraded_job job;
+  const auto savepoints = job.dir.path("savepoints");
+  dataflow::test::wait_for_checkpoint(job.dir.path("checkpoints/" + job.id), 1); // the check needs no savepoint
+  dataflow::test::program upgrade{dataflow::test::dataflow_command(
+      job.cluster.arguments("upgrade", job.with_job({"--savepointPath", savepoints, job.id}, 2)))};
+  while (!dataflow::system_files().exists(savepoints) || dataflow::system_files().list(savepoints).empty())
+    ::poll(nullptr, 0, 1);
+  job.cluster.job_manager->signal(SIGKILL); // the old job is stopping: the answer does not come
+  const auto end = upgrade.wait();
+  CHECK(end.code == 1);
+  CHECK_MESSAGE(says(end.err, "Neither version is known to run"), end.err);
+  CHECK_FALSE(says(end.err, "Nothing has changed"));
 }
 
 TEST_CASE("what no upgrade can do is said, and changes nothing") {

@@ -29,7 +29,7 @@ public:
   void signal(int number) { process_->signal(number); }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   zookeeper_client::settings settings() const {
-    return {address(), std::chrono::milliseconds{600}, std::chrono::seconds{20}};
+    return {address(), std::chrono::seconds{2}, std::chrono::seconds{20}}; // twenty ticks, the longest session
   }
   std::shared_ptr<zookeeper_client> client() const { return std::make_shared<zookeeper_client>(settings()); }
 

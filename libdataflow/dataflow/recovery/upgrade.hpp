@@ -11,8 +11,8 @@
 /// is started that would be refused. When the new job does not come to run, the old one starts again from the same
 /// place (a stateless one from nothing), so that no record is lost or counted twice in its state. A job that had ended
 /// before stays as it is. Once the new job has completed a checkpoint its sinks have published, and there is no way
-/// back. Threading: a value. Errors: the constructor throws invalid_argument when the mode cannot be, with what to do.
-/// Source: the upgrade modes of Flink's Kubernetes operator.
+/// back; nor is there one when the answer to a request is lost. Threading: a value. Errors: the constructor throws
+/// invalid_argument when the mode cannot be, with what to do. Source: the upgrade modes of Flink's Kubernetes operator.
 #pragma once
 
 #include <dataflow/util/error.hpp>
@@ -64,7 +64,8 @@ public:
   /// The step is done. `path`: see upgrade_step.
   void succeeded(std::string path = {});
   void failed(error why);
-  /// REQUIRES: next() is start_new. The new job has completed a checkpoint, and then failed.
+  /// REQUIRES: next() stops the old job or starts the new one. The new job has completed a checkpoint, and then failed,
+  /// or nobody knows what became of the step: starting the other job could double output.
   void failed_beyond_return(error why);
   /// REQUIRES: next() is done.
   upgrade_outcome outcome() const noexcept { return outcome_; }

@@ -1,8 +1,7 @@
 /// Where the tasks of one task manager keep state that does not fit into memory, and the memory that they share for it.
 ///
-/// Below each directory that a job names it has one of its own, which it holds a lock in; each attempt of a subtask
-/// gets a directory in there, which is removed when nobody uses it any more. What processes that are gone have left in
-/// the same place is removed first:
+/// Below each directory that a job names it has one of its own (process_directory); each attempt of a subtask gets a
+/// directory in there, which is removed when nobody uses it any more:
 ///
 ///   <state.backend.rocksdb.localdir, else io.tmp.dirs>/dataflow-state-<process>-<n>/_lock
 ///                                                                                  /<job>-<task>-<attempt>-<n>/
@@ -23,6 +22,8 @@
 
 namespace dataflow {
 
+class process_directory;
+
 class local_state {
 public:
   explicit local_state(rocksdb_options memory);
@@ -33,12 +34,11 @@ public:
   state_place make_place(const std::string& root, const std::string& name, state_backend backend);
 
 private:
-  struct home;
-  std::shared_ptr<home> home_in(const std::string& root);
+  std::shared_ptr<const process_directory> home_in(const std::string& root);
 
   const rocksdb_options memory_;
   std::mutex mutex_;
-  std::map<std::string, std::weak_ptr<home>> homes_; // by root
+  std::map<std::string, std::weak_ptr<const process_directory>> homes_; // by root
   std::shared_ptr<state_database_factory> databases_;
   std::uint64_t next_ = 0;
 };

@@ -14,7 +14,7 @@ using namespace dataflow::actors;
 
 namespace heartbeat_rounds_test {
 
-constexpr std::uint32_t registrations = 40;
+constexpr std::uint32_t times_given_up = 40;
 constexpr std::chrono::milliseconds interval{200};
 
 struct counting_is_over {};
@@ -38,7 +38,7 @@ caf::behavior gateway(caf::event_based_actor* self, std::promise<std::uint32_t>*
   return {
       [=](const hello& m) {
         ++*registered;
-        if (*registered < registrations)
+        if (*registered < times_given_up)
           self->send(self, give_up{m.member, m.task_manager}); // behind the answer
         else
           self->delayed_send(self, 4 * interval, counting_is_over{});
@@ -46,7 +46,7 @@ caf::behavior gateway(caf::event_based_actor* self, std::promise<std::uint32_t>*
         return welcome{"leader", *registered, interval, std::chrono::minutes{1}, me, me};
       },
       [=](const heartbeat&) {
-        if (*registered == registrations) ++*beats;
+        if (*registered == times_given_up) ++*beats;
       },
       [=](const give_up& m) {
         self->send(m.member, expelled{"leader", m.task_manager});
@@ -74,7 +74,7 @@ TEST_CASE("a task manager that was given up again and again sends one heartbeat 
                            {}};
     const auto beats = counted.get_future().get();
     CHECK(beats > 0);
-    CHECK(beats < registrations); // five or so
+    CHECK(beats < times_given_up); // five or so
   }
   system.middleman().unpublish(leader, *port);
   caf::anon_send_exit(leader, caf::exit_reason::user_shutdown);

@@ -1,5 +1,6 @@
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/error.hpp>
+#include <dataflow/util/file_system.hpp>
 
 #include <doctest/doctest.h>
 
@@ -9,6 +10,7 @@
 #include <tests/actors/network/network_cluster.hpp>
 #include <tests/support/error_of.hpp>
 #include <tests/support/tcp_proxy.hpp>
+#include <tests/support/temporary_directory.hpp>
 
 using namespace dataflow;
 using namespace dataflow::actors;
@@ -225,6 +227,24 @@ TEST_CASE("a task manager finds a job manager that starts later, and registers a
   CHECK(registered.wait_for(2) != id);
   const auto client = remote_cluster::connect({"127.0.0.1", first->port()});
   CHECK(client->submit(test::origin_of("network_finite"))->wait().status == job_status::finished);
+}
+
+TEST_CASE("a node keeps libraries in a directory of its own, and removes those of processes that were killed") {
+  const test::temporary_directory directory;
+  const auto libraries = [&] {
+    std::size_t n = 0;
+    for (auto& e : system_files().list(directory.path()))
+      n += e.name.starts_with("dataflow-blobs-");
+    return n;
+  };
+  system_files().create_directories(directory / "dataflow-blobs-1-0");
+  system_files().write_file(directory / "dataflow-blobs-1-0/left-over", "");
+  {
+    const job_manager_node node{test::network_settings({{"io.tmp.dirs", directory.path()}}), test::own_jobs()};
+    CHECK_FALSE(system_files().exists(directory / "dataflow-blobs-1-0"));
+    CHECK(libraries() == 1);
+  }
+  CHECK(libraries() == 0);
 }
 
 TEST_CASE("two job managers do not share a port") {

@@ -109,6 +109,17 @@ TEST_CASE("there is no way back from a new job that has completed a checkpoint")
   CHECK(u.why().cause() == "it does not run");
 }
 
+TEST_CASE("nothing is started beside a job of which nobody knows whether it was stopped") {
+  for (const auto mode : {upgrade_mode::savepoint, upgrade_mode::last_state, upgrade_mode::stateless}) {
+    upgrade u{mode, running};
+    u.succeeded();
+    REQUIRE((u.next() == upgrade_step::stop_with_savepoint || u.next() == upgrade_step::cancel));
+    u.failed_beyond_return(broken);
+    CHECK(u.next() == upgrade_step::done);
+    CHECK(u.outcome() == upgrade_outcome::stranded);
+  }
+}
+
 TEST_CASE("modes that cannot be are refused with what can be done") {
   CHECK(refusal(upgrade_mode::savepoint, failed_job) == "the job does not run: it can take no savepoint");
   auto none = running;
