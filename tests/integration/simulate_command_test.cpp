@@ -22,6 +22,23 @@ TEST_CASE("dataflow simulate runs an example on many nodes with faults, and says
   CHECK(done.err.empty());
 }
 
+TEST_CASE("a simulated run that ends otherwise than without faults is replayed by the command that is printed") {
+  const test::scratch files;
+  const auto in = files.file("its in.txt", "one line\n");
+  const auto run = test::dataflow({"simulate", "count_to_files", "--nodes", "3", "--seeds", "20", "--faults", "6",
+                                   "-Drestart-strategy.type=none", "-Dexecution.checkpointing.interval=20 ms", "--copy",
+                                   in, "--input", in, "--output", "/it's out"});
+  REQUIRE_MESSAGE(run.code == 1, run.out + run.err);
+  const std::string before = "\nReplay it: dataflow ";
+  const auto at = run.out.find(before);
+  REQUIRE_MESSAGE(at != std::string::npos, run.out);
+  auto command = test::dataflow_command({});
+  test::program again{{"/bin/sh", "-c", command.front() + " " + run.out.substr(at + before.size())}};
+  const auto end = again.wait();
+  CHECK(end.code == 1);
+  CHECK_MESSAGE(end.out.substr(0, end.out.find(before)) == run.out.substr(0, at), end.out + end.err);
+}
+
 TEST_CASE("dataflow simulate says what it cannot do") {
   const auto nothing = test::dataflow({"simulate", "running_sum", "--seeds", "1", "--faults", "0", "--records", "100"});
   CHECK(nothing.code == 0);
