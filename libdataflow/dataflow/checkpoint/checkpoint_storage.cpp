@@ -277,15 +277,26 @@ bool file_checkpoint_storage::is_stale(const stored_checkpoint& c, const std::ve
   return std::any_of(notes.begin(), notes.end(), [&](auto& note) { return note.token > token && c.id > note.after; });
 }
 
+bool file_checkpoint_storage::lock_directory() {
+  const std::lock_guard guard{mutex_};
+  if (!lock_ && !released_) lock_ = files_.lock(join_path(directory_, storage_lock_name));
+  return lock_ != nullptr;
+}
+
 std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t token) {
+  bool locked = false;
   explained("cannot use the checkpoint directory '" + directory_ + "'", [&] {
     for (auto name : {shared_directory_name, task_owned_directory_name})
       make_directories(files_, join_path(directory_, name));
-    if (!lock_) lock_ = files_.lock(join_path(directory_, storage_lock_name));
+    {
+      const std::lock_guard guard{mutex_};
+      released_ = false; // a job whose end was not heard of ends once more
+    }
+    locked = lock_directory();
   });
   const auto notes = leaders();
   // A process that is stopped keeps the lock. Its leader was replaced: it may change nothing here any more.
-  if (!lock_ && (right_ != takeover::by_token || notes.empty()))
+  if (!locked && (right_ != takeover::by_token || notes.empty()))
     throw error{errc::storage_locked, "another job works in the checkpoint directory '" + directory_ + "'",
                 "stop it, or give this job another execution.checkpointing.dir"};
   for (auto& note : notes)
@@ -314,7 +325,7 @@ void file_checkpoint_storage::must_lead() {
     if (number_behind(entry.name, leader_note_prefix).value_or(0) > token_)
       throw error{errc::stale_message, "a later leader has taken over the checkpoint directory '" + directory_ + "'",
                   "this one changes nothing there any more"};
-  if (!lock_) lock_ = files_.lock(join_path(directory_, storage_lock_name)); // of a leader that has ended by now
+  lock_directory(); // of a leader that has ended by now
 }
 
 std::string file_checkpoint_storage::begin(std::uint64_t id) {
@@ -380,7 +391,9 @@ void file_checkpoint_storage::release() {
       if (e.code() != errc::io_failed || attempts == 1) throw;
     }
   }
+  const std::lock_guard guard{mutex_};
   lock_.reset();
+  released_ = true;
 }
 
 std::vector<stored_checkpoint> file_checkpoint_storage::list() {

@@ -23,6 +23,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -155,6 +156,8 @@ private:
   std::vector<leader_note> leaders();
   /// Throws stale_message when a later leader has taken over. Before each change in the job's directory.
   void must_lead();
+  /// False: somebody else has the lock.
+  bool lock_directory();
   bool is_stale(const stored_checkpoint& c, const std::vector<leader_note>& notes);
   /// Of a checkpoint's directory.
   file_system& files_of(const std::string& directory) const;
@@ -167,7 +170,9 @@ private:
   const takeover right_;
   std::atomic<std::uint64_t> next_name_{0};
   std::atomic<std::uint64_t> token_{0}; // 0: it has not taken over
+  std::mutex mutex_;                    // guards all below: tasks remove what they have written in vain
   std::unique_ptr<file_lock> lock_;
+  bool released_ = false;
 };
 
 } // namespace dataflow

@@ -7,6 +7,7 @@
 #include <tests/support/checkpoint_samples.hpp>
 #include <tests/support/error_of.hpp>
 #include <tests/support/temporary_directory.hpp>
+#include <thread>
 
 using namespace dataflow;
 using dataflow::test::error_of;
@@ -342,6 +343,23 @@ TEST_CASE("at the end of a job its directory goes, also when a task that ends la
   storage.release();
   CHECK(disk.failures() == 1);
   CHECK_FALSE(files.exists("/c/job"));
+}
+
+TEST_CASE("what a task removes at the end of its job does not take the directory again") {
+  in_memory c;
+  c.publish(1); // stays
+  object_handle in_vain;
+  in_vain.scope = object_scope::shared;
+  in_vain.name = "of-an-aborted-checkpoint";
+  std::thread task{[&] {
+    for (int i = 0; i < 1000; ++i)
+      c.storage.remove("/c/job/chk-2", in_vain);
+  }};
+  c.storage.release();
+  task.join();
+  c.storage.remove("/c/job/chk-2", in_vain);
+  file_checkpoint_storage next{c.files, "/c", "job", 2, 0};
+  CHECK(ids(next.take_over(2)) == std::vector<std::uint64_t>{1});
 }
 
 TEST_CASE("the lock of the real disk is held by one, and given up with its owner") {
