@@ -295,6 +295,7 @@ struct checkpoint_access {
 /// What all tasks of a job share; immutable.
 struct job_description {
   std::string id, name;
+  std::string fingerprint; ///< of the plan's graph; empty in jobs that stay in their process
   std::shared_ptr<const execution_plan> plan;
   task_settings tasks;
   std::shared_ptr<const checkpoint_access> checkpoints; ///< null: the job makes none
@@ -393,6 +394,20 @@ struct request_slots {
   std::string job;
   std::uint32_t count = 0;
   caf::actor job_master;
+  bool adaptive = false; ///< the job master decides itself how long it waits: it is not denied
+};
+/// job master -> resource manager: tell me how many slots I could have.
+struct watch_slots {
+  std::string job;
+  caf::actor job_master;
+};
+/// resource manager -> job master: so many are free, and nobody else waits for them.
+struct slots_free {
+  std::uint32_t count = 0;
+};
+/// job master -> itself, INTERNAL, delayed: time to look whether the job can run at another parallelism.
+struct look_at_slots {
+  std::int64_t at = 0; ///< which timer
 };
 /// resource manager -> job master.
 struct slots_granted {
@@ -558,6 +573,9 @@ DATAFLOW_MESSAGE(add_slots)
 DATAFLOW_MESSAGE(request_slots)
 DATAFLOW_MESSAGE(slots_granted)
 DATAFLOW_MESSAGE(slots_denied)
+DATAFLOW_MESSAGE(watch_slots)
+DATAFLOW_MESSAGE(slots_free)
+DATAFLOW_MESSAGE(look_at_slots)
 DATAFLOW_MESSAGE(slots_awaited)
 DATAFLOW_MESSAGE(slots_released)
 DATAFLOW_MESSAGE(request_expired)

@@ -49,6 +49,15 @@ struct checkpoint_home {
   std::shared_ptr<const restore_point> stopped_at; ///< a savepoint that stopped the job, or was to
   /// Of a job that has ended: the dispatcher may not have it yet, and its checkpoints may be gone already.
   std::shared_ptr<const job_result> result;
+
+  // What the next job master goes on with.
+  std::uint32_t next_attempt = 0; ///< of tasks: no task of a job master before has it
+  std::uint32_t restarts = 0;
+  std::vector<failure_report> failures;
+  checkpoint_statistics checkpoints;
+  std::optional<std::chrono::milliseconds> started;
+  std::optional<std::uint32_t> most_parallelism; ///< of an adaptive job, when it has not the slots for more
+  bool replans = false; ///< this job master has ended so that the next one runs the job at another parallelism
 };
 
 class checkpoint_actor final : public caf::event_based_actor {

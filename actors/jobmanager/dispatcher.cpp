@@ -178,6 +178,10 @@ void dispatcher_actor::master_down(const caf::down_msg& m) {
     if (!r.master || r.master.address() != m.source) continue;
     r.master = nullptr;
     if (r.result) return;
+    if (std::exchange(r.checkpoints->replans, false) && !r.cancel_requested) {
+      supervise(r);
+      break;
+    }
     r.master_failures.push_back(
         {context_.world->clock->wall(), {}, from_caf(m.reason, "the job master of \"" + r.job->name + "\"")});
     if (r.cancel_requested)

@@ -2,6 +2,7 @@
 #include <dataflow/actors/jobmanager/job_master.hpp>
 #include <dataflow/actors/network/messages.hpp>
 #include <dataflow/actors/taskmanager/task_config.hpp>
+#include <dataflow/graph/fingerprint.hpp>
 #include <dataflow/util/clock.hpp>
 #include <dataflow/util/log.hpp>
 
@@ -54,6 +55,8 @@ caf::behavior job_master_actor::make_behavior() {
           s = std::move(*next++);
         }
         give_back({next, m.slots.end()});
+        free_slots_ -= std::min(free_slots_, static_cast<std::uint32_t>(m.slots.size()));
+        slots_changed();
         deploy_waiting();
       },
       [this](const slots_denied& m) {
@@ -62,6 +65,7 @@ caf::behavior job_master_actor::make_behavior() {
       },
       [this](const use_resource_manager& m) {
         resource_manager_ = m.resource_manager;
+        watch_slots_of(resource_manager_);
         if (!std::exchange(slots_requested_, false)) return;
         request_missing_slots();
       },
@@ -71,6 +75,15 @@ caf::behavior job_master_actor::make_behavior() {
           if (s && s->where.id == m.task_manager) lost.push_back(s->slot.address());
         for (auto& slot : lost)
           slot_lost(slot, m.why);
+      },
+      [this](const slots_free& m) {
+        free_slots_ = m.count;
+        slots_changed();
+      },
+      [this](const look_at_slots& m) {
+        if (!scaling_armed_ || scaling_armed_->count() != m.at) return;
+        scaling_armed_.reset();
+        look_at_scaling();
       },
       [this](const slots_awaited& m) {
         if (ended_ || !slots_requested_) return;
@@ -123,7 +136,7 @@ caf::behavior job_master_actor::make_behavior() {
 }
 
 void job_master_actor::start() {
-  started_ = context_.world->clock->wall();
+  started_ = home_->started.value_or(context_.world->clock->wall());
   try {
     build();
   } catch (...) {
@@ -137,6 +150,8 @@ void job_master_actor::start() {
   set_status(job_status::created);
   if (checkpoint_work_ && checkpoint_work_->from_the_start) start_coordinator();
   if (cancel_requested_) return apply(execution_->cancel());
+  watch_slots_of(resource_manager_);
+  slots_changed();
   apply(execution_->start());
 }
 
@@ -166,14 +181,19 @@ void job_master_actor::give_back(const std::vector<slot_offer>& slots) {
 void job_master_actor::build() {
   plan_ = plan_of(*job_);
   const auto c = settings_of(*job_);
+  build_scaling(c);
   auto seed = c.integer("execution.random-seed");
   const auto job_seed = seed >= 0 ? static_cast<std::uint64_t>(seed) : context_.world->seed;
   build_checkpoints(c, job_seed);
   description_ = std::make_shared<const job_description>(
-      job_description{job_->id, job_->name, plan_, task_settings_of(c, *job_->graph, job_seed), checkpoint_access_});
+      job_description{job_->id, job_->name, job_->origin ? fingerprint(plan_->graph()) : "", plan_,
+                      task_settings_of(c, *job_->graph, job_seed), checkpoint_access_});
   execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
-                                                                                : failover_strategy::region);
+                                                                                : failover_strategy::region,
+                     home_->next_attempt);
+  failures_ = home_->failures;
+  checkpoints_ = home_->checkpoints;
   poisoned_ = poisoned_records{poisoned_record_settings::from(c)};
   tasks_.resize(plan_->tasks().size());
   slots_.resize(plan_->slots().size());
@@ -198,7 +218,7 @@ void job_master_actor::request_missing_slots() {
   auto missing = static_cast<std::uint32_t>(std::count(slots_.begin(), slots_.end(), std::nullopt));
   if (missing == 0) return;
   slots_requested_ = true;
-  send(resource_manager_, request_slots{job_->id, missing, caf::actor_cast<caf::actor>(this)});
+  send(resource_manager_, request_slots{job_->id, missing, caf::actor_cast<caf::actor>(this), scaling_.has_value()});
 }
 
 void job_master_actor::apply(job_actions actions) {
@@ -216,7 +236,7 @@ void job_master_actor::apply(job_actions actions) {
   for (auto& r : actions.restarts)
     delayed_send(this, r.delay, restart_due{r.region});
   set_status(execution_->status());
-  restarts_->set(execution_->restarts());
+  restarts_->set(restarts());
   for (auto r : actions.deploy)
     deploy(r);
   if (actions.ended) end();
@@ -259,7 +279,9 @@ void job_master_actor::deploy_region(region_index r, const restore_from& from) {
   }
   for (auto t : members) {
     const auto attempt = execution_->attempt_of(t);
-    if (attempt > 0) tell_coordinator({t, attempt - 1}, checkpoint_task_changed::change::gone);
+    home_->next_attempt = std::max(home_->next_attempt, attempt + 1);
+    if (attempt > execution_->first_attempt())
+      tell_coordinator({t, attempt - 1}, checkpoint_task_changed::change::gone);
     tasks_[t].actor = nullptr;
     tasks_[t].accumulators.clear();
     tasks_[t].last_checkpoint = 0;
@@ -291,7 +313,7 @@ void job_master_actor::prepare_sources(region_index r, const restore_from& from)
     for (auto t : plan_->regions()[r]) {
       if (plan_->tasks()[t].vertex != v) continue;
       readers.push_back(plan_->tasks()[t].subtask);
-      first = first && execution_->attempt_of(t) == 0;
+      first = first && execution_->attempt_of(t) == execution_->first_attempt();
     }
     const auto parallelism = plan_->graph().vertices[v].parallelism;
     if (readers.empty()) continue;
@@ -430,6 +452,7 @@ void job_master_actor::slot_lost(const caf::actor_addr& who, const error& why) {
   for (slot_index s = 0; s < slots_.size(); ++s) {
     if (!slots_[s] || slots_[s]->slot.address() != who) continue;
     slots_[s].reset();
+    slots_changed();
     for (auto t : plan_->slots()[s].tasks) {
       const auto status = execution_->status_of(t);
       if (status == task_status::finished) { // a word that was under way may be lost
@@ -469,7 +492,7 @@ void job_master_actor::finish(job_report report) {
   result->id = job_->id;
   result->name = job_->name;
   result->status = execution_->status();
-  result->restarts = execution_->restarts();
+  result->restarts = restarts();
   result->duration = context_.world->clock->wall() - started_;
   if (result->status == job_status::failed) result->failure = execution_->failure();
   if (result->status == job_status::canceled)
@@ -556,7 +579,7 @@ job_report job_master_actor::basic_report() const {
   r.started = started_;
   r.now = context_.world->clock->wall();
   if (!execution_) return r;
-  r.restarts = execution_->restarts();
+  r.restarts = restarts();
   r.checkpoints = checkpoints_;
   r.failures = failures_;
   for (task_index t = 0; t < tasks_.size(); ++t) {

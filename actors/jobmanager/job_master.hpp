@@ -14,6 +14,7 @@
 #include <dataflow/metrics/registry.hpp>
 #include <dataflow/recovery/job_execution.hpp>
 #include <dataflow/recovery/poisoned_records.hpp>
+#include <dataflow/resources/adaptive_parallelism.hpp>
 #include <dataflow/time/watermark_group.hpp>
 
 #include <caf/event_based_actor.hpp>
@@ -78,6 +79,17 @@ private:
   caf::actor slot_of(task_index t) const;
   std::string title(task_index t) const;
   std::chrono::milliseconds now() const;
+  std::uint32_t restarts() const { return home_->restarts + (execution_ ? execution_->restarts() : 0); }
+
+  // job_master_scaling.cpp
+  void build_scaling(const configuration& settings);
+  void watch_slots_of(const caf::actor& resource_manager);
+  void slots_changed();
+  void look_at_scaling();
+  void rescale(std::uint32_t limit);
+  void replan(std::uint32_t limit);
+  bool may_replan() const;
+  std::uint32_t limit() const;
 
   // job_master_records.cpp
   void look_for_record(const task_update& m);
@@ -117,6 +129,10 @@ private:
   std::vector<std::optional<slot_offer>> slots_; // by slot of the plan
   std::vector<region_index> waiting_regions_;    // for slots
   bool slots_requested_ = false;
+  std::optional<adaptive_parallelism> scaling_; // of an adaptive job
+  std::uint32_t free_slots_ = 0;                // that it could have
+  std::optional<std::chrono::milliseconds> scaling_armed_;
+  bool rescaling_ = false;  // a checkpoint is taken for it
   metric_registry metrics_; // of the job's own scope
   const std::shared_ptr<counter_cell> restarts_;
   std::map<vertex_index, source_coordinator> sources_;

@@ -1,7 +1,6 @@
 // What the job master has to do with task managers in other processes.
 #include <dataflow/actors/jobmanager/job_master.hpp>
 #include <dataflow/actors/network/messages.hpp>
-#include <dataflow/graph/fingerprint.hpp>
 
 #include <caf/all.hpp>
 
@@ -20,7 +19,8 @@ void job_master_actor::prepare_task_managers(region_index r) {
                   job_->settings,
                   description_->tasks.seed,
                   stored_parallelism_of(*job_),
-                  fingerprint(plan_->graph())};
+                  scaling_ ? std::optional{limit()} : std::nullopt,
+                  description_->fingerprint};
     if (checkpoint_access_) {
       m.makes_checkpoints = true;
       m.expected = checkpoint_access_->expected;

@@ -97,13 +97,15 @@ std::shared_ptr<const execution_plan> plan_of(const job_submission& job) {
   return plan_of(job, stored_parallelism_of(job));
 }
 
-std::shared_ptr<const execution_plan> plan_of(const job_submission& job, const stored_parallelism& stored) {
+std::shared_ptr<const execution_plan> plan_of(const job_submission& job, const stored_parallelism& stored,
+                                              std::optional<std::uint32_t> most_parallelism) {
   const auto c = settings_of(job);
   graph_defaults defaults;
   defaults.parallelism = static_cast<std::uint32_t>(c.integer("parallelism.default"));
   if (auto m = c.integer("pipeline.max-parallelism"); m > 0) defaults.max_parallelism = static_cast<std::uint32_t>(m);
   defaults.chaining_enabled = c.boolean("pipeline.operator-chaining.enabled");
   defaults.stored_max_parallelism.insert(stored.begin(), stored.end());
+  defaults.most_parallelism = most_parallelism;
   auto slots = c.integer("taskmanager.numberOfTaskSlots");
   auto graph = std::make_shared<const job_graph>(make_job_graph(job.graph, defaults));
   checkpoints_of(c, *graph);

@@ -32,7 +32,9 @@ std::shared_ptr<const execution_plan> plan_of(const job_submission& job);
 /// The same where what it starts from is somewhere else: operators whose stored state fixes their max parallelism.
 using stored_parallelism = std::map<std::string, std::uint32_t>; // by uid
 stored_parallelism stored_parallelism_of(const job_submission& job);
-std::shared_ptr<const execution_plan> plan_of(const job_submission& job, const stored_parallelism& stored);
+/// `most_parallelism`: see graph_defaults.
+std::shared_ptr<const execution_plan> plan_of(const job_submission& job, const stored_parallelism& stored,
+                                              std::optional<std::uint32_t> most_parallelism = {});
 
 /// How tasks are to run. `settings`: see settings_of(); `seed`: of the job.
 task_settings task_settings_of(const configuration& settings, const stream_graph& graph, std::uint64_t seed);

@@ -53,7 +53,7 @@ caf::behavior resource_manager_actor::make_behavior() {
         requests_.push_back({id, m, clock_time(context_.world->clock->wall() + context_.slot_timeout)});
         serve();
         if (requests_.empty() || requests_.back().id != id) return;
-        delayed_send(this, context_.slot_timeout, request_expired{id});
+        if (!m.adaptive) delayed_send(this, context_.slot_timeout, request_expired{id});
         if (!context_.elastic_slots && requests_.back().told.empty()) tell(requests_.back());
       },
       [this](const task_manager_lost& m) {
@@ -66,6 +66,11 @@ caf::behavior resource_manager_actor::make_behavior() {
         for (auto& who : gone)
           lost(who);
         return caf::unit;
+      },
+      [this](const watch_slots& m) {
+        watch(m.job_master);
+        watchers_[m.job_master.address()] = {m, {}};
+        tell_watchers();
       },
       [this](const slots_released& m) {
         for (auto id : m.slots)
@@ -115,7 +120,7 @@ void resource_manager_actor::add(const register_slots& m) {
 
 /// Why the request can never be met.
 std::optional<error> resource_manager_actor::never_enough(const request_slots& what) const {
-  if (!context_.provided) return {};
+  if (!context_.provided || what.adaptive) return {};
   const auto own = std::count_if(slots_.begin(), slots_.end(), [&](auto& s) { return resource_of(s.second).empty(); });
   const auto most = context_.provided->pool.largest();
   if (what.count <= most + static_cast<std::uint64_t>(own)) return {};
@@ -137,7 +142,9 @@ std::string resource_manager_actor::missing(const request_slots& what) {
 }
 
 void resource_manager_actor::tell(waiting& request) {
-  send(request.what.job_master, slots_awaited{missing(request.what) + "; it waits until " + request.until});
+  send(request.what.job_master,
+       slots_awaited{missing(request.what) + (request.what.adaptive ? "; it begins with fewer when no more come"
+                                                                    : "; it waits until " + request.until)});
 }
 
 const std::string& resource_manager_actor::resource_of(const slot_offer& slot) const {
@@ -168,7 +175,7 @@ std::vector<task_manager_pool::demand> resource_manager_actor::demands() {
   std::vector<task_manager_pool::demand> all;
   std::set<const slot_offer*> spoken_for;
   for (auto& r : requests_) {
-    auto open = r.what.count;
+    auto open = r.what.adaptive ? std::min(r.what.count, context_.provided->pool.largest()) : r.what.count;
     for (const auto* s : free_for(r.what.job, false))
       if (open > 0 && spoken_for.insert(s).second) --open;
     if (open > 0) all.push_back({r.what.job, open});
@@ -206,9 +213,23 @@ void resource_manager_actor::provide() {
   delayed_send(this, between_looks, look_after_task_managers{});
 }
 
+void resource_manager_actor::serve() {
+  grant();
+  tell_watchers();
+}
+
+/// Free slots are for the one that has waited longest; when nobody waits, for all.
+void resource_manager_actor::tell_watchers() {
+  for (auto& [address, w] : watchers_) {
+    const bool others = !requests_.empty() && requests_.front().what.job != w.who.job;
+    const auto free = others ? 0 : static_cast<std::uint32_t>(free_for(w.who.job, false).size());
+    if (std::exchange(w.told, free) != free) send(w.who.job_master, slots_free{free});
+  }
+}
+
 /// First come, first served: a large request is not overtaken by small ones for ever. Only what nobody else may have is
 /// given to those behind one that waits.
-void resource_manager_actor::serve() {
+void resource_manager_actor::grant() {
   bool waits = false;
   for (auto next = requests_.begin(); next != requests_.end();) {
     auto& r = next->what;
@@ -236,6 +257,7 @@ void resource_manager_actor::serve() {
       g.slots.push_back(*free[n]);
     }
     send(r.job_master, std::move(g));
+    if (const auto w = watchers_.find(r.job_master.address()); w != watchers_.end()) w->second.told.reset();
     next = requests_.erase(next);
   }
   provide();
@@ -248,6 +270,7 @@ void resource_manager_actor::lost(const caf::actor_addr& who) {
     on_the_way_ = 0;
   }
   if (job_masters_.erase(who) > 0) {
+    watchers_.erase(who);
     std::erase_if(requests_, [&](auto& r) { return r.what.job_master.address() == who; });
     for (auto& [id, s] : slots_)
       if (s.job_master && s.job_master.address() == who) take(s, {}, {});
@@ -272,6 +295,7 @@ void resource_manager_actor::on_exit() {
   slots_.clear();
   elastic_.clear();
   requests_.clear();
+  watchers_.clear();
   job_masters_.clear();
   context_.release();
 }

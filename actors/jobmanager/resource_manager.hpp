@@ -33,7 +33,14 @@ private:
     std::string until = {}; // when it is given up, for people
     std::string told = {};  // of trouble with task managers that are to be started
   };
+  /// Somebody to tell how many slots an adaptive job could have.
+  struct watcher {
+    watch_slots who;
+    std::optional<std::uint32_t> told;
+  };
   void serve();
+  void grant();
+  void tell_watchers();
   void add(const register_slots& m);
   std::vector<slot_offer*> free_for(const std::string& job, bool own_only);
   const std::string& resource_of(const slot_offer& slot) const;
@@ -52,6 +59,7 @@ private:
   std::set<caf::actor_addr> job_masters_;
   std::vector<caf::actor> elastic_; // task managers in the order of registration
   std::deque<waiting> requests_;
+  std::map<caf::actor_addr, watcher> watchers_; // by job master
   std::uint64_t next_request_ = 0;
   std::uint32_t on_the_way_ = 0; // slots that task managers were asked to add
   bool looking_after_ = false;   // a look is due

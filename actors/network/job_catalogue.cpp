@@ -9,33 +9,35 @@
 
 namespace dataflow::actors {
 
-bool job_catalogue::expect(const std::string& job) {
+bool job_catalogue::expect(const std::string& job, const std::string& fingerprint) {
   std::lock_guard lock{mutex_};
-  auto& j = jobs_[job];
+  auto& j = jobs_[job][fingerprint];
   const bool failed = static_cast<bool>(std::exchange(j.failure, error{}));
   return !std::exchange(j.announced, true) || failed;
 }
 
-void job_catalogue::loaded(const std::string& job, std::shared_ptr<const job_description> description, error failure) {
+void job_catalogue::loaded(const std::string& job, const std::string& fingerprint,
+                           std::shared_ptr<const job_description> description, error failure) {
   std::vector<taker> waiting;
   {
     std::lock_guard lock{mutex_};
     const auto j = jobs_.find(job);
     if (j == jobs_.end()) return; // it has ended meanwhile
-    j->second.description = description;
-    j->second.failure = failure;
-    waiting = std::exchange(j->second.waiting, {});
+    auto& loaded = j->second[fingerprint];
+    loaded.description = description;
+    loaded.failure = failure;
+    waiting = std::exchange(loaded.waiting, {});
   }
   for (auto& take : waiting)
     take(description, failure);
 }
 
-void job_catalogue::when_ready(const std::string& job, taker take) {
+void job_catalogue::when_ready(const std::string& job, const std::string& fingerprint, taker take) {
   std::shared_ptr<const job_description> description;
   error failure;
   {
     std::lock_guard lock{mutex_};
-    auto& j = jobs_[job];
+    auto& j = jobs_[job][fingerprint];
     if (!j.over()) return j.waiting.push_back(std::move(take));
     description = j.description;
     failure = j.failure;
@@ -113,7 +115,7 @@ private:
   }
   void over(std::shared_ptr<const job_description> made, const error& failure) {
     if (failure) log_error({"task manager", job_.id, {}}, "the job cannot run here: " + failure.to_string());
-    context_.jobs->loaded(job_.id, std::move(made),
+    context_.jobs->loaded(job_.id, job_.fingerprint, std::move(made),
                           failure ? failure.within("task manager " + context_.where.id) : error{});
     quit();
   }

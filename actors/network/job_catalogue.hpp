@@ -1,10 +1,11 @@
 /// The jobs whose code is in this process, for slots that are asked to run their tasks.
 ///
 /// A job master announces a job (prepare_job) before it deploys its first task here. Deploys may overtake the loading:
-/// they wait for it. A job that cannot be loaded fails each of its tasks with the reason; when it starts again, it is
-/// announced again, and loaded anew. A deploy that overtakes that announcement fails once more.
-/// Threading: safe from any thread; functions that wait are called on the thread that ends their waiting.
-/// Ownership: descriptions are shared with the tasks that run them.
+/// they wait for it. A job that is to run at another parallelism is another one here, which is why each goes by the
+/// fingerprint of its graph, too. A job that cannot be loaded fails each of its tasks with the reason; when it starts
+/// again, it is announced again, and loaded anew. A deploy that overtakes that announcement fails once more. Threading:
+/// safe from any thread; functions that wait are called on the thread that ends their waiting. Ownership: descriptions
+/// are shared with the tasks that run them.
 #pragma once
 
 #include <dataflow/actors/interfaces.hpp>
@@ -29,10 +30,11 @@ public:
 
   using taker = std::function<void(std::shared_ptr<const job_description>, const error&)>;
   /// True: somebody has to load the job: nobody has announced it before, or it could not be loaded then.
-  bool expect(const std::string& job);
-  void loaded(const std::string& job, std::shared_ptr<const job_description> description, error failure);
+  bool expect(const std::string& job, const std::string& fingerprint);
+  void loaded(const std::string& job, const std::string& fingerprint,
+              std::shared_ptr<const job_description> description, error failure);
   /// Calls `take` once: now, or when the job is loaded, or will not be.
-  void when_ready(const std::string& job, taker take);
+  void when_ready(const std::string& job, const std::string& fingerprint, taker take);
   /// The job has ended.
   void forget(const std::string& job);
 
@@ -56,7 +58,7 @@ private:
   const program_jobs own_;
   mutable std::mutex mutex_;
   caf::actor artifacts_;
-  std::map<std::string, entry> jobs_;
+  std::map<std::string, std::map<std::string, entry>> jobs_; // by id, then by fingerprint
 };
 
 struct cluster_context;

@@ -116,7 +116,7 @@ std::shared_ptr<const job_description> describe_job(const prepare_job& job,
                                                     const configuration& settings, const std::string& place,
                                                     const platform& world) {
   job_submission built{job.id, job.origin->name, build_graph(*job.origin, library), job.settings};
-  const auto plan = plan_of(built, job.stored_max_parallelism);
+  const auto plan = plan_of(built, job.stored_max_parallelism, job.most_parallelism);
   if (const auto here = fingerprint(plan->graph()); here != job.fingerprint)
     throw error{errc::incompatible_library,
                 "job \"" + built.name + "\" has another plan on this task manager (" + here +
@@ -128,6 +128,7 @@ std::shared_ptr<const job_description> describe_job(const prepare_job& job,
   auto made = std::make_shared<job_description>();
   made->id = job.id;
   made->name = built.name;
+  made->fingerprint = job.fingerprint;
   made->plan = plan;
   made->tasks = task_settings_of(all, *built.graph, job.seed);
   if (job.makes_checkpoints) {

@@ -147,6 +147,7 @@ struct prepare_job {
   configuration settings;                                      ///< the cluster's, with those of the origin on top
   std::uint64_t seed = 0;                                      ///< of the job
   std::map<std::string, std::uint32_t> stored_max_parallelism; ///< of what it starts from
+  std::optional<std::uint32_t> most_parallelism;               ///< of an adaptive job
   std::string fingerprint;                                     ///< of the graph as it runs
   bool makes_checkpoints = false;
   std::string checkpoint_root; ///< empty: parts travel to the job manager, which keeps them in memory

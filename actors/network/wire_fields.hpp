@@ -108,7 +108,7 @@ DATAFLOW_FIELDS(request_checkpoint, x.job, x.what)
 DATAFLOW_FIELDS(checkpoint_taken, x.id, x.path)
 
 /// A job is code: the receiver has built the rest itself.
-DATAFLOW_FIELDS(job_description, x.id, x.name)
+DATAFLOW_FIELDS(job_description, x.id, x.name, x.fingerprint)
 
 DATAFLOW_FIELDS(deploy_task, x.job, x.key, x.job_master, x.restore, x.trace)
 DATAFLOW_FIELDS(task_deployed, x.key, x.task)
@@ -154,8 +154,8 @@ void fields(A&, list_jobs&) {}
 
 DATAFLOW_FIELDS(job_overview, x.id, x.name, x.status, x.started, x.ended, x.waits_for)
 DATAFLOW_FIELDS(jobs_listed, x.jobs)
-DATAFLOW_FIELDS(prepare_job, x.id, x.origin, x.settings, x.seed, x.stored_max_parallelism, x.fingerprint,
-                x.makes_checkpoints, x.checkpoint_root, x.expected)
+DATAFLOW_FIELDS(prepare_job, x.id, x.origin, x.settings, x.seed, x.stored_max_parallelism, x.most_parallelism,
+                x.fingerprint, x.makes_checkpoints, x.checkpoint_root, x.expected)
 
 #undef DATAFLOW_FIELDS
 

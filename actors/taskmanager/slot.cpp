@@ -120,13 +120,14 @@ void slot_actor::await_code(const deploy_task& m) {
     return;
   }
   auto weak = caf::actor_cast<caf::weak_actor_ptr>(ctrl());
-  context_.jobs->when_ready(m.job->id, [weak, m](std::shared_ptr<const job_description> job, const error& failure) {
-    const auto slot = weak.lock();
-    if (!slot) return;
-    job_ready ready{m, failure};
-    if (job) ready.task.job = std::move(job);
-    caf::anon_send(caf::actor_cast<caf::actor>(slot), std::move(ready));
-  });
+  context_.jobs->when_ready(m.job->id, m.job->fingerprint,
+                            [weak, m](std::shared_ptr<const job_description> job, const error& failure) {
+                              const auto slot = weak.lock();
+                              if (!slot) return;
+                              job_ready ready{m, failure};
+                              if (job) ready.task.job = std::move(job);
+                              caf::anon_send(caf::actor_cast<caf::actor>(slot), std::move(ready));
+                            });
 }
 
 /// Of a job that may never make a savepoint, the slot itself: a state keeper has a thread.

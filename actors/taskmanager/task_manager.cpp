@@ -49,7 +49,8 @@ caf::behavior task_manager_actor::make_behavior() {
         if (context_.jobs) context_.jobs->forget(m.job);
       },
       [this](prepare_job& m) {
-        if (context_.jobs && context_.jobs->expect(m.id)) spawn_job_loader(system(), context_, std::move(m));
+        if (context_.jobs && context_.jobs->expect(m.id, m.fingerprint))
+          spawn_job_loader(system(), context_, std::move(m));
       },
       [this](const slot_reserved& m) {
         for (auto& [name, s] : slots_) {

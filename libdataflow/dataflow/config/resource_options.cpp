@@ -5,7 +5,8 @@ namespace dataflow {
 using enum option_type;
 
 std::vector<option> resource_option_rows() {
-  constexpr std::string_view section = "Starting task managers", ours = "Flink has no such key.";
+  constexpr std::string_view section = "Starting task managers", adaptive = "Adaptive parallelism",
+                             ours = "Flink has no such key.";
   return {
       {.section = section,
        .key = "resourcemanager.provider",
@@ -72,6 +73,38 @@ std::vector<option> resource_option_rows() {
        .doc = "Wait after a task manager could not be started; twice as long after each further time, up to 1 min.",
        .flink = "Always the same in Flink, and only above a failure rate.",
        .least = 1},
+      {.section = adaptive,
+       .key = "jobmanager.scheduler",
+       .type = choice,
+       .fallback = "default",
+       .doc = "What happens to a job when there are not as many slots as it wants. default: it waits for all of them. "
+              "adaptive: it runs at a lower parallelism, and at a higher one when slots come.",
+       .choices = "default|adaptive"},
+      {.section = adaptive,
+       .key = "jobmanager.adaptive-scheduler.submission.resource-wait-timeout",
+       .type = duration,
+       .fallback = "5 min",
+       .doc = "An adaptive job that has not even the slots for a parallelism of 1 fails after this time.",
+       .least = 1},
+      {.section = adaptive,
+       .key = "jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout",
+       .type = duration,
+       .fallback = "10 s",
+       .doc = "An adaptive job that waits begins with fewer slots than it wants when there were some for so long.",
+       .least = 0},
+      {.section = adaptive,
+       .key = "jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling",
+       .type = duration,
+       .fallback = "30 s",
+       .doc = "An adaptive job runs for at least so long before it is restarted at a higher parallelism.",
+       .least = 0},
+      {.section = adaptive,
+       .key = "jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout",
+       .type = duration,
+       .fallback = "1 min",
+       .doc = "A running adaptive job is restarted at a higher parallelism that is still not all that it wants when "
+              "there were slots for it for so long. When there are slots for all, it is at once.",
+       .least = 0},
       {.section = section,
        .key = "taskmanager.resource-id",
        .type = text,

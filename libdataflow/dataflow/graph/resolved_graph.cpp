@@ -174,6 +174,9 @@ resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_
                                                                                 : partitioning_kind::rebalance,
                        nullptr};
   validate_resolved(g);
+  if (defaults.most_parallelism)
+    for (auto& r : g.nodes)
+      r.parallelism = std::min(r.parallelism, *defaults.most_parallelism);
   return g;
 }
 

@@ -28,6 +28,8 @@ struct graph_defaults {
   bool chaining_enabled = true;                 ///< pipeline.operator-chaining.enabled
   /// By uid: what operators have that start from stored keyed state, where nobody says otherwise.
   std::map<std::string, std::uint32_t, std::less<>> stored_max_parallelism = {};
+  /// No operator runs at more; nothing else changes: partitionings, chains and max parallelisms are those without it.
+  std::optional<std::uint32_t> most_parallelism = {};
 };
 
 struct resolved_node {

@@ -12,9 +12,9 @@ void job_actions::merge(job_actions later) {
 }
 
 job_execution::job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy,
-                             failover_strategy failover)
-    : plan_(std::move(plan)), strategy_(std::move(strategy)), failover_(failover), tasks_(plan_->tasks().size()),
-      regions_(plan_->regions().size()) {}
+                             failover_strategy failover, std::uint32_t first_attempt)
+    : plan_(std::move(plan)), strategy_(std::move(strategy)), failover_(failover), first_attempt_(first_attempt),
+      tasks_(plan_->tasks().size(), {first_attempt, task_status::created}), regions_(plan_->regions().size()) {}
 
 job_actions job_execution::start() {
   job_actions actions;

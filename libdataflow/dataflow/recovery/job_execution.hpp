@@ -42,8 +42,9 @@ struct job_actions {
 class job_execution {
 public:
   using milliseconds = std::chrono::milliseconds;
+  /// `first_attempt`: of all tasks; larger than any that somebody else has run of this job.
   job_execution(std::shared_ptr<const execution_plan> plan, std::unique_ptr<restart_strategy> strategy,
-                failover_strategy failover = failover_strategy::region);
+                failover_strategy failover = failover_strategy::region, std::uint32_t first_attempt = 0);
 
   /// All regions are to be deployed.
   job_actions start();
@@ -62,6 +63,7 @@ public:
   job_status status() const noexcept { return status_; }
   task_status status_of(task_index t) const noexcept { return tasks_[t].status; }
   std::uint32_t attempt_of(task_index t) const noexcept { return tasks_[t].attempt; }
+  std::uint32_t first_attempt() const noexcept { return first_attempt_; }
   std::uint32_t restarts() const noexcept { return restarts_; }
   /// Why the job failed or is failing.
   const error& failure() const noexcept { return failure_; }
@@ -86,6 +88,7 @@ private:
   std::shared_ptr<const execution_plan> plan_;
   std::unique_ptr<restart_strategy> strategy_;
   failover_strategy failover_;
+  const std::uint32_t first_attempt_;
   std::vector<task> tasks_;
   std::vector<region> regions_;
   job_status status_ = job_status::created;
