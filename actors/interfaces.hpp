@@ -295,10 +295,10 @@ struct checkpoint_access {
 /// What all tasks of a job share; immutable.
 struct job_description {
   std::string id, name;
-  std::string fingerprint; ///< of the plan's graph; empty in jobs that stay in their process
   std::shared_ptr<const execution_plan> plan;
   task_settings tasks;
   std::shared_ptr<const checkpoint_access> checkpoints; ///< null: the job makes none
+  std::string fingerprint = {}; ///< of the plan's graph; empty in jobs that stay in their process
 };
 /// job master -> slot: build a task (it waits for start_task).
 struct deploy_task {

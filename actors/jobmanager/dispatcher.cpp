@@ -12,11 +12,14 @@
 #include <tuple>
 #include <utility>
 
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(dataflow::actors::query_again)
+
 namespace dataflow::actors {
 
 namespace {
 constexpr unsigned masters_bits = 20; // of a token: job masters that one leader may start for a job
-}
+constexpr std::chrono::milliseconds between_queries{50};
+} // namespace
 
 dispatcher_actor::dispatcher_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<job_store> store,
                                    caf::actor root, caf::actor resource_manager)
@@ -70,18 +73,11 @@ caf::behavior dispatcher_actor::make_behavior() {
         if (j->second.master) send<caf::message_priority::high>(j->second.master, m);
       },
       [this](const query_job& m) {
-        auto promise = make_response_promise();
-        auto j = store_->jobs.find(m.job);
-        if (j == store_->jobs.end())
-          promise.deliver(to_caf(error{errc::job_not_found, "no job with the id " + m.job}));
-        else if (j->second.result)
-          promise.deliver(j->second.result->final_report);
-        else if (j->second.master)
-          promise.delegate(j->second.master, m);
-        else
-          promise.deliver(to_caf(error{errc::component_lost, "the job master is about to start again"}));
+        auto promise = make_response_promise<job_report>();
+        query({m, promise});
         return promise;
       },
+      [this](const query_again& m) { query(m); },
       [this](const request_checkpoint& m) {
         auto promise = make_response_promise();
         auto j = store_->jobs.find(m.job);
@@ -124,6 +120,25 @@ caf::behavior dispatcher_actor::make_behavior() {
       },
       [this](describe_tree) { return describe(); },
   };
+}
+
+/// A job master that dies, or makes way for the next one, takes the question along: the next one is asked.
+void dispatcher_actor::query(query_again what) {
+  const auto j = store_->jobs.find(what.query.job);
+  if (j == store_->jobs.end())
+    return (void)what.promise.deliver(to_caf(error{errc::job_not_found, "no job with the id " + what.query.job}));
+  if (j->second.result) return (void)what.promise.deliver(j->second.result->final_report);
+  const auto later = [this, what](const error& why) {
+    auto next = what;
+    if (why.code() != errc::component_lost || next.left-- == 0)
+      next.promise.deliver(to_caf(why));
+    else
+      delayed_send(this, between_queries, std::move(next));
+  };
+  if (!j->second.master) return later(error{errc::component_lost, "the job master is about to start again"});
+  request(j->second.master, caf::infinite, what.query)
+      .then([what](job_report& r) mutable { what.promise.deliver(std::move(r)); },
+            [later](caf::error& e) { later(from_caf(e, "the job master")); });
 }
 
 /// Takes over from a dispatcher that died.

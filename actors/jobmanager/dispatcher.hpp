@@ -12,6 +12,7 @@
 #include <dataflow/actors/supervision/supervised_children.hpp>
 
 #include <caf/event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
 
 #include <chrono>
 #include <map>
@@ -41,6 +42,13 @@ struct job_store {
   std::map<std::string, record> jobs;
 };
 
+/// dispatcher -> itself, INTERNAL, delayed: the question for which there was no job master.
+struct query_again {
+  query_job query;
+  caf::typed_response_promise<job_report> promise;
+  int left = 200; ///< times to ask
+};
+
 class dispatcher_actor final : public caf::event_based_actor {
 public:
   dispatcher_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<job_store> store,
@@ -53,6 +61,7 @@ private:
   void adopt();
   void supervise(job_store::record& r);
   caf::actor start_master(job_store::record& r);
+  void query(query_again what);
   void master_down(const caf::down_msg& m);
   void add_client(job_store::record& r, const caf::actor& client);
   bool client_down(const caf::down_msg& m);

@@ -127,8 +127,12 @@ caf::behavior job_master_actor::make_behavior() {
         if (execution_ && !ended_) apply(execution_->cancel());
       },
       [this](const query_job&) {
-        auto promise = make_response_promise<job_report>();
-        gather([promise](job_report r) mutable { promise.deliver(std::move(r)); });
+        auto promise = make_response_promise();
+        const auto number = next_asked_++;
+        asked_for_reports_.emplace(number, promise);
+        gather([this, number](job_report r) {
+          if (auto asked = asked_for_reports_.extract(number)) asked.mapped().deliver(std::move(r));
+        });
         return promise;
       },
   };
@@ -185,9 +189,10 @@ void job_master_actor::build() {
   auto seed = c.integer("execution.random-seed");
   const auto job_seed = seed >= 0 ? static_cast<std::uint64_t>(seed) : context_.world->seed;
   build_checkpoints(c, job_seed);
-  description_ = std::make_shared<const job_description>(
-      job_description{job_->id, job_->name, job_->origin ? fingerprint(plan_->graph()) : "", plan_,
-                      task_settings_of(c, *job_->graph, job_seed), checkpoint_access_});
+  job_description description{job_->id, job_->name, plan_, task_settings_of(c, *job_->graph, job_seed),
+                              checkpoint_access_};
+  if (job_->origin) description.fingerprint = fingerprint(plan_->graph());
+  description_ = std::make_shared<const job_description>(std::move(description));
   execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
                                                                                 : failover_strategy::region,
@@ -521,79 +526,6 @@ void job_master_actor::finish(job_report report) {
   send(resource_manager_, slots_released{job_->id, std::move(ids), true});
   result_ = home_->result = std::move(result);
   end_checkpoints();
-}
-
-/// Asks all task managers for their metrics, then calls `then`. A task manager that does not answer is left out.
-void job_master_actor::gather(std::function<void(job_report)> then) {
-  auto report = std::make_shared<job_report>(basic_report());
-  report->metrics = metrics_.snapshot(context_.world->clock->now());
-  std::map<caf::actor_addr, caf::actor> managers;
-  for (auto& s : slots_)
-    if (s) managers.emplace(s->task_manager.address(), s->task_manager);
-  auto open = std::make_shared<std::size_t>(managers.size());
-  auto one_done = [this, report, open, then] {
-    if (--*open > 0) return;
-    add_unheard(report->metrics);
-    then(std::move(*report));
-  };
-  if (managers.empty()) {
-    add_unheard(report->metrics);
-    return then(std::move(*report));
-  }
-  for (auto& [address, manager] : managers) {
-    request(manager, std::chrono::seconds{5}, query_tasks{job_->id})
-        .then(
-            [this, report, one_done](tasks_queried& answer) {
-              auto outdated = [&](const auto& g) {
-                const auto t = plan_->task_of(static_cast<vertex_index>(g.scope.vertex),
-                                              static_cast<std::uint32_t>(g.scope.subtask));
-                return g.attempt != execution_->attempt_of(t);
-              };
-              std::erase_if(answer.metrics.groups, outdated);
-              std::erase_if(answer.event_times, outdated);
-              report->metrics.merge(std::move(answer.metrics));
-              for (auto& t : answer.event_times)
-                report->event_times.push_back(std::move(t));
-              one_done();
-            },
-            [one_done](caf::error&) { one_done(); });
-  }
-}
-
-/// Tasks that nobody has reported, because they do not run yet, have a place in the job's metrics, too.
-void job_master_actor::add_unheard(metrics_snapshot& metrics) const {
-  metrics_snapshot missing;
-  missing.at = metrics.at;
-  for (task_index t = 0; t < tasks_.size(); ++t) {
-    auto scope = task_scope(job_->id, *plan_, t);
-    if (!metrics.find(scope)) missing.groups.push_back({std::move(scope), execution_->attempt_of(t), metrics.at, {}});
-  }
-  metrics.merge(std::move(missing));
-}
-
-job_report job_master_actor::basic_report() const {
-  job_report r;
-  r.id = job_->id;
-  r.name = job_->name;
-  r.status = execution_ ? execution_->status() : job_status::initializing;
-  r.started = started_;
-  r.now = context_.world->clock->wall();
-  if (!execution_) return r;
-  r.restarts = restarts();
-  r.checkpoints = checkpoints_;
-  r.failures = failures_;
-  for (task_index t = 0; t < tasks_.size(); ++t) {
-    task_report task;
-    const auto& v = plan_->vertex_of(t);
-    task.name = v.name;
-    task.vertex = v.index;
-    task.subtask = plan_->tasks()[t].subtask;
-    task.parallelism = v.parallelism;
-    task.attempt = execution_->attempt_of(t);
-    task.status = execution_->status_of(t);
-    r.tasks.push_back(std::move(task));
-  }
-  return r;
 }
 
 bool job_master_actor::current(task_key key) const {

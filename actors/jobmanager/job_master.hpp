@@ -71,15 +71,17 @@ private:
   void finish(job_report report);
   void fail_unbuilt(error why);
   void give_back(const std::vector<slot_offer>& slots);
-  void gather(std::function<void(job_report)> then);
-  void add_unheard(metrics_snapshot& metrics) const;
-  job_report basic_report() const;
   bool current(task_key key) const;
   task_key key_of(task_index t) const { return {t, execution_->attempt_of(t)}; }
   caf::actor slot_of(task_index t) const;
   std::string title(task_index t) const;
   std::chrono::milliseconds now() const;
   std::uint32_t restarts() const { return home_->restarts + (execution_ ? execution_->restarts() : 0); }
+
+  // job_master_report.cpp
+  void gather(std::function<void(job_report)> then);
+  void add_unheard(metrics_snapshot& metrics) const;
+  job_report basic_report() const;
 
   // job_master_scaling.cpp
   void build_scaling(const configuration& settings);
@@ -153,6 +155,7 @@ private:
   std::shared_ptr<const checkpoint_access> checkpoint_access_;
   bool coordinated_ = false;                             // a coordinator was started
   std::map<std::uint64_t, caf::response_promise> asked_; // for savepoints that end the job
+  std::map<std::uint64_t, caf::response_promise> asked_for_reports_;
   std::uint64_t next_asked_ = 0;
   /// Whoever asked for a stop, and waits for its end.
   struct {

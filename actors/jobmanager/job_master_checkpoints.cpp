@@ -312,9 +312,11 @@ void job_master_actor::answer_stop() {
 
 /// Nobody else would: the requests of an actor that dies are forgotten.
 void job_master_actor::answer_all() {
-  for (auto& [number, promise] : asked_)
-    promise.deliver(to_caf(error{errc::component_lost, "the job master of \"" + job_->name + "\" is gone"}));
-  asked_.clear();
+  for (auto* asked : {&asked_, &asked_for_reports_}) {
+    for (auto& [number, promise] : *asked)
+      promise.deliver(to_caf(error{errc::component_lost, "the job master of \"" + job_->name + "\" is gone"}));
+    asked->clear();
+  }
   stop_.complete = false;
   answer_stop();
 }

@@ -6,6 +6,9 @@
 #include <caf/all.hpp>
 
 #include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
 
 namespace dataflow::actors {
 
@@ -17,7 +20,13 @@ constexpr std::chrono::milliseconds between_attempts{1000};
 void job_master_actor::build_scaling(const configuration& settings) {
   const auto wanted = adaptive_settings::from(settings);
   if (!wanted) return;
-  scaling_.emplace(*wanted, *plan_);
+  std::map<std::string, std::uint32_t> groups;
+  for (auto& slot : plan_->slots())
+    ++groups[slot.slot_sharing_group];
+  std::vector<std::uint32_t> sizes;
+  for (auto& [name, size] : groups)
+    sizes.push_back(size);
+  scaling_.emplace(*wanted, std::move(sizes));
   if (limit() < scaling_->most()) plan_ = plan_of(*job_, stored_parallelism_of(*job_), limit());
 }
 

@@ -162,6 +162,21 @@ TEST_CASE("many nodes in one thread: all kinds of faults at once, from 200 seeds
   CHECK(restarts_in(report) > report.runs.size());
 }
 
+TEST_CASE("many nodes in one thread: an adaptive job that shrinks and grows leaves every record counted once") {
+  auto o = faults_of(all_node_faults(), 10, 60);
+  o.nodes.settings.set("jobmanager.scheduler", "adaptive");
+  o.nodes.settings.set("jobmanager.adaptive-scheduler.submission.resource-stabilization-timeout", "50 ms");
+  o.nodes.settings.set("jobmanager.adaptive-scheduler.executing.cooldown-after-rescaling", "20 ms");
+  o.nodes.settings.set("taskmanager.numberOfTaskSlots", "1");
+  const auto report = simulate_nodes(o);
+  CHECK_EXACTLY_ONCE(report, "many nodes in one thread: an adaptive job*");
+  const log_capture said{log_level::warn};
+  for (std::uint64_t seed = 1; seed <= 5; ++seed)
+    (void)simulate_nodes_once(o, seed, 4s);
+  CHECK(said.contains("goes on with a parallelism of 1 instead of 2"));
+  CHECK(said.contains("goes on with a parallelism of 2 instead of 1"));
+}
+
 TEST_CASE("many nodes in one thread: a run with faults is the same when its seed runs again") {
   log_capture quiet{log_level::error};
   const auto o = faults_of(all_node_faults(), 10, 1);

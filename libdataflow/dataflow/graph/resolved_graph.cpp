@@ -174,9 +174,12 @@ resolved_graph resolve(std::shared_ptr<const stream_graph> streams, const graph_
                                                                                 : partitioning_kind::rebalance,
                        nullptr};
   validate_resolved(g);
-  if (defaults.most_parallelism)
+  if (defaults.most_parallelism) {
     for (auto& r : g.nodes)
       r.parallelism = std::min(r.parallelism, *defaults.most_parallelism);
+    for (auto& e : g.edges) // two that are equal now are not chained for that
+      e.partition_given = e.partition_given || e.edge.partition->kind == partitioning_kind::rebalance;
+  }
   return g;
 }
 

@@ -1,8 +1,7 @@
 #include <dataflow/resources/adaptive_parallelism.hpp>
 
 #include <algorithm>
-#include <map>
-#include <string>
+#include <utility>
 
 namespace dataflow {
 
@@ -17,15 +16,10 @@ std::optional<adaptive_settings> adaptive_settings::from(const configuration& c)
                            time("jobmanager.adaptive-scheduler.executing.resource-stabilization-timeout")};
 }
 
-adaptive_parallelism::adaptive_parallelism(adaptive_settings settings, const execution_plan& full)
-    : settings_(settings) {
-  std::map<std::string, std::uint32_t> groups;
-  for (auto& slot : full.slots())
-    ++groups[slot.slot_sharing_group];
-  for (auto& [name, parallelism] : groups) {
-    groups_.push_back(parallelism);
+adaptive_parallelism::adaptive_parallelism(adaptive_settings settings, std::vector<std::uint32_t> groups)
+    : settings_(settings), groups_(std::move(groups)) {
+  for (const auto parallelism : groups_)
     most_ = std::max(most_, parallelism);
-  }
 }
 
 std::uint32_t adaptive_parallelism::slots_for(std::uint32_t limit) const noexcept {

@@ -14,7 +14,6 @@
 #pragma once
 
 #include <dataflow/config/configuration.hpp>
-#include <dataflow/graph/execution_plan.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -35,8 +34,8 @@ struct adaptive_settings {
 class adaptive_parallelism {
 public:
   using milliseconds = std::chrono::milliseconds;
-  /// `full`: the job without a limit.
-  adaptive_parallelism(adaptive_settings settings, const execution_plan& full);
+  /// `groups`: slots that each slot sharing group needs without a limit.
+  adaptive_parallelism(adaptive_settings settings, std::vector<std::uint32_t> groups);
 
   /// The limit that is none.
   std::uint32_t most() const noexcept { return most_; }
@@ -72,7 +71,7 @@ private:
   void begin(milliseconds now);
 
   adaptive_settings settings_;
-  std::vector<std::uint32_t> groups_; // of slot sharing: the parallelism of each
+  std::vector<std::uint32_t> groups_;
   std::uint32_t most_ = 1;
   bool waits_ = false;
   std::uint32_t limit_ = 0; // it runs with; 0: it does not

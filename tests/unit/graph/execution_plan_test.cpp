@@ -53,6 +53,29 @@ TEST_CASE("source, filter, map, key_by, process and sink at parallelism 8: 3 tas
   }
 }
 
+TEST_CASE("a limit of the parallelism changes nothing else: chains, exchanges and max parallelisms stay") {
+  graph_builder b;
+  const auto mapped = b.op("map", b.source("src", 4), 4);
+  b.sink("out", b.op("narrow", b.keyed("count", mapped, 100), 2), 2);
+  const auto full = plan_of(b);
+  for (const std::uint32_t limit : {1u, 2u, 3u}) {
+    graph_defaults defaults;
+    defaults.most_parallelism = limit;
+    const auto p = plan_of(b, 1, defaults);
+    REQUIRE(p.graph().vertices.size() == full.graph().vertices.size());
+    for (std::size_t v = 0; v < p.graph().vertices.size(); ++v) {
+      const auto &there = p.graph().vertices[v], &before = full.graph().vertices[v];
+      CHECK(there.name == before.name);
+      CHECK(there.id == before.id);
+      CHECK(there.parallelism == std::min(before.parallelism, limit));
+      CHECK(there.max_parallelism == before.max_parallelism);
+    }
+    for (std::size_t e = 0; e < p.graph().edges.size(); ++e)
+      CHECK(p.graph().edges[e].partition.kind == full.graph().edges[e].partition.kind);
+    CHECK(p.slots().size() == limit);
+  }
+}
+
 TEST_CASE("parallelisms 10, 20, 4 and 16: 50 subtasks in 20 slots of 5 task managers") {
   graph_builder b;
   b.sink("t4", b.op("t3", b.op("t2", b.source("t1", 10), 20), 4), 16);
