@@ -193,8 +193,8 @@ void dispatcher_actor::master_down(const caf::down_msg& m) {
     if (!r.master || r.master.address() != m.source) continue;
     r.master = nullptr;
     if (r.result) return;
-    if (std::exchange(r.checkpoints->replans, false) && !r.cancel_requested) {
-      supervise(r);
+    if (std::exchange(r.checkpoints->replans, false)) {
+      supervise(r); // also one that is to be cancelled: its checkpoints go, or stay, as it says
       break;
     }
     r.master_failures.push_back(

@@ -156,6 +156,7 @@ void job_master_actor::start() {
   if (cancel_requested_) return apply(execution_->cancel());
   watch_slots_of(resource_manager_);
   slots_changed();
+  if (ended_) return;
   apply(execution_->start());
 }
 

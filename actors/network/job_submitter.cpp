@@ -86,6 +86,7 @@ private:
               });
   }
   void withdraw() {
+    send(job_manager_, cancel_job{job_->job->id}); // a slow dispatcher may still take it on
     try {
       if (context_.journal) context_.journal->refused(job_->job->id);
     } catch (const error& e) {

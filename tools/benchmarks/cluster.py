@@ -257,7 +257,7 @@ def many_task_managers(_):
         cpu = (c.cpu_seconds() - cpu) / (time.monotonic() - began)
         say('their heartbeats (500 ms, both ways)', f'{cpu * 100:.0f} % of one processor')
         began = time.monotonic()
-        c.submit('-p256', '--rate=20000', '--checkpoint-interval=5s')
+        c.submit('-p256', '--rate=20000', '--keys=10000', '--checkpoint-interval=5s')  # each task manager has some
         for t in c.task_managers:
             t.wait_for(TICK)
         say('one job over all 256 slots, from `dataflow run -d` until each task manager has printed', f'{time.monotonic() - began:.1f} s')

@@ -1,4 +1,5 @@
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
+#include <dataflow/util/durable_directory.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <algorithm>
@@ -122,16 +123,6 @@ auto explained(const std::string& what, F&& f) {
   } catch (const error& e) {
     throw e.within(what);
   }
-}
-
-/// Their names are there when the power fails.
-void make_directories(file_system& files, const std::string& path) {
-  std::vector<std::string> made;
-  for (auto p = path; !files.exists(p); p = parent_directory(p))
-    made.push_back(p);
-  files.create_directories(path);
-  for (auto& p : made)
-    files.sync_directory(parent_directory(p));
 }
 
 } // namespace
@@ -287,7 +278,7 @@ std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t 
   bool locked = false;
   explained("cannot use the checkpoint directory '" + directory_ + "'", [&] {
     for (auto name : {shared_directory_name, task_owned_directory_name})
-      make_directories(files_, join_path(directory_, name));
+      make_durable_directory(files_, join_path(directory_, name));
     {
       const std::lock_guard guard{mutex_};
       released_ = false; // a job whose end was not heard of ends once more
@@ -295,8 +286,9 @@ std::vector<stored_checkpoint> file_checkpoint_storage::take_over(std::uint64_t 
     locked = lock_directory();
   });
   const auto notes = leaders();
-  // A process that is stopped keeps the lock. Its leader was replaced: it may change nothing here any more.
-  if (!locked && (right_ != takeover::by_token || notes.empty()))
+  // A process that is stopped keeps the lock, maybe before it has left a note. Its leader was replaced: it may change
+  // nothing here any more.
+  if (!locked && right_ != takeover::by_token)
     throw error{errc::storage_locked, "another job works in the checkpoint directory '" + directory_ + "'",
                 "stop it, or give this job another execution.checkpointing.dir"};
   for (auto& note : notes)
@@ -342,7 +334,7 @@ std::string file_checkpoint_storage::begin_savepoint(const std::string& parent, 
                                                      std::uint64_t random) {
   const auto path = join_path(checkpoint_directory_of(parent), std::string{savepoint_directory_prefix} +
                                                                    tame(job_id.substr(0, 6)) + "-" + hex(random, 12));
-  make_directories(outside_, path);
+  make_durable_directory(outside_, path);
   if (!outside_.list(path).empty())
     throw error{errc::invalid_argument, "the savepoint directory '" + path + "' is not empty", "try again"};
   return path;

@@ -62,7 +62,7 @@ void file_parts::open(runtime_context& context, const restored_sink<file_committ
   parallelism_ = context.parallelism();
   wall_ = context.clock().wall().count();
   family_ = hex8(hash_combine(hash_of(job_), hash_of(context.operator_uid())));
-  // Attempts are numbered from 0 again after a death of the job master, but then time has passed.
+  // Attempts are numbered from 0 again when another job manager leads, but then time has passed.
   const auto now = static_cast<std::uint64_t>(context.clock().now().count()) ^ static_cast<std::uint64_t>(wall_) << 20;
   writer_ = family_ + "-" + std::to_string(subtask_) + "-" +
             hex8(hash_combine(hash_combine(world.seed, now), std::uint64_t{context.attempt()} << 32 | subtask_));

@@ -1,7 +1,7 @@
 #include <dataflow/checkpoint/stored_object.hpp>
-#include <dataflow/high_availability/durable_directory.hpp>
 #include <dataflow/high_availability/fenced_log.hpp>
 #include <dataflow/util/bytes.hpp>
+#include <dataflow/util/durable_directory.hpp>
 #include <dataflow/util/error.hpp>
 #include <dataflow/util/log.hpp>
 

@@ -1,7 +1,7 @@
 #include <dataflow/checkpoint/stored_object.hpp>
-#include <dataflow/high_availability/durable_directory.hpp>
 #include <dataflow/high_availability/ha_store.hpp>
 #include <dataflow/util/bytes.hpp>
+#include <dataflow/util/durable_directory.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <algorithm>

@@ -34,7 +34,7 @@ struct leader {
   std::shared_ptr<ha_store> store;
   leader_token token = 0;
   std::shared_ptr<job_journal> journal;
-  std::size_t asked = 0;
+  std::size_t asked = 0, cancelled = 0;
 
   leader() {
     configuration c;
@@ -53,16 +53,19 @@ struct leader {
         {}, std::make_shared<artifact_store>(world.disk, "/libraries", 1'000'000), dataflow::test::own_jobs(), {}});
     auto dispatcher = system.spawn([this, answers](caf::event_based_actor*) -> caf::behavior {
       return {[this, answers](const submit_job&) -> caf::result<caf::unit_t> {
-        const auto& answer = answers.at(std::min(asked++, answers.size() - 1));
-        if (answer) return to_caf(answer);
-        return caf::unit;
-      }};
+                const auto& answer = answers.at(std::min(asked++, answers.size() - 1));
+                if (answer) return to_caf(answer);
+                return caf::unit;
+              },
+              [this](const cancel_job&) { ++cancelled; }, [](describe_tree) { return std::string{}; }};
     });
     error failure;
     caf::scoped_actor self{system};
     self->request(spawn_job_submitter(system, context, intake, dispatcher), caf::infinite,
                   submit_origin{"0123", dataflow::test::origin_of("submitted_job"), nullptr, check_only, recovered})
         .receive([](const job_accepted&) {}, [&](caf::error& e) { failure = from_caf(e, "it"); });
+    self->request(dispatcher, caf::infinite, describe_tree{}) // it has heard what came before
+        .receive([](const std::string&) {}, [&](caf::error& e) { failure = from_caf(e, "it"); });
     caf::anon_send_exit(dispatcher, caf::exit_reason::kill);
     return failure;
   }
@@ -79,13 +82,15 @@ TEST_CASE("a submission that a dying dispatcher has lost is handed in again, and
   const error lost{errc::component_lost, "the dispatcher has died"};
   CHECK_FALSE(l.submit({lost, lost, {}}));
   CHECK(l.asked == 3);
+  CHECK(l.cancelled == 0);
   CHECK(l.kept() == 1);
 }
 
-TEST_CASE("a submission that is refused in the end is not run by the next leader") {
+TEST_CASE("a submission that is refused in the end is not run by the next leader, nor by a dispatcher that was slow") {
   job_submitter_test::leader l;
   CHECK(l.submit({error{errc::internal, "not now"}}).code() == errc::internal);
   CHECK(l.asked == 1);
+  CHECK(l.cancelled == 1);
   CHECK(l.kept() == 0);
 }
 
@@ -93,6 +98,7 @@ TEST_CASE("a job of an earlier leader that is not taken on is left to the next o
   job_submitter_test::leader l;
   CHECK_FALSE(l.submit({{}}));
   CHECK(l.submit({error{errc::internal, "not now"}}, false, true).code() == errc::internal);
+  CHECK(l.cancelled == 0);
   CHECK(l.kept() == 1);
 }
 

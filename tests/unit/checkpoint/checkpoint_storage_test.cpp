@@ -175,6 +175,13 @@ TEST_CASE("an elected leader takes over from one that is only stopped, which the
   stopped.reset();
   next->begin(4);
   CHECK(files.lock("/c/job/_lock") == nullptr);
+  // One may be stopped before it has left a note.
+  files.create_directories("/c/other");
+  const auto held = files.lock("/c/other/_lock");
+  REQUIRE(held);
+  CHECK_NOTHROW(file_checkpoint_storage(files, "/c", "other", 1, 0, nullptr, takeover::by_token).take_over(7));
+  CHECK(error_of([&] { file_checkpoint_storage(files, "/c", "other", 3).take_over(7); }).code() ==
+        errc::storage_locked);
   // Only an election gives that right.
   CHECK(error_of([&] { file_checkpoint_storage(files, "/c", "job", 3).take_over(7); }).code() == errc::storage_locked);
 }

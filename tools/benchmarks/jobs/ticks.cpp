@@ -12,8 +12,8 @@ DATAFLOW_JOB(ticks) {
   if (const auto dir = args.get("checkpoints", std::string{}); !dir.empty())
     env.configure("execution.checkpointing.dir", dir);
   env.generate(
-         [](std::int64_t i) {
-           return tick{i % 64, 1};
+         [keys = args.get("keys", std::int64_t{64})](std::int64_t i) {
+           return tick{i % keys, 1};
          },
          {.count = args.get("records", std::uint64_t{1'000'000'000}), .records_per_second = args.get("rate", 1000.0)})
       .uid("numbers")
