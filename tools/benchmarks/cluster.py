@@ -177,18 +177,24 @@ def submit(repeat):
     say('the same to the first record that the job prints', milliseconds(running))
 
 
-def killed(repeat):
+NO_DELAY = ['-Drestart-strategy.type=fixed-delay', '-Drestart-strategy.fixed-delay.attempts=1000',
+            '-Drestart-strategy.fixed-delay.delay=0 s']
+
+
+def killed(repeat, settings=(), how=''):
     noticed, output = [], []
     for _ in range(repeat):
-        with Cluster(2) as c:
+        with Cluster(2, settings=settings) as c:
             c.submit()
             victim, spare = c.who_prints()
             victim.wait_for(TICK, times=500)  # there are checkpoints
             at = victim.kill()
             noticed.append(c.job_manager.wait_for('is gone', at)[0] - at)
             output.append(spare.wait_for(TICK, at)[0] - at)
-    say('SIGKILL of a task manager to the line in the job manager\'s log', milliseconds(noticed))
+    say('SIGKILL of a task manager to the line in the job manager\'s log' + how, milliseconds(noticed))
     say('the same to the first new output on a spare slot', milliseconds(output))
+    if not settings:
+        killed(repeat, NO_DELAY, ', with a restart delay of 0')
 
 
 def stopped(repeat):

@@ -102,6 +102,7 @@ struct node_config : caf::actor_system_config {
   explicit node_config(const actors::tls_files& tls) {
     actors::configure(*this, 0);
     actors::configure_links(*this, tls);
+    if (tls.enabled()) load<caf::openssl::manager>(); // for CAF alone: links have TLS of their own
   }
 };
 
