@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 

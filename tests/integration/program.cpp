@@ -96,6 +96,12 @@ bool program::wait_for_error(const std::string& text, int times) {
   return true;
 }
 
+bool program::wait_for_output(const std::string& text) {
+  while (result_.out.find(text) == std::string::npos)
+    if (!read_some()) return false;
+  return true;
+}
+
 std::string program::wait_for_line(const std::string& text) {
   for (;;) {
     const auto at = result_.err.find(text);

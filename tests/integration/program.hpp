@@ -22,6 +22,8 @@ public:
 
   /// Reads standard error until `text` has come `times` times since the start, or the end. True when it has.
   bool wait_for_error(const std::string& text, int times = 1);
+  /// The same of standard output.
+  bool wait_for_output(const std::string& text);
   /// Waits for a whole line with `text` and returns what follows the text in it. Throws when the program ends before.
   std::string wait_for_line(const std::string& text);
   /// Reads what it has written by now, without waiting.

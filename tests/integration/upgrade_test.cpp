@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
-#include <poll.h>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
 #include <tests/support/effort.hpp>
@@ -127,13 +126,10 @@ TEST_CASE("a stateless upgrade counts from the start") {
 
 TEST_CASE("an upgrade whose job manager dies under it does not say that nothing has changed") {
   const upgraded_job job;
-  const auto savepoints = job.dir.path("savepoints");
-  dataflow::test::wait_for_checkpoint(job.dir.path("checkpoints/" + job.id), 1); // the check needs no savepoint
   dataflow::test::program upgrade{dataflow::test::dataflow_command(
-      job.cluster.arguments("upgrade", job.with_job({"--savepointPath", savepoints, job.id}, 2)))};
-  while (!dataflow::system_files().exists(savepoints) || dataflow::system_files().list(savepoints).empty())
-    ::poll(nullptr, 0, 1);
-  job.cluster.job_manager->signal(SIGKILL); // the old job is stopping: the answer does not come
+      job.cluster.arguments("upgrade", job.with_job({"--savepointPath", job.dir.path("savepoints"), job.id}, 2)))};
+  REQUIRE(upgrade.wait_for_output("Suspending job"));
+  job.cluster.job_manager->signal(SIGKILL); // whatever it has done by now: no answer says that the new job runs
   const auto end = upgrade.wait();
   CHECK(end.code == 1);
   CHECK_MESSAGE(says(end.err, "Neither version is known to run"), end.err);
