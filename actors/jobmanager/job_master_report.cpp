@@ -33,6 +33,11 @@ void job_master_actor::gather(std::function<void(job_report)> then) {
         .then(
             [this, report, one_done](tasks_queried& answer) {
               auto outdated = [&](const auto& g) {
+                const auto& vertices = plan_->graph().vertices; // a job master before may have had more subtasks
+                const auto vertex = static_cast<std::uint64_t>(g.scope.vertex);
+                if (vertex >= vertices.size() ||
+                    static_cast<std::uint64_t>(g.scope.subtask) >= vertices[vertex].parallelism)
+                  return true;
                 const auto t = plan_->task_of(static_cast<vertex_index>(g.scope.vertex),
                                               static_cast<std::uint32_t>(g.scope.subtask));
                 return g.attempt != execution_->attempt_of(t);
