@@ -22,11 +22,12 @@
 
 namespace dataflow {
 
+/// The keys are below jobmanager.adaptive-scheduler.
 struct adaptive_settings {
-  std::chrono::milliseconds wait{300'000};
-  std::chrono::milliseconds stabilization{10'000};
-  std::chrono::milliseconds cooldown{30'000};
-  std::chrono::milliseconds rescale_stabilization{60'000};
+  std::chrono::milliseconds wait{300'000};                 ///< submission.resource-wait-timeout
+  std::chrono::milliseconds stabilization{10'000};         ///< submission.resource-stabilization-timeout
+  std::chrono::milliseconds cooldown{30'000};              ///< executing.cooldown-after-rescaling
+  std::chrono::milliseconds rescale_stabilization{60'000}; ///< executing.resource-stabilization-timeout
   /// None: jobmanager.scheduler is not adaptive.
   static std::optional<adaptive_settings> from(const configuration& settings);
 };

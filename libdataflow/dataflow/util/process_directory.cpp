@@ -37,7 +37,7 @@ std::unique_ptr<file_lock> lock_in(file_system& files, const std::string& path) 
 void remove_left_over(file_system& files, const std::string& path) noexcept {
   try {
     files.remove_all(path);
-  } catch (const error&) { // see above
+  } catch (const error&) { // temporary files: whoever cleans the disk removes them
   }
 }
 
