@@ -75,11 +75,14 @@ TEST_CASE("an adaptive job begins with the slots that there are, grows when more
   c.add_task_manager();
   wait_for_parallelism(*job, 4);
   CHECK(job->report().failures.empty());
+  for (auto& t : job->report().tasks)
+    CHECK(t.attempt > 0); // no attempt of an earlier job master comes again
   const auto restored = job->report().checkpoints.restored;
   CHECK(restored >= 1); // it did not begin anew
   c.task_managers.erase(c.task_managers.begin());
   wait_for_parallelism(*job, 2);
   CHECK(job->report().checkpoints.restored > restored);
+  CHECK_FALSE(job->report().failures.empty()); // what an earlier job master has seen
   CHECK(job->report().restarts >= 2);
   job->cancel();
   CHECK(job->wait().status == job_status::canceled);
