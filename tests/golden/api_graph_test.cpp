@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using nlohmann::json;
@@ -32,7 +33,7 @@ json vertex_of(const job_graph& g, const job_vertex& v, std::map<std::string, st
 
 void check(environment& env, const std::string& name) {
   std::vector<json> expected, got;
-  std::ifstream file{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + name + "/expected.ndjson"};
+  std::ifstream file{dataflow::test::source_path("tests/golden/data/") + name + "/expected.ndjson"};
   for (std::string line; std::getline(file, line);)
     expected.push_back(json::parse(line));
   REQUIRE_FALSE(expected.empty());

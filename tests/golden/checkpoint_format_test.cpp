@@ -7,11 +7,12 @@
 
 #include <tests/support/checkpoint_samples.hpp>
 #include <tests/support/error_of.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 
 TEST_CASE("a checkpoint of format version 1 loads and holds what was stored") {
-  const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-1";
+  const std::string root = dataflow::test::source_path("tests/golden/data/checkpoint-format-1");
   const auto directory = root + "/job/chk-7";
   auto& files = system_files();
   file_checkpoint_storage storage{files, root, "job", 1};
@@ -67,7 +68,7 @@ struct kept final : object_writer {
 } // namespace
 
 TEST_CASE("records under way of format version 2 load, and what is written today has its bytes") {
-  const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-2";
+  const std::string root = dataflow::test::source_path("tests/golden/data/checkpoint-format-2");
   const auto stored = system_files().read_file(root + "/subtask");
   const auto state = test::sample_under_way();
   const subtask_state_reader reader{inlined_object(stored), open_inlined};
@@ -92,7 +93,7 @@ TEST_CASE("records under way of format version 2 load, and what is written today
 }
 
 TEST_CASE("keyed state in entries of format version 3 loads, and what is written today has its bytes") {
-  const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-3";
+  const std::string root = dataflow::test::source_path("tests/golden/data/checkpoint-format-3");
   memory_file_system files;
   file_checkpoint_storage today{files, "/", "job", 1, 0};
   files.create_directories("/job/chk-9");
@@ -118,7 +119,7 @@ TEST_CASE("keyed state in entries of format version 3 loads, and what is written
 
 TEST_CASE("what is written today has the bytes of format version 1") {
   // Changed bytes need a new format version, and a reader of the old one beside it.
-  const std::string root = std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/checkpoint-format-1";
+  const std::string root = dataflow::test::source_path("tests/golden/data/checkpoint-format-1");
   const auto m = read_checkpoint_metadata(system_files(), root + "/job/chk-7");
   CHECK(encode(m) == system_files().read_file(root + "/job/chk-7/_metadata"));
   kept first, second;

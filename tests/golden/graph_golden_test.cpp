@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <tests/support/graph_builder.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using dataflow::test::graph_builder;
@@ -16,7 +17,7 @@ using nlohmann::json;
 namespace {
 
 std::vector<json> expected_of(const std::string& name) {
-  std::ifstream in{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + name + "/expected.ndjson"};
+  std::ifstream in{dataflow::test::source_path("tests/golden/data/") + name + "/expected.ndjson"};
   REQUIRE_MESSAGE(in, name);
   std::vector<json> out;
   for (std::string line; std::getline(in, line);)

@@ -8,13 +8,14 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using nlohmann::json;
 
 namespace {
 std::vector<json> expected_rows(const std::string& name) {
-  std::ifstream file{std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/" + name + "/expected.ndjson"};
+  std::ifstream file{dataflow::test::source_path("tests/golden/data/") + name + "/expected.ndjson"};
   std::vector<json> lines;
   for (std::string line; std::getline(file, line);)
     lines.push_back(json::parse(line));

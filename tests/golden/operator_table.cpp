@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <tests/support/tree_paths.hpp>
 
 namespace dataflow::test::golden {
 
@@ -16,7 +17,7 @@ event event_of(const json& line) {
 }
 
 std::vector<json> lines_of(const std::string& file) {
-  std::ifstream in{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + file};
+  std::ifstream in{source_path("tests/golden/data/") + file};
   REQUIRE_MESSAGE(in, file);
   std::vector<json> lines;
   for (std::string line; std::getline(in, line);)

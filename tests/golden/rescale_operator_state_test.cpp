@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <fstream>
 #include <tests/support/stored_objects.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using nlohmann::json;
@@ -15,7 +16,7 @@ using nlohmann::json;
 namespace {
 
 std::vector<json> rescale_lines(const std::string& name) {
-  std::ifstream file{std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/rescale-operator-state/" + name};
+  std::ifstream file{dataflow::test::source_path("tests/golden/data/rescale-operator-state/") + name};
   std::vector<json> lines;
   for (std::string line; std::getline(file, line);)
     lines.push_back(json::parse(line));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using std::chrono::milliseconds;
@@ -11,7 +12,7 @@ using std::chrono::milliseconds;
 namespace {
 
 std::vector<nlohmann::json> lines_of(const std::string& file) {
-  std::ifstream in{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + file};
+  std::ifstream in{dataflow::test::source_path("tests/golden/data/") + file};
   REQUIRE_MESSAGE(in, file);
   std::vector<nlohmann::json> out;
   for (std::string line; std::getline(in, line);)

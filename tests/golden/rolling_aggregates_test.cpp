@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <tests/support/operator_runner.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using nlohmann::json;
@@ -17,7 +18,7 @@ struct event {
 };
 
 std::vector<json> lines_of(const std::string& name) {
-  std::ifstream file{std::string{DATAFLOW_SOURCE_DIR} + "/tests/golden/data/rolling-aggregates/" + name};
+  std::ifstream file{dataflow::test::source_path("tests/golden/data/rolling-aggregates/") + name};
   std::vector<json> lines;
   for (std::string line; std::getline(file, line);)
     lines.push_back(json::parse(line));

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using nlohmann::json;
@@ -12,7 +13,7 @@ using nlohmann::json;
 namespace {
 
 std::vector<json> read_lines(const std::string& file) {
-  std::ifstream in{std::string{DATAFLOW_SOURCE_DIR "/tests/golden/data/"} + file};
+  std::ifstream in{dataflow::test::source_path("tests/golden/data/") + file};
   REQUIRE_MESSAGE(in, file);
   std::vector<json> out;
   for (std::string line; std::getline(in, line);)

@@ -3,11 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 
 namespace {
 
 dataflow::test::outcome run(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), DATAFLOW_BINARY_DIR "/actors_in_and_out");
+  arguments.insert(arguments.begin(), dataflow::test::build_path("actors_in_and_out"));
   return dataflow::test::program{arguments}.wait();
 }
 

@@ -4,15 +4,12 @@
 #include <memory>
 #include <string>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 #include <vector>
-
-#ifndef DATAFLOW_BINARY_DIR // where headers are only checked
-#define DATAFLOW_BINARY_DIR ""
-#endif
 
 namespace dataflow::test {
 
-inline const std::string job_libraries = DATAFLOW_BINARY_DIR "/tests/job_libraries/";
+inline const std::string job_libraries = build_path("tests/job_libraries/");
 
 class cluster_processes {
 public:

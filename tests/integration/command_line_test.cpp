@@ -11,6 +11,7 @@
 #include <sstream>
 #include <sys/syscall.h>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 #include <unistd.h>
 
 using dataflow::test::dataflow_command;
@@ -23,7 +24,9 @@ outcome run(std::vector<std::string> arguments) { return dataflow::test::dataflo
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-std::string library(const std::string& name) { return DATAFLOW_BINARY_DIR "/tests/job_libraries/lib" + name + ".so"; }
+std::string library(const std::string& name) {
+  return dataflow::test::build_path("tests/job_libraries/lib") + name + ".so";
+}
 
 void add_words(const std::string& text, std::map<std::string, std::int64_t>& counts) {
   std::string word;
@@ -63,7 +66,7 @@ TEST_CASE("word_count prints the top words of the files that are named") {
 TEST_CASE("word_count over a directory counts what a plain loop counts, at any parallelism, with or without chaining") {
   std::map<std::string, std::int64_t> counts;
   auto& files = dataflow::system_files();
-  const std::string directory = DATAFLOW_SOURCE_DIR "/docs";
+  const std::string directory = dataflow::test::source_path("docs");
   for (const auto& f : dataflow::find_files(files, directory))
     add_words(files.read_file(f.path), counts);
   const auto expected = top_lines(counts, 15);
@@ -183,7 +186,7 @@ TEST_CASE("empty input is no error") {
 TEST_CASE("job libraries that cannot run are refused with the reason") {
   CHECK(run({"run", library("test_no_job")}).code == 3);
   CHECK(contains(run({"run", library("test_wrong_version")}).err, "was built for dataflow 99.1.0"));
-  CHECK(contains(run({"run", DATAFLOW_SOURCE_DIR "/README.md"}).err, "is no job library"));
+  CHECK(contains(run({"run", dataflow::test::source_path("README.md")}).err, "is no job library"));
   const auto several = run({"run", library("test_jobs")});
   CHECK(several.code == 3);
   CHECK(contains(several.err, "name one of asks, crashes_once, finds_a_bug, never_ends, requires_input, "));

@@ -7,12 +7,13 @@
 #include <poll.h>
 #include <sstream>
 #include <tests/integration/counted_files.hpp>
+#include <tests/support/tree_paths.hpp>
 
 namespace dataflow::test {
 
 std::vector<std::string> counted_job(const scratch& dir, std::int64_t records, const std::string& rate,
                                      std::vector<std::string> flags, const std::string& library) {
-  const std::string own = DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_killed.so";
+  const std::string own = build_path("tests/job_libraries/libtest_killed.so");
   flags.insert(flags.end(), {library.empty() ? own : library, "--checkpoints", dir.path("checkpoints"), "--output",
                              dir.path("output"), "--records", std::to_string(records), "--rate", rate});
   return flags;

@@ -8,6 +8,7 @@
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/hostile_peers.hpp>
 #include <tests/support/effort.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using dataflow::test::cluster_processes;
@@ -115,7 +116,7 @@ TEST_CASE("a cluster with mutual TLS runs a job, and peers without a certificate
   const auto settings_of = [&](const std::string& where) {
     const auto directory = certs.path(where);
     const auto made =
-        dataflow::test::program{{DATAFLOW_SOURCE_DIR "/tools/make-certificates", directory, "node"}}.wait();
+        dataflow::test::program{{dataflow::test::source_path("tools/make-certificates"), directory, "node"}}.wait();
     REQUIRE_MESSAGE(made.code == 0, made.err);
     return std::vector<std::string>{"-Dsecurity.ssl.internal.enabled=true",
                                     "-Dsecurity.ssl.internal.certificate=" + directory + "/node.pem",

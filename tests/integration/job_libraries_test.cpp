@@ -7,6 +7,7 @@
 #include <map>
 #include <sstream>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 
@@ -14,7 +15,8 @@ namespace {
 
 std::shared_ptr<job_client> submit_layout(const std::string& version, const std::string& out,
                                           const std::shared_ptr<executor>& runner) {
-  const auto lib = job_library::load(DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_layout_" + version + ".so");
+  const auto lib =
+      job_library::load(dataflow::test::build_path("tests/job_libraries/libtest_layout_") + version + ".so");
   environment_options options;
   options.runner = runner;
   options.code = lib;

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 #include <unistd.h>
 
 namespace dataflow::test {
@@ -125,7 +126,7 @@ outcome program::wait() {
 }
 
 std::vector<std::string> dataflow_command(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), DATAFLOW_BINARY_DIR "/dataflow");
+  arguments.insert(arguments.begin(), build_path("dataflow"));
   return arguments;
 }
 

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <tests/integration/cluster_processes.hpp>
 #include <tests/integration/counted_files.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using dataflow::test::cluster_processes;
@@ -86,8 +87,8 @@ std::vector<std::string> local(std::vector<std::string> more = {}) {
 }
 
 std::string by_command(const std::string& prefix, const std::string& suffix) {
-  return "-Dresourcemanager.provider.command=" + prefix + DATAFLOW_BINARY_DIR +
-         "/dataflow taskmanager -m {job_manager} -Dtaskmanager.resource-id={resource_id} "
+  return "-Dresourcemanager.provider.command=" + prefix + dataflow::test::build_path("dataflow") +
+         " taskmanager -m {job_manager} -Dtaskmanager.resource-id={resource_id} "
          "-Dtaskmanager.numberOfTaskSlots={slots}" +
          suffix;
 }

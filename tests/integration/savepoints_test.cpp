@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using dataflow::test::dataflow_command;
 using dataflow::test::scratch;
@@ -103,7 +104,7 @@ TEST_CASE("dataflow savepoint check says whether a job could start from a savepo
   r = run_command({"savepoint", "check", path, "running_sum", "--json"});
   CHECK(nlohmann::json::parse(r.out)["operators"].size() > 1);
 
-  const std::string input = DATAFLOW_SOURCE_DIR "/README.md";
+  const std::string input = dataflow::test::source_path("README.md");
   r = run_command({"savepoint", "check", path, "count_to_files", "--input", input, "--output", dir.path("output")});
   CHECK(r.code == 3);
   CHECK(says(r.err, "unmatched_state"));

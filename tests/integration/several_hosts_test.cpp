@@ -6,6 +6,7 @@
 #include <tests/integration/counted_files.hpp>
 #include <tests/integration/hosts.hpp>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using dataflow::test::hosts;
 using dataflow::test::program;
@@ -31,7 +32,8 @@ struct spread_cluster {
   std::unique_ptr<program> run;
 
   spread_cluster(int count, const std::vector<int>& where) : net(count) {
-    const auto made = program{{DATAFLOW_SOURCE_DIR "/tools/make-certificates", dir.path("certs"), "node"}}.wait();
+    const auto made =
+        program{{dataflow::test::source_path("tools/make-certificates"), dir.path("certs"), "node"}}.wait();
     REQUIRE_MESSAGE(made.code == 0, made.err);
     job_manager = start(0, {"jobmanager", "-Djobmanager.rpc.port=6123", "-Djobmanager.bind-host=" + hosts::address(0)});
     REQUIRE_MESSAGE(job_manager->wait_for_error("The job manager listens on " + hosts::address(0)),

@@ -6,10 +6,11 @@
 
 #include <sstream>
 #include <tests/integration/program.hpp>
+#include <tests/support/tree_paths.hpp>
 
 namespace {
 
-const std::string kept_checkpoint = DATAFLOW_SOURCE_DIR "/tests/golden/data/checkpoint-format-1/job/chk-7";
+const std::string kept_checkpoint = dataflow::test::source_path("tests/golden/data/checkpoint-format-1/job/chk-7");
 
 dataflow::test::outcome state_command(std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), "state");

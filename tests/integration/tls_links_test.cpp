@@ -6,6 +6,7 @@
 #include <tests/integration/program.hpp>
 #include <tests/support/error_of.hpp>
 #include <tests/support/tcp_proxy.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using namespace dataflow::test;
@@ -23,8 +24,7 @@ std::string bytes_of(const std::string& path) {
 struct certificates {
   ::test::scratch directory;
   void make(const std::string& where, const std::vector<std::string>& nodes) {
-    std::vector<std::string> command{std::string{DATAFLOW_SOURCE_DIR} + "/tools/make-certificates",
-                                     directory.path(where)};
+    std::vector<std::string> command{source_path("tools/make-certificates"), directory.path(where)};
     command.insert(command.end(), nodes.begin(), nodes.end());
     const auto outcome = ::test::program{command}.wait();
     INFO(outcome.err);
@@ -186,9 +186,7 @@ TEST_CASE("the settings of links are those of the configuration") {
 TEST_CASE("make-certificates refuses what cannot be a node's name") {
   ::test::scratch directory;
   for (auto name : {"../x", "-x", "a/b", "authority", "", "a b"}) {
-    const auto outcome = ::test::program{
-        {std::string{DATAFLOW_SOURCE_DIR} + "/tools/make-certificates", directory.path("d"),
-         name}}.wait();
+    const auto outcome = ::test::program{{source_path("tools/make-certificates"), directory.path("d"), name}}.wait();
     CHECK(outcome.code == 1);
     CHECK(outcome.err.find("cannot be a node's name") != std::string::npos);
   }

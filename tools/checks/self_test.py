@@ -75,12 +75,12 @@ class text_of_the_tree(unittest.TestCase):
 
     def test_a_test_that_is_compiled_with_others(self):
         with tempfile.TemporaryDirectory() as root:
-            for path in ("tests/unit/a_test.cpp", "tests/unit/b_test.cpp", "build/Unity/unity_g0_cxx.cxx"):
+            for path in ("tests/unit/a_test.cpp", "tests/unit/b_test.cpp", "build/Unity/unit_tests_g0.cpp"):
                 os.makedirs(os.path.join(root, os.path.dirname(path)), exist_ok=True)
                 with open(os.path.join(root, path), "w", encoding="utf-8") as file:
-                    file.write(f'#include "{root}/tests/unit/b_test.cpp"\n' if "Unity" in path else "")
+                    file.write('#include "tests/unit/b_test.cpp"\n' if "Unity" in path else "")
             with open(os.path.join(root, "build", "compile_commands.json"), "w", encoding="utf-8") as file:
-                json.dump([{"directory": root, "file": "build/Unity/unity_g0_cxx.cxx"}], file)
+                json.dump([{"directory": root, "file": "build/Unity/unit_tests_g0.cpp"}], file)
             problems = list(tree.unbuilt_tests(root, os.path.join(root, "build")))
             self.assertEqual(len(problems), 1)
             self.assertIn("a_test.cpp", problems[0])

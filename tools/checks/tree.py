@@ -29,7 +29,8 @@ def unbuilt_tests(root, binary_dir):
         built = {os.path.realpath(os.path.join(c["directory"], c["file"])) for c in json.load(file)}
     for path in [p for p in built if "/Unity/" in p]:  # several sources compiled as one: it includes them
         with open(path, encoding="utf-8") as file:
-            built.update(os.path.realpath(p) for p in re.findall(r'^#include "([^"]+)"', file.read(), re.MULTILINE))
+            included = re.findall(r'^#include "([^"]+)"', file.read(), re.MULTILINE)
+        built.update(os.path.realpath(os.path.join(root, p)) for p in included)
     for path in files(".cpp", ".cc", ".cxx", under=("tests",), root=root):
         if not path.startswith(BUILT_BY_A_SCRIPT) and os.path.realpath(os.path.join(root, path)) not in built:
             yield (f"{path}: nobody builds it: put it in tests/unit, actors, golden, integration or fault and name it "

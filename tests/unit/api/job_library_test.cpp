@@ -5,13 +5,16 @@
 
 #include <tests/support/error_of.hpp>
 #include <tests/support/temporary_directory.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using dataflow::test::error_of;
 
 namespace {
 
-std::string library(const std::string& name) { return DATAFLOW_BINARY_DIR "/tests/job_libraries/lib" + name + ".so"; }
+std::string library(const std::string& name) {
+  return dataflow::test::build_path("tests/job_libraries/lib") + name + ".so";
+}
 
 error refused(const std::string& name) {
   return error_of([&] { (void)job_library::load(library(name)); });
@@ -40,7 +43,7 @@ TEST_CASE("a job library lists its jobs, sorted by name") {
 TEST_CASE("what is no library is told apart: missing, a directory, another kind of file") {
   CHECK(error_of([] { (void)job_library::load("/nonexistent/libjob.so"); }).code() == errc::file_not_found);
   CHECK(error_of([] { (void)job_library::load("/tmp"); }).code() == errc::not_a_file);
-  const auto text = error_of([] { (void)job_library::load(DATAFLOW_SOURCE_DIR "/README.md"); });
+  const auto text = error_of([] { (void)job_library::load(dataflow::test::source_path("README.md")); });
   CHECK(text.code() == errc::bad_job_library);
   CHECK(contains(text.cause(), "README.md is no job library"));
   const auto program = error_of([] { (void)job_library::load("/bin/true"); }); // ELF, but no library
@@ -50,7 +53,7 @@ TEST_CASE("what is no library is told apart: missing, a directory, another kind 
 TEST_CASE("a library for another processor, or of 32 bits, is told apart") {
   const dataflow::test::temporary_directory dir;
   const auto path = join_path(dir.path(), "libjob.so");
-  const auto good = system_files().read_file(DATAFLOW_BINARY_DIR "/tests/job_libraries/libtest_no_job.so");
+  const auto good = system_files().read_file(dataflow::test::build_path("tests/job_libraries/libtest_no_job.so"));
   for (const std::size_t at : {std::size_t{4}, std::size_t{18}}) { // class, machine
     auto bytes = good;
     bytes[at] ^= 1;

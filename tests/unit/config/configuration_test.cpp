@@ -8,6 +8,7 @@
 
 #include <set>
 #include <tests/support/error_of.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using dataflow::test::error_of;
@@ -117,7 +118,7 @@ TEST_CASE("a setting that is none is refused") {
 
 TEST_CASE("a missing file, a directory and a device are told apart") {
   CHECK(error_of([] { configuration{}.load_file("/nonexistent/conf.yaml"); }).code() == errc::file_not_found);
-  CHECK(error_of([] { configuration{}.load_file(DATAFLOW_SOURCE_DIR); }).code() == errc::not_a_file);
+  CHECK(error_of([] { configuration{}.load_file(dataflow::test::source_path("docs")); }).code() == errc::not_a_file);
   CHECK(error_of([] { configuration{}.load_file("/dev/null"); }).code() == errc::not_a_file);
 }
 
@@ -128,16 +129,16 @@ TEST_CASE("asking for a key that is not in the table, or as another type, is an 
 
 TEST_CASE("the example file holds every key at its default") {
   configuration c;
-  c.load_file(DATAFLOW_SOURCE_DIR "/config/dataflow.yaml");
+  c.load_file(dataflow::test::source_path("config/dataflow.yaml"));
   CHECK(c.values().size() == all_options().size());
   for (const auto& o : all_options())
     CHECK_MESSAGE(c.lookup(o.key).value == o.fallback, o.key);
-  CHECK(read_file_contents(DATAFLOW_SOURCE_DIR "/config/dataflow.yaml") == options_as_yaml());
+  CHECK(read_file_contents(dataflow::test::source_path("config/dataflow.yaml")) == options_as_yaml());
 }
 
 TEST_CASE("every example file can be loaded") {
   std::size_t examples = 0;
-  for (const auto& file : find_files(system_files(), DATAFLOW_SOURCE_DIR "/config"))
+  for (const auto& file : find_files(system_files(), dataflow::test::source_path("config")))
     if (file.path.ends_with(".yaml")) {
       CAPTURE(file.path);
       CHECK_NOTHROW(configuration{}.load_file(file.path));
@@ -147,7 +148,7 @@ TEST_CASE("every example file can be loaded") {
 }
 
 TEST_CASE("the reference page is the table") {
-  CHECK_MESSAGE(read_file_contents(DATAFLOW_SOURCE_DIR "/docs/configuration.md") == options_as_markdown(),
+  CHECK_MESSAGE(read_file_contents(dataflow::test::source_path("docs/configuration.md")) == options_as_markdown(),
                 "run `dataflow options --markdown > docs/configuration.md`");
 }
 

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <tests/support/error_of.hpp>
+#include <tests/support/tree_paths.hpp>
 
 using namespace dataflow;
 using dataflow::test::error_of;
@@ -120,7 +121,7 @@ TEST_CASE("properties files and merging") {
 
 TEST_CASE("the content of a file is captured once and can be replayed") {
   const parameters p;
-  const std::string path = DATAFLOW_SOURCE_DIR "/config/dataflow.yaml";
+  const std::string path = dataflow::test::source_path("config/dataflow.yaml");
   const auto text = p.file(path);
   CHECK(!text.empty());
   CHECK(p.captured_files().at(path) == text);
