@@ -123,6 +123,79 @@ TEST_CASE("a task manager that is killed is replaced, and its job publishes ever
   CHECK(task_manager_of(c, id) != process);
 }
 
+TEST_CASE("a task manager that stands still is replaced, and the one that wakes does nothing any more") {
+  const dataflow::test::scratch dir;
+  cluster_processes c{0, local({"-Dheartbeat.interval=200ms", "-Dheartbeat.timeout=1s"})};
+  program run{dataflow::test::dataflow_command(c.arguments("run", counted_job(dir, 20'000, "5000")))};
+  const auto id = run.wait_for_line("Job has been submitted with JobID ");
+  const auto process = task_manager_of(c, id);
+  dataflow::test::wait_for_checkpoint(dir.path("checkpoints/" + id), 2);
+  ::kill(process, SIGSTOP);
+  dataflow::test::check_counted(run, dir, 20'000, true);
+  CHECK(task_manager_of(c, id) != process);
+  wait_until_none_is_left(c); // whoever stops it wakes it
+}
+
+TEST_CASE("with TLS and a standby, the next leader starts task managers of its own for the job of a killed one") {
+  const dataflow::test::scratch dir;
+  const auto certificates = dir.path("certificates");
+  REQUIRE(program{{dataflow::test::source_path("tools/make-certificates"), certificates, "node"}}.wait().code == 0);
+  const auto settings = local(
+      {"-Dhigh-availability.type=filesystem", "-Dhigh-availability.storageDir=" + dir.path("ha"),
+       "-Dsecurity.ssl.internal.enabled=true", "-Dsecurity.ssl.internal.certificate=" + certificates + "/node.pem",
+       "-Dsecurity.ssl.internal.key=" + certificates + "/node.key",
+       "-Dsecurity.ssl.internal.authority=" + certificates + "/authority.pem"});
+  const auto with = [&](std::vector<std::string> command) {
+    command.insert(command.begin() + 1, settings.begin(), settings.end());
+    return dataflow::test::dataflow_command(std::move(command));
+  };
+  const auto job_manager = [&] {
+    return std::make_unique<program>(
+        with({"jobmanager", "-Djobmanager.rpc.port=" + std::to_string(system_network().listen(0)->port())}));
+  };
+  auto leader = job_manager();
+  REQUIRE(leader->wait_for_error("The job manager listens on "));
+  const auto standby = job_manager();
+  REQUIRE(standby->wait_for_error("The job manager stands by."));
+  auto command = counted_job(dir, 20'000, "5000");
+  command.insert(command.begin(), "run");
+  program run{with(std::move(command))};
+  const auto id = run.wait_for_line("Job has been submitted with JobID ");
+  dataflow::test::wait_for_checkpoint(dir.path("checkpoints/" + id), 2);
+  const auto children = children_of(leader->pid());
+  CHECK(children.size() == 1);
+  leader.reset(); // SIGKILL
+  REQUIRE(standby->wait_for_error(" is started for job " + id));
+  const auto end = run.wait();
+  CHECK_MESSAGE(end.code == 0, end.err);
+  CHECK(dataflow::test::difference(dataflow::test::lines_below(dir.path("output")),
+                                   dataflow::test::counted_lines(20'000)) == "");
+  for (const auto pid : children)
+    while (runs(pid))
+      ::poll(nullptr, 0, 10);
+}
+
+TEST_CASE("what started task managers log and their jobs print stays in the directory that is configured") {
+  const dataflow::test::scratch dir;
+  cluster_processes c{0, local({"-Dresourcemanager.provider.log-directory=" + dir.path("logs")})};
+  const auto end = c.client("run", {short_jobs, "--job", "prints_one"});
+  REQUIRE_MESSAGE(end.code == 0, end.err);
+  c.job_manager->signal(SIGTERM);
+  const auto last = c.job_manager->wait();
+  CHECK_MESSAGE(last.code == 0, last.err);
+  const auto after = last.err.find(" is started for job ");
+  REQUIRE_MESSAGE(after != std::string::npos, last.err);
+  const auto before = last.err.rfind(' ', after - 1) + 1;
+  const auto id = last.err.substr(before, after - before);
+  std::vector<std::string> left;
+  for (const auto& entry : system_files().list(dir.path("logs")))
+    left.push_back(entry.name);
+  std::sort(left.begin(), left.end());
+  CHECK(left == std::vector{id + ".log", id + ".out"});
+  CHECK(content(dir.path("logs/" + id + ".log")).find("has registered with") != std::string::npos);
+  CHECK(content(dir.path("logs/" + id + ".out")) == "1\n");
+}
+
 TEST_CASE("after ten short jobs no task manager is left, and the job manager maps no more of their library") {
   cluster_processes c{0, local()};
   std::size_t mapped = 0;

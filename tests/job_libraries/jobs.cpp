@@ -38,6 +38,8 @@ DATAFLOW_JOB(crashes_once) {
 
 DATAFLOW_JOB(short_one) { env.sequence(1, 10).discard(); }
 
+DATAFLOW_JOB(prints_one) { env.sequence(1, 1).print(); }
+
 /// Its function blocks for ever: nobody can cancel that.
 DATAFLOW_JOB(never_ends) {
   env.sequence(1, 1)

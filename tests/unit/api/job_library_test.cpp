@@ -29,15 +29,16 @@ TEST_CASE("a job library lists its jobs, sorted by name") {
   std::vector<std::string> names;
   for (const auto& j : lib->jobs())
     names.push_back(j.name);
-  CHECK(names == std::vector<std::string>{"asks", "crashes_once", "finds_a_bug", "never_ends", "requires_input",
-                                          "short_one", "takes_the_process_along", "throws", "throws_strangely"});
+  CHECK(names == std::vector<std::string>{"asks", "crashes_once", "finds_a_bug", "never_ends", "prints_one",
+                                          "requires_input", "short_one", "takes_the_process_along", "throws",
+                                          "throws_strangely"});
   CHECK(lib->find("asks").file.ends_with("jobs.cpp"));
   const auto missing = error_of([&] { (void)lib->find("ask"); });
   CHECK(missing.code() == errc::job_not_found);
   CHECK(missing.advice() == "did you mean asks?");
   const auto several = error_of([&] { (void)lib->find(""); });
-  CHECK(several.advice() == "name one of asks, crashes_once, finds_a_bug, never_ends, requires_input, short_one, "
-                            "takes_the_process_along, throws, throws_strangely");
+  CHECK(several.advice() == "name one of asks, crashes_once, finds_a_bug, never_ends, prints_one, requires_input, "
+                            "short_one, takes_the_process_along, throws, throws_strangely");
 }
 
 TEST_CASE("what is no library is told apart: missing, a directory, another kind of file") {
