@@ -96,15 +96,77 @@ struct false_peer {
 
 struct attacked {
   log_capture log;
-  linked_node node{"z"};
+  linked_node node;
   listener task{*node.system};
   false_peer peer{node.links->port()};
-  attacked() {
+  explicit attacked(const actors::data_links_settings& settings = linked_node::quick()) : node("z", settings) {
     node.links->add_task(7, task.actor);
     auto link = node.links->link_to({"a", "127.0.0.1", 1});
     caf::anon_send(link, actors::use_link{7, task.actor});
   }
 };
+
+/// The side that others connect to, played by the test: task manager "z", which answers each hello as the test says.
+struct false_door {
+  using answer = std::function<caf::result<actors::link_welcome>(const actors::link_hello&)>;
+  false_peer::settings config;
+  caf::actor_system system{config};
+  std::mutex mutex; // guards what follows
+  std::vector<actors::link_hello> hellos;
+  std::vector<actors::link_reset> resets;
+  std::vector<std::string> frames;
+  caf::actor actor;
+  std::uint16_t port = 0;
+
+  explicit false_door(answer answers) {
+    actor = system.spawn([this, answers = std::move(answers)](caf::event_based_actor* self) -> caf::behavior {
+      return {[this, self, answers](const actors::link_hello& m) {
+                {
+                  std::lock_guard lock{mutex};
+                  hellos.push_back(m);
+                }
+                return answers(m);
+              },
+              [this](const actors::link_reset& m) {
+                std::lock_guard lock{mutex};
+                resets.push_back(m);
+              },
+              [this](const actors::link_frame& m) {
+                std::lock_guard lock{mutex};
+                frames.emplace_back(m.whole.bytes);
+              }};
+    });
+    port = actors::listen(system, actor, 0);
+  }
+  ~false_door() {
+    actors::stop_listening(system, port);
+    hellos.clear();
+    caf::anon_send_exit(actor, caf::exit_reason::kill);
+    actor = nullptr;
+  }
+  template <class Of>
+  std::size_t count(const std::vector<Of>& what) {
+    std::lock_guard lock{mutex};
+    return what.size();
+  }
+};
+
+struct test_clock final : dataflow::clock {
+  steady_time now() const noexcept override { return steady_time{now_.load()}; }
+  std::chrono::milliseconds wall() const noexcept override { return {}; }
+  void advance(steady_time by) { now_ += by.count(); }
+  std::atomic<steady_time::rep> now_{1};
+};
+
+/// What frames of one connection carry.
+frame_reader::items items_of(const std::vector<std::string>& frames, std::uint64_t epoch) {
+  frame_reader reader{"test"};
+  reader.begin(epoch);
+  frame_reader::items all;
+  for (auto& f : frames)
+    REQUIRE(reader.receive(shared_bytes{f}, all));
+  return all;
+}
 
 } // namespace
 
@@ -227,6 +289,121 @@ TEST_CASE("a task that was deployed before its link broke learns of it, also whe
   caf::anon_send(link, actors::send_credit{link_credit{1, 2, 3, 4, 5, 6}});
   t.peer.self->receive([](const actors::link_frame&) {}, caf::after(20s) >> [] { FAIL("no frame came"); });
   CHECK(fresh.failures() == 0);
+}
+
+TEST_CASE("an answer to another attempt, or one without a link, is no connection: the next attempt makes it") {
+  const log_capture log;
+  int asked = 0;
+  caf::actor self;
+  false_door door{[&](const actors::link_hello& m) -> caf::result<actors::link_welcome> {
+    switch (asked++) {
+    case 0:
+      return actors::link_welcome{m.epoch + 2, self};
+    case 1:
+      return actors::link_welcome{m.epoch, {}};
+    default:
+      return actors::link_welcome{m.epoch, self};
+    }
+  }};
+  self = door.actor;
+  linked_node node{"a"};
+  listener task{*node.system};
+  node.links->add_task(7, task.actor);
+  const auto link = node.links->link_to({"z", "127.0.0.1", door.port});
+  caf::anon_send(link, actors::use_link{7, task.actor});
+  caf::anon_send(link, actors::send_credit{link_credit{1, 2, 3, 4, 5, 6}});
+  REQUIRE(eventually([&] { return door.count(door.frames) == 1; }));
+  self = nullptr;
+  CHECK(node.links->statistics().connections == 1);
+  CHECK(task.failures() == 0);
+  CHECK(log.contains("an attempt failed: it answered an earlier attempt"));
+  std::lock_guard lock{door.mutex};
+  REQUIRE(door.hellos.size() == 3);
+  CHECK(items_of(door.frames, door.hellos[2].epoch).credits.size() == 1);
+}
+
+TEST_CASE("frames of an attempt that has failed are refused, and whoever sends them is told") {
+  const log_capture log;
+  false_door door{[](const actors::link_hello&) -> caf::result<actors::link_welcome> {
+    return actors::to_caf(error{errc::stale_message, "not today"});
+  }};
+  auto settings = linked_node::quick();
+  settings.links.first_delay = settings.links.longest_delay = 1h; // no other attempt
+  linked_node node{"a", settings};
+  listener task{*node.system};
+  node.links->add_task(7, task.actor);
+  caf::anon_send(node.links->link_to({"z", "127.0.0.1", door.port}), actors::use_link{7, task.actor});
+  REQUIRE(eventually([&] { return log.contains("an attempt failed: "); }));
+  frame_writer writer{"test"};
+  const auto [epoch, link] = [&] {
+    std::lock_guard lock{door.mutex};
+    return std::pair{door.hellos.at(0).epoch, door.hellos[0].link};
+  }();
+  writer.begin(epoch);
+  writer.add(link_element{7, 0, 0, 0, 0, shared_bytes{std::string{"element"}}});
+  writer.flush();
+  caf::send_as(door.actor, link, actors::link_frame{{}, shared_bytes{writer.take().at(0).joined()}});
+  REQUIRE(eventually([&] { return door.count(door.resets) == 1; }));
+  CHECK(door.resets[0].epoch == epoch);
+  CHECK(node.links->statistics().stale_frames == 1);
+  CHECK(task.received() == 0);
+}
+
+TEST_CASE("what tasks have sent over a link that did not come up goes to nobody when it does") {
+  auto settings = linked_node::quick();
+  settings.links.patience = 50ms;
+  attacked t{settings};
+  const auto link = t.node.links->link_to({"a", "127.0.0.1", 1});
+  caf::anon_send(link, actors::send_element{link_element{1, 2, 3, 4, 5, shared_bytes{std::string{"in vain"}}}});
+  REQUIRE(eventually([&] { return t.task.failures() == 1; }));
+  REQUIRE(t.peer.hello(5) == "");
+  caf::anon_send(link, actors::send_credit{link_credit{1, 2, 3, 4, 5, 6}});
+  std::vector<std::string> frames;
+  t.peer.self->receive([&](const actors::link_frame& m) { frames.emplace_back(m.whole.bytes); },
+                       caf::after(20s) >> [] { FAIL("no frame came"); });
+  const auto items = items_of(frames, 5);
+  CHECK(items.elements.empty());
+  CHECK(items.credits.size() == 1);
+}
+
+TEST_CASE("nobody waits for a link any more when its only task has ended: the next one has all of the patience") {
+  const log_capture log;
+  test_clock time;
+  linked_node node{"z", linked_node::quick(), {}, time}; // a patience of 20 s
+  false_peer peer{node.links->port()};
+  const auto link = node.links->link_to({"a", "127.0.0.1", 1});
+  const auto stale = peer.frames(99, 1)[0];
+  auto until_heard = [&, n = std::uint64_t{0}]() mutable { // whatever the link was sent
+    caf::anon_send(link, actors::link_frame{{}, shared_bytes{stale}});
+    ++n;
+    REQUIRE(eventually([&] { return node.links->statistics().stale_frames == n; }));
+  };
+  const auto wants = [&](listener& task, std::uint64_t address) {
+    node.links->add_task(address, task.actor);
+    caf::anon_send(link, actors::use_link{address, task.actor});
+    until_heard();
+  };
+  {
+    listener ends{*node.system};
+    peer.self->monitor(ends.actor); // before the link does: whoever monitors last hears of it first
+    wants(ends, 7);
+    caf::anon_send_exit(ends.actor, caf::exit_reason::kill);
+    peer.self->receive([](const caf::down_msg&) {}, caf::after(20s) >> [] { FAIL("the task has not ended"); });
+    until_heard();
+  }
+  listener next{*node.system}, later{*node.system};
+  time.advance(15s);
+  wants(next, 8);
+  time.advance(10s);
+  wants(later, 9); // the link looks who has waited too long
+  REQUIRE(peer.hello(5) == "");
+  frame_writer writer{"test"};
+  writer.begin(5);
+  writer.add(link_element{8, 0, 0, 0, 0, shared_bytes{std::string{"element"}}});
+  writer.flush();
+  peer.send(writer.take().at(0).joined());
+  REQUIRE(eventually([&] { return next.received() == 1; }));
+  CHECK(next.failures() == 0);
 }
 
 TEST_CASE("two processes cannot listen on one port") {

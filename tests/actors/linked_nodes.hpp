@@ -29,9 +29,10 @@ bool eventually(Condition condition) {
 
 class linked_node {
 public:
-  explicit linked_node(std::string id, actors::data_links_settings settings = quick(), actors::tls_files tls = {})
+  explicit linked_node(std::string id, actors::data_links_settings settings = quick(), actors::tls_files tls = {},
+                       const clock& time = system_clock())
       : config(tls), system(actors::make_system(config)) {
-    links = std::make_shared<actors::data_links>(*system, system_clock(), settings);
+    links = std::make_shared<actors::data_links>(*system, time, settings);
     address = {std::move(id), "127.0.0.1", links->port()};
     links->become(address.id);
     master_ = system->spawn([this](caf::event_based_actor*) -> caf::behavior {
