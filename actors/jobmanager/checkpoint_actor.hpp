@@ -13,7 +13,6 @@
 #include <dataflow/checkpoint/checkpoint_storage.hpp>
 #include <dataflow/checkpoint/completed_checkpoint_store.hpp>
 #include <dataflow/checkpoint/state_assignment.hpp>
-#include <dataflow/util/memory_file_system.hpp>
 #include <dataflow/util/random.hpp>
 
 #include <caf/event_based_actor.hpp>
@@ -36,28 +35,6 @@ struct checkpoint_work {
   std::shared_ptr<const restore_point> restore;
   bool from_the_start = true; ///< else the coordinator was started for a savepoint
   std::uint64_t seed = 0;     ///< of names of savepoints
-};
-
-/// What of a job's checkpoints outlives its job master. Kept by whoever starts job masters; used by one at a time.
-struct checkpoint_home {
-  std::shared_ptr<memory_file_system> memory; ///< where no directory is configured: lost with the process
-  std::shared_ptr<checkpoint_storage> storage;
-  std::uint64_t leader = 0;  ///< token of the last job master
-  std::uint64_t next_id = 1; ///< of a checkpoint
-  /// Parts of the result went to a job master and are lost with it: the next one begins anew.
-  bool has_results = false;
-  std::shared_ptr<const restore_point> stopped_at; ///< a savepoint that stopped the job, or was to
-  /// Of a job that has ended: the dispatcher may not have it yet, and its checkpoints may be gone already.
-  std::shared_ptr<const job_result> result;
-
-  // What the next job master goes on with.
-  std::uint32_t next_attempt = 0; ///< of tasks: no task of a job master before has it
-  std::uint32_t restarts = 0;
-  std::vector<failure_report> failures;
-  checkpoint_statistics checkpoints;
-  std::optional<std::chrono::milliseconds> started;
-  std::optional<std::uint32_t> most_parallelism; ///< of an adaptive job, when it has not the slots for more
-  bool replans = false; ///< this job master has ended so that the next one runs the job at another parallelism
 };
 
 class checkpoint_actor final : public caf::event_based_actor {

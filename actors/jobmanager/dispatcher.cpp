@@ -1,5 +1,6 @@
 #include <dataflow/actors/errors.hpp>
 #include <dataflow/actors/jobmanager/dispatcher.hpp>
+#include <dataflow/actors/jobmanager/job_history.hpp>
 #include <dataflow/actors/jobmanager/job_master.hpp>
 #include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/network/job_journal.hpp>
@@ -44,9 +45,9 @@ caf::behavior dispatcher_actor::make_behavior() {
         i->second.job = m.job;
         add_client(i->second, m.client);
         i->second.submitted = context_.world->clock->wall();
-        i->second.checkpoints = std::make_shared<checkpoint_home>();
+        i->second.history = std::make_shared<job_history>();
         // Tokens of a leader's job masters are between its own and the next leader's.
-        if (context_.journal) i->second.checkpoints->leader = context_.journal->token() << masters_bits;
+        if (context_.journal) i->second.history->leader = context_.journal->token() << masters_bits;
         supervise(i->second);
         return caf::unit;
       },
@@ -178,10 +179,9 @@ void dispatcher_actor::supervise(job_store::record& r) {
 
 caf::actor dispatcher_actor::start_master(job_store::record& r) {
   auto self = caf::actor_cast<caf::actor>(this);
-  r.master =
-      context_.own_threads
-          ? spawn<job_master_actor, caf::detached>(context_, r.job, r.checkpoints, root_, self, resource_manager_)
-          : spawn<job_master_actor>(context_, r.job, r.checkpoints, root_, self, resource_manager_);
+  r.master = context_.own_threads
+                 ? spawn<job_master_actor, caf::detached>(context_, r.job, r.history, root_, self, resource_manager_)
+                 : spawn<job_master_actor>(context_, r.job, r.history, root_, self, resource_manager_);
   context_.announce("job master", r.master);
   send(r.master, start_job{});
   if (r.cancel_requested) send<caf::message_priority::high>(r.master, cancel_job{r.job->id});
@@ -193,7 +193,7 @@ void dispatcher_actor::master_down(const caf::down_msg& m) {
     if (!r.master || r.master.address() != m.source) continue;
     r.master = nullptr;
     if (r.result) return;
-    if (std::exchange(r.checkpoints->replans, false)) {
+    if (std::exchange(r.history->replans, false)) {
       supervise(r); // also one that is to be cancelled: its checkpoints go, or stay, as it says
       break;
     }
@@ -266,7 +266,7 @@ void dispatcher_actor::ended(job_store::record& r, std::shared_ptr<const job_res
   r.waits_for.clear();
   for (auto& client : std::exchange(r.clients, {}))
     send(client, job_ended{r.result});
-  r.checkpoints = nullptr;
+  r.history = nullptr;
 }
 
 std::shared_ptr<const job_result> lost_result(const job_store::record& r, error why) {

@@ -22,7 +22,7 @@
 
 namespace dataflow::actors {
 
-struct checkpoint_home;
+struct job_history;
 
 /// What must outlive a dispatcher. Kept by the job manager, but touched by one dispatcher at a time only: the next one
 /// is started when the one before is gone.
@@ -37,7 +37,7 @@ struct job_store {
     bool cancel_requested = false;
     std::chrono::milliseconds submitted{0}, ended{0}; ///< wall time
     std::string waits_for;                            ///< resources that are missing
-    std::shared_ptr<checkpoint_home> checkpoints;     ///< see job_master.hpp
+    std::shared_ptr<job_history> history;             ///< for its next job master
   };
   std::map<std::string, record> jobs;
 };

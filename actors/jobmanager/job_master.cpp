@@ -9,6 +9,7 @@
 #include <caf/all.hpp>
 
 #include <algorithm>
+#include <utility>
 
 namespace dataflow::actors {
 
@@ -21,20 +22,20 @@ bool no_restart_mends(const error& e) {
 } // namespace
 
 job_master_actor::job_master_actor(caf::actor_config& config, cluster_context context,
-                                   std::shared_ptr<const job_submission> job, std::shared_ptr<checkpoint_home> home,
+                                   std::shared_ptr<const job_submission> job, std::shared_ptr<job_history> history,
                                    caf::actor root, caf::actor dispatcher, caf::actor resource_manager)
     : event_based_actor(config), context_(context), job_(std::move(job)), root_(root.address()),
       dispatcher_(std::move(dispatcher)), resource_manager_(std::move(resource_manager)),
       restarts_(metrics_.cell({.job = job_->id}, "numRestarts", metric_kind::gauge, context_.world->clock->now())),
-      home_(std::move(home)), children_(*this, *context_.world->clock, "job master of \"" + job_->name + "\"",
-                                        control_plane_supervision(context_)) {
+      history_(std::move(history)), children_(*this, *context_.world->clock, "job master of \"" + job_->name + "\"",
+                                              control_plane_supervision(context_)) {
   keep_exception_texts(*this);
   context_.reach("job master", actor_moment::constructor);
   monitor(root);
   set_down_handler([this](caf::down_msg& m) {
     if (m.source == root_) return quit(caf::exit_reason::kill);
     context_.reach("job master", actor_moment::down_handler);
-    if (!children_.child_down(m)) slot_lost(m.source, error{errc::task_lost, "the slot that ran the task is gone"});
+    if (!children_.child_down(m)) slots_lost({m.source}, error{errc::task_lost, "the slot that ran the task is gone"});
   });
 }
 
@@ -73,8 +74,7 @@ caf::behavior job_master_actor::make_behavior() {
         std::vector<caf::actor_addr> lost;
         for (auto& s : slots_)
           if (s && s->where.id == m.task_manager) lost.push_back(s->slot.address());
-        for (auto& slot : lost)
-          slot_lost(slot, m.why);
+        slots_lost(lost, m.why);
       },
       [this](const slots_free& m) {
         free_slots_ = m.count;
@@ -110,7 +110,7 @@ caf::behavior job_master_actor::make_behavior() {
       [this](const announce_limits& m) { announce(m.vertex); },
       [this](result_part& m) {
         if (!current(m.key)) return;
-        home_->has_results = true;
+        history_->has_results = true;
         tasks_[m.key.task].results.emplace_back(m.collector, std::move(m.bytes));
       },
       [this](const restart_due& m) {
@@ -140,13 +140,13 @@ caf::behavior job_master_actor::make_behavior() {
 }
 
 void job_master_actor::start() {
-  started_ = home_->started.value_or(context_.world->clock->wall());
+  started_ = history_->started.value_or(context_.world->clock->wall());
   try {
     build();
   } catch (...) {
     return fail_unbuilt(current_error(errc::internal));
   }
-  if ((result_ = home_->result)) { // the job master before has died when all was done
+  if ((result_ = history_->result)) { // the job master before has died when all was done
     ended_ = true;
     if (checkpoint_work_ && checkpoint_work_->from_the_start) start_coordinator();
     return end_checkpoints();
@@ -194,12 +194,14 @@ void job_master_actor::build() {
                               checkpoint_access_};
   if (job_->origin) description.fingerprint = fingerprint(plan_->graph());
   description_ = std::make_shared<const job_description>(std::move(description));
-  execution_.emplace(plan_, make_restart_strategy(restart_settings::from(c), job_seed),
+  auto strategy = std::exchange(history_->strategy, nullptr);
+  if (!strategy) strategy = make_restart_strategy(restart_settings::from(c), job_seed);
+  execution_.emplace(plan_, std::move(strategy),
                      c.text("jobmanager.execution.failover-strategy") == "full" ? failover_strategy::full
                                                                                 : failover_strategy::region,
-                     home_->next_attempt);
-  failures_ = home_->failures;
-  checkpoints_ = home_->checkpoints;
+                     history_->next_attempt);
+  failures_ = history_->failures;
+  checkpoints_ = history_->checkpoints;
   poisoned_ = poisoned_records{poisoned_record_settings::from(c)};
   tasks_.resize(plan_->tasks().size());
   slots_.resize(plan_->slots().size());
@@ -285,7 +287,7 @@ void job_master_actor::deploy_region(region_index r, const restore_from& from) {
   }
   for (auto t : members) {
     const auto attempt = execution_->attempt_of(t);
-    home_->next_attempt = std::max(home_->next_attempt, attempt + 1);
+    history_->next_attempt = std::max(history_->next_attempt, attempt + 1);
     if (attempt > execution_->first_attempt())
       tell_coordinator({t, attempt - 1}, checkpoint_task_changed::change::gone);
     tasks_[t].actor = nullptr;
@@ -453,12 +455,13 @@ void job_master_actor::task_changed(const task_update& m) {
   apply(std::move(actions));
 }
 
-void job_master_actor::slot_lost(const caf::actor_addr& who, const error& why) {
-  if (ended_) return;
-  for (slot_index s = 0; s < slots_.size(); ++s) {
-    if (!slots_[s] || slots_[s]->slot.address() != who) continue;
+/// The restart strategy hears of all failures before the job may go on elsewhere.
+void job_master_actor::slots_lost(const std::vector<caf::actor_addr>& who, const error& why) {
+  bool lost = false;
+  for (slot_index s = 0; s < slots_.size() && !ended_; ++s) {
+    if (!slots_[s] || std::count(who.begin(), who.end(), slots_[s]->slot.address()) == 0) continue;
     slots_[s].reset();
-    slots_changed();
+    lost = true;
     for (auto t : plan_->slots()[s].tasks) {
       const auto status = execution_->status_of(t);
       if (status == task_status::finished) { // a word that was under way may be lost
@@ -470,6 +473,7 @@ void job_master_actor::slot_lost(const caf::actor_addr& who, const error& why) {
       if (ended_) return;
     }
   }
+  if (lost) slots_changed();
   if (!waiting_regions_.empty()) request_missing_slots();
 }
 
@@ -525,7 +529,7 @@ void job_master_actor::finish(job_report report) {
     ids.push_back(s->id);
   }
   send(resource_manager_, slots_released{job_->id, std::move(ids), true});
-  result_ = home_->result = std::move(result);
+  result_ = history_->result = std::move(result);
   end_checkpoints();
 }
 

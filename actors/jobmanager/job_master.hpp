@@ -8,6 +8,7 @@
 #include <dataflow/actors/cluster_context.hpp>
 #include <dataflow/actors/interfaces.hpp>
 #include <dataflow/actors/jobmanager/checkpoint_actor.hpp>
+#include <dataflow/actors/jobmanager/job_history.hpp>
 #include <dataflow/actors/jobmanager/job_plan.hpp>
 #include <dataflow/actors/jobmanager/source_coordinator.hpp>
 #include <dataflow/actors/supervision/supervised_children.hpp>
@@ -31,7 +32,7 @@ namespace dataflow::actors {
 class job_master_actor final : public caf::event_based_actor {
 public:
   job_master_actor(caf::actor_config& config, cluster_context context, std::shared_ptr<const job_submission> job,
-                   std::shared_ptr<checkpoint_home> home, caf::actor root, caf::actor dispatcher,
+                   std::shared_ptr<job_history> history, caf::actor root, caf::actor dispatcher,
                    caf::actor resource_manager);
   caf::behavior make_behavior() override;
   void on_exit() override;
@@ -64,7 +65,7 @@ private:
   const source_factories& source_of(task_index t) const;
   void task_deployed_at(const task_deployed& m);
   void task_changed(const task_update& m);
-  void slot_lost(const caf::actor_addr& who, const error& why);
+  void slots_lost(const std::vector<caf::actor_addr>& who, const error& why);
   void fail_job(const error& e);
   void set_status(job_status s);
   void end();
@@ -76,7 +77,7 @@ private:
   caf::actor slot_of(task_index t) const;
   std::string title(task_index t) const;
   std::chrono::milliseconds now() const;
-  std::uint32_t restarts() const { return home_->restarts + (execution_ ? execution_->restarts() : 0); }
+  std::uint32_t restarts() const { return history_->restarts + (execution_ ? execution_->restarts() : 0); }
 
   // job_master_report.cpp
   void gather(std::function<void(job_report)> then);
@@ -88,9 +89,11 @@ private:
   void watch_slots_of(const caf::actor& resource_manager);
   void slots_changed();
   void look_at_scaling();
+  void arm_scaling(std::chrono::milliseconds at);
   void rescale(std::uint32_t limit);
   void replan(std::uint32_t limit);
   bool may_replan() const;
+  bool may_grow() const;
   std::uint32_t limit() const;
 
   // job_master_records.cpp
@@ -149,8 +152,9 @@ private:
   bool told_ = false;                        // it was sent to a dispatcher
   std::uint32_t stale_ = 0;
 
+  const std::shared_ptr<job_history> history_;
+
   // Checkpoints; without work there are none.
-  const std::shared_ptr<checkpoint_home> home_;
   std::shared_ptr<const checkpoint_work> checkpoint_work_;
   std::shared_ptr<const checkpoint_access> checkpoint_access_;
   bool coordinated_ = false;                             // a coordinator was started

@@ -47,25 +47,25 @@ void job_master_actor::build_checkpoints(const configuration& settings, std::uin
   auto wanted = checkpoints_of(settings, plan_->graph());
   if (!wanted) return;
   const bool in_memory = wanted->directory.empty();
-  if (in_memory && !home_->memory) home_->memory = std::make_shared<memory_file_system>();
-  auto& files = in_memory ? *home_->memory : *context_.world->files;
-  if (!home_->storage)
-    home_->storage = std::make_shared<file_checkpoint_storage>(
+  if (in_memory && !history_->memory) history_->memory = std::make_shared<memory_file_system>();
+  auto& files = in_memory ? *history_->memory : *context_.world->files;
+  if (!history_->storage)
+    history_->storage = std::make_shared<file_checkpoint_storage>(
         files, in_memory ? in_memory_root : std::string_view{wanted->directory}, job_->id, seed,
         wanted->inline_threshold, context_.world->files,
         context_.journal ? takeover::by_token : takeover::when_unlocked);
   auto work = std::make_shared<checkpoint_work>();
-  work->restore = home_->stopped_at ? home_->stopped_at : job_->restore;
+  work->restore = history_->stopped_at ? history_->stopped_at : job_->restore;
   work->from_the_start = wanted->periodic() || !in_memory || work->restore;
-  checkpoint_access access{home_->storage, wanted->compress, wanted->incremental, work->from_the_start};
+  checkpoint_access access{history_->storage, wanted->compress, wanted->incremental, work->from_the_start};
   if (settings.boolean("execution.state-recovery.from-local")) access.copies = settings.text("io.tmp.dirs");
   checkpoint_access_ = std::make_shared<const checkpoint_access>(std::move(access));
-  work->plan = plan_for(*job_, *plan_, ++home_->leader);
+  work->plan = plan_for(*job_, *plan_, ++history_->leader);
   work->settings = *wanted;
   work->targets = targets_of(*plan_);
-  work->storage = home_->storage;
+  work->storage = history_->storage;
   work->seed = seed;
-  if (std::exchange(home_->has_results, false)) work->oldest_usable = home_->next_id;
+  if (std::exchange(history_->has_results, false)) work->oldest_usable = history_->next_id;
   checkpoint_work_ = std::move(work);
   children_.on_started([this](const std::string&, const caf::actor& coordinator) { coordinator_started(coordinator); });
 }
@@ -80,11 +80,12 @@ void job_master_actor::start_coordinator() {
                        gauge("numberOfInProgressCheckpoints"), gauge("lastCheckpointSize"),
                        gauge("lastCheckpointDuration")};
   children_.start({std::string{coordinator_name}, child_restart::transient}, [this](std::uint32_t) {
-    auto actor = context_.own_threads
-                     ? spawn<checkpoint_actor, caf::detached>(
-                           context_, checkpoint_work_, caf::actor_cast<caf::actor>(this), home_->next_id, checkpoints_)
-                     : spawn<checkpoint_actor>(context_, checkpoint_work_, caf::actor_cast<caf::actor>(this),
-                                               home_->next_id, checkpoints_);
+    auto actor =
+        context_.own_threads
+            ? spawn<checkpoint_actor, caf::detached>(context_, checkpoint_work_, caf::actor_cast<caf::actor>(this),
+                                                     history_->next_id, checkpoints_)
+            : spawn<checkpoint_actor>(context_, checkpoint_work_, caf::actor_cast<caf::actor>(this), history_->next_id,
+                                      checkpoints_);
     context_.announce(coordinator_name, actor);
     return actor;
   });
@@ -171,14 +172,14 @@ caf::message_handler job_master_actor::checkpoint_behavior() {
         finished_for_coordinator(m.key.task);
       },
       [this](const record_skipped& m) {
-        if (current(m.key)) poisoned_.skipped(m.record, home_->next_id - 1);
+        if (current(m.key)) poisoned_.skipped(m.record, history_->next_id - 1);
       },
       [this](const results_at_barrier& m) {
         if (current(m.key)) tasks_[m.key.task].results_at[m.id] = tasks_[m.key.task].results.size();
       },
       [this](const snapshot_enumerators& m) {
         enumerators_snapshotted answer{m.id, {}, {}};
-        home_->next_id = std::max(home_->next_id, m.id + 1);
+        history_->next_id = std::max(history_->next_id, m.id + 1);
         try {
           for (auto& [v, source] : sources_)
             answer.snapshots[source_uid(v)] = source.snapshot(m.id);
@@ -284,7 +285,7 @@ caf::response_promise job_master_actor::take_checkpoint(const request_checkpoint
 /// The savepoint is complete, and tasks come to their ends. What they have published is not done again: whatever
 /// happens now, the job goes on from there.
 void job_master_actor::stopping_at(const checkpoint_done& m) {
-  home_->stopped_at = m.stop;
+  history_->stopped_at = m.stop;
   auto work = std::make_shared<checkpoint_work>(*checkpoint_work_);
   work->restore = m.stop;
   checkpoint_work_ = std::move(work);

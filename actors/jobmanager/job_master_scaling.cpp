@@ -32,7 +32,7 @@ void job_master_actor::build_scaling(const configuration& settings) {
 
 /// The job runs with it.
 std::uint32_t job_master_actor::limit() const {
-  return std::min(home_->most_parallelism.value_or(scaling_->most()), scaling_->most());
+  return std::min(history_->most_parallelism.value_or(scaling_->most()), scaling_->most());
 }
 
 void job_master_actor::watch_slots_of(const caf::actor& resource_manager) {
@@ -61,19 +61,26 @@ void job_master_actor::look_at_scaling() {
               "the job needs " + std::to_string(scaling_->slots_for(1)) + " slots at a parallelism of 1, and has got " +
                   std::to_string(free_slots_),
               "start more task managers, or raise taskmanager.numberOfTaskSlots"}));
-  } else if (next.what == run && next.limit != limit()) {
-    if (!may_replan())
+  } else if (next.what == run) {
+    if (next.limit == limit() || (!scaling_->waits() && !may_grow()))
+      again.reset(); // the slots are on their way, or are of no use
+    else if (!may_replan())
       again = now() + between_attempts;
+    else if (const auto restart = execution_->restarts_at(); restart > now())
+      again = restart;
     else if (scaling_->waits())
       return replan(next.limit);
     else
-      rescale(next.limit);
-  } else if (next.what == run) {
-    again.reset(); // the slots are on their way
+      return rescale(next.limit);
   }
-  if (!again || (scaling_armed_ && *scaling_armed_ <= *again && *scaling_armed_ > now())) return;
-  scaling_armed_ = again;
-  delayed_send(this, std::max(std::chrono::milliseconds{0}, *again - now()), look_at_slots{again->count()});
+  if (again) arm_scaling(*again);
+}
+
+/// A timer that is due before looks, too.
+void job_master_actor::arm_scaling(std::chrono::milliseconds at) {
+  if (scaling_armed_ && *scaling_armed_ <= at && *scaling_armed_ > now()) return;
+  scaling_armed_ = at;
+  delayed_send(this, std::max(std::chrono::milliseconds{0}, at - now()), look_at_slots{at.count()});
 }
 
 /// Not while somebody waits for the end of this job master's work.
@@ -83,11 +90,15 @@ bool job_master_actor::may_replan() const {
          (s == job_status::created || s == job_status::running || s == job_status::restarting);
 }
 
-/// To more. What was done since the last checkpoint would be done again: a new one is taken first. A job that makes
-/// none, or that brings results to its client, would begin anew: it goes on as it is.
+/// A job that makes no checkpoints, or that brings results to its client, would begin anew: it goes on as it is.
+bool job_master_actor::may_grow() const {
+  return checkpoint_work_ && checkpoint_work_->settings.periodic() && !history_->has_results;
+}
+
+/// To more. What was done since the last checkpoint would be done again: a new one is taken first.
 void job_master_actor::rescale(std::uint32_t wanted) {
   const auto c = coordinator();
-  if (!c || !checkpoint_work_->settings.periodic() || home_->has_results) return;
+  if (!c) return arm_scaling(now() + between_attempts);
   rescaling_ = true;
   log_info({"job master", job_->id, {}},
            "job \"" + job_->name + "\" takes a checkpoint, to go on with a parallelism of " + std::to_string(wanted));
@@ -97,15 +108,15 @@ void job_master_actor::rescale(std::uint32_t wanted) {
             rescaling_ = false;
             if (ended_) return;
             const auto next = scaling_->decide(now());
-            if (next.what == adaptive_parallelism::decision::kind::run && next.limit != limit() && may_replan())
+            if (next.what == adaptive_parallelism::decision::kind::run && next.limit != limit() && may_replan() &&
+                execution_->restarts_at() <= now())
               replan(next.limit);
             else
               look_at_scaling();
           },
           [this](caf::error&) {
             rescaling_ = false;
-            delayed_send(this, between_attempts, look_at_slots{0});
-            scaling_armed_ = std::chrono::milliseconds{0};
+            if (!ended_) arm_scaling(now() + between_attempts);
           });
 }
 
@@ -113,13 +124,16 @@ void job_master_actor::replan(std::uint32_t wanted) {
   log_warn({"job master", job_->id, {}}, "job \"" + job_->name + "\" goes on with a parallelism of " +
                                              std::to_string(wanted) + " instead of " + std::to_string(limit()) + "; " +
                                              std::to_string(scaling_->most()) + " is wanted");
-  const bool ran = std::any_of(tasks_.begin(), tasks_.end(), [](auto& t) { return t.actor != nullptr; });
-  home_->restarts = restarts() + (ran ? 1 : 0);
-  home_->failures = failures_;
-  home_->checkpoints = checkpoints_;
-  home_->started = started_;
-  home_->most_parallelism = wanted;
-  home_->replans = true;
+  // A failure from which it has not come back is counted already.
+  const bool ran = execution_->status() != job_status::restarting &&
+                   std::any_of(tasks_.begin(), tasks_.end(), [](auto& t) { return t.actor != nullptr; });
+  history_->restarts = restarts() + (ran ? 1 : 0);
+  history_->failures = failures_;
+  history_->strategy = execution_->hand_over_strategy();
+  history_->checkpoints = checkpoints_;
+  history_->started = started_;
+  history_->most_parallelism = wanted;
+  history_->replans = true;
   ended_ = true;
   quit();
 }

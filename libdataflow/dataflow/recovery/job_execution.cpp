@@ -154,6 +154,13 @@ void job_execution::settle_regions(milliseconds now, job_actions& actions) {
   }
 }
 
+job_execution::milliseconds job_execution::restarts_at() const noexcept {
+  milliseconds last{0};
+  for (auto& r : regions_)
+    if (r.state != region_state::active) last = std::max(last, r.restart_at);
+  return last;
+}
+
 job_actions job_execution::restart_due(region_index r) {
   job_actions actions;
   if (regions_[r].state != region_state::waiting || status_ != job_status::restarting) return actions;

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace dataflow {
@@ -59,6 +60,12 @@ public:
   /// From now on a failure restarts the whole job.
   void restart_as_a_whole() noexcept { failover_ = failover_strategy::full; }
   job_actions restart_due(region_index region);
+
+  /// When everything that has failed so far may run again; 0: at once.
+  milliseconds restarts_at() const noexcept;
+  /// For the execution that follows this one, with the failures that it has counted. REQUIRES: nothing happens here
+  /// any more.
+  std::unique_ptr<restart_strategy> hand_over_strategy() noexcept { return std::move(strategy_); }
 
   job_status status() const noexcept { return status_; }
   task_status status_of(task_index t) const noexcept { return tasks_[t].status; }

@@ -161,3 +161,29 @@ TEST_CASE("a failure that is nobody's alone stops every region, and all restart"
   e.job_failed(broken, 2ms);
   CHECK(e.status() == job_status::failed); // one restart was allowed, and no task is left
 }
+
+TEST_CASE("a job says when everything that has failed may run again") {
+  const auto p = plan(false);
+  auto e = running(p, restart_settings::fixed(3, 100ms));
+  CHECK(e.restarts_at() == 0ms);
+  const auto first = e.task_changed(0, 0, task_status::failed, broken, 1000ms);
+  CHECK(e.restarts_at() == 1100ms);
+  const auto second = e.task_changed(1, 0, task_status::failed, broken, 1050ms);
+  CHECK(e.restarts_at() == 1150ms);
+  e.restart_due(second.restarts.at(0).region);
+  CHECK(e.restarts_at() == 1100ms);
+  e.restart_due(first.restarts.at(0).region);
+  CHECK(e.restarts_at() == 0ms);
+}
+
+TEST_CASE("an execution that goes on with the strategy of the one before has its failures, too") {
+  const auto p = plan(true);
+  auto before = running(p, restart_settings::fixed(2, 0ms));
+  before.task_changed(0, 0, task_status::failed, broken, 0ms);
+  job_execution e{p, before.hand_over_strategy()};
+  e.start();
+  e.job_failed(broken, 1ms);
+  CHECK(e.status() == job_status::restarting);
+  e.job_failed(broken, 2ms);
+  CHECK(e.status() == job_status::failed);
+}
