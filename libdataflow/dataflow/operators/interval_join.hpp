@@ -99,6 +99,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
+    wake_ = context.wake_up();
     ctx_.emplace(context);
     late_ = &context.counter("numLateRecordsDropped");
     buffers_.emplace(config_.bounds, context.max_parallelism());
@@ -131,6 +132,7 @@ public:
       join<0, L>(slice, left_key_, config_.late_left);
     else
       join<1, R>(slice, right_key_, config_.late_right);
+    if (must_wait()) context().wait_for_wake_up();
     if (stored_) stored_->make_room();
     if (cursor_->keeps_results()) return;
     out_->flush();
@@ -147,6 +149,7 @@ public:
     }
     const bool done = stored_ ? stored_->visit_expired(visits_per_call) : buffers_->visit_expired(visits_per_call);
     if (stored_) stored_->make_room();
+    if (must_wait()) context().wait_for_wake_up();
     if (!done) return progress::yielded;
     if (stored_) visited_.set(t);
     return stream_operator::advance_watermark(t);
@@ -197,7 +200,7 @@ private:
       if (cursor_->stopped()) --slice.cursor; // it has more pairs
       const bool stopped = slice.cursor < slice.limit;
       slice.limit = limit;
-      if (stopped || out_->has_full_batch() || context().pause_requested()) return;
+      if (stopped || out_->has_full_batch() || context().pause_requested() || must_wait()) return;
     }
   }
 
@@ -255,6 +258,8 @@ private:
     }
     return 0;
   }
+  /// Snapshots in progress hold more than they may.
+  bool must_wait() { return buffers_->holds_more_than(context().states().place().snapshot_bytes, wake_); }
   bool must_stop() { return context().pause_requested() || (sends_early_ && out_->has_full_batch()); }
   /// What was collected before goes on: only results of the record at hand are kept, and can be taken back.
   void keep_from_here() {
@@ -286,6 +291,7 @@ private:
   F f_;
   accumulator* late_ = nullptr;
   last_watermark watermark_;
+  std::function<void()> wake_;
   std::optional<interval_join_buffers<key_type, L, R>> buffers_;
   rows_in_files<key_type> in_files_;
   last_watermark visited_{"_visited"};     // of stored_: all that had expired then has gone

@@ -2,13 +2,15 @@
 ///
 /// There is no timer per record. A key's expired records go when the key is touched after the watermark has advanced;
 /// keys that nobody touches are visited once per interval of the join, and forgotten when nothing of them is left.
-/// Threading: the task's own. Ownership: owns copies of keys and records.
+/// Snapshots in progress hold what was there (held_entries.hpp).
+/// Threading: the task's own, but for what freeze() gives. Ownership: owns copies of keys and records.
 /// Source: the buffers of Flink's IntervalJoinOperator; cleaning up is ours.
 #pragma once
 
 #include <dataflow/operators/interval_bounds.hpp>
 #include <dataflow/record/hash.hpp>
 #include <dataflow/state/declared_state.hpp>
+#include <dataflow/state/held_entries.hpp>
 #include <dataflow/state/key_slot_index.hpp>
 #include <dataflow/state/timed_run.hpp>
 
@@ -37,12 +39,6 @@ public:
       : bounds_(bounds), max_parallelism_(max_parallelism),
         step_(std::max<std::int64_t>(1, bounds.longest_wait() / 16)) {}
   interval_join_buffers(const interval_join_buffers&) = delete;
-  ~interval_join_buffers() override {
-    for (std::uint32_t i = 0; i < slots_; ++i) {
-      at(i).left.release(left_store_);
-      at(i).right.release(right_store_);
-    }
-  }
 
   std::size_t keys() const noexcept { return index_.size(); }
 
@@ -57,6 +53,8 @@ public:
   slot& find_or_insert(const Key& key, std::uint64_t hash, unsigned side, timestamp t) {
     auto i = index_.find(hash, [&](std::uint32_t s) { return key_equal<K>{}(at(s).key, key); });
     if (i == key_slot_index::none) i = insert(key, hash, bounds_.expiry(side, t));
+    if (held_.any()) [[unlikely]]
+      held_.save(i);
     auto& s = at(i);
     clean(s);
     return s;
@@ -64,9 +62,9 @@ public:
   template <unsigned Side, class T>
   void add(slot& s, timestamp t, T record) {
     if constexpr (Side == 0)
-      s.left.insert(t, std::move(record), left_store_);
+      s.left.insert(t, std::move(record), memory_->left);
     else
-      s.right.insert(t, std::move(record), right_store_);
+      s.right.insert(t, std::move(record), memory_->right);
   }
 
   /// The watermark from now on. Call visit_expired() until it is done.
@@ -96,23 +94,17 @@ public:
             "join buffers of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<L>::describe()) + ", " +
                 to_string(codec<R>::describe())};
   }
-  void snapshot(state_writer& out) const override {
-    std::map<std::uint32_t, std::vector<std::uint32_t>> groups;
-    for (std::uint32_t i = 0; i < slots_; ++i)
-      if (at(i).used) groups[key_group_of(at(i).hash, max_parallelism_)].push_back(i);
-    for (auto& [group, members] : groups) {
-      auto& bytes = out.part(group);
-      for (auto i : members) {
-        const auto& s = at(i);
-        const bool clean = s.cleaned == advances_;
-        const auto* left = clean ? s.left.begin() : s.left.after(expired_[0]);
-        const auto* right = clean ? s.right.begin() : s.right.after(expired_[1]);
-        if (left == s.left.end() && right == s.right.end()) continue;
-        codec<K>::encode(s.key, bytes);
-        write(left, s.left.end(), bytes);
-        write(right, s.right.end(), bytes);
-      }
-    }
+  void snapshot(state_writer& out) const override { freeze()->write_last(out); }
+  std::shared_ptr<const frozen_state> freeze() const override {
+    auto held = std::make_shared<detail::held_entries>(std::make_unique<slots_now>(*this), memory_->slots,
+                                                       key_group_range{0, max_parallelism_ - 1},
+                                                       std::make_shared<detail::held_memory>());
+    held_.add(held);
+    return std::make_shared<detail::frozen_entries>(std::move(held));
+  }
+  /// See held_memory.
+  bool holds_more_than(std::size_t bytes, const std::function<void()>& wake) {
+    return held_.hold_more_than(bytes, wake);
   }
   void restore(const state_part& part) override {
     for (byte_reader in{part.bytes}; !in.at_end();) {
@@ -120,23 +112,80 @@ public:
       codec<K>::decode(key, in);
       const auto hash = key_hash(key);
       auto& s = at(insert(key, hash, min_timestamp)); // the first visit finds out when its time comes
-      read(s.left, in, left_store_);
-      read(s.right, in, right_store_);
+      read(s.left, in, memory_->left);
+      read(s.right, in, memory_->right);
     }
   }
 
 private:
   static constexpr unsigned segment_bits = 8;
-  slot& at(std::uint32_t i) const noexcept { return segments_[i >> segment_bits][i & ((1u << segment_bits) - 1)]; }
+  static constexpr std::uint32_t segment_mask = (1u << segment_bits) - 1;
+  /// What a snapshot may keep longer than the operator does.
+  struct memory {
+    memory() = default;
+    memory(const memory&) = delete;
+    ~memory() {
+      for (std::uint32_t i = 0; i < slots; ++i) {
+        auto& s = segments[i >> segment_bits][i & segment_mask];
+        s.left.release(left);
+        s.right.release(right);
+      }
+    }
+    run_store<L> left;
+    run_store<R> right;
+    std::vector<std::unique_ptr<slot[]>> segments;
+    std::uint32_t slots = 0;
+  };
+  /// Without what had expired when it was made.
+  class slots_now final : public detail::held_entries::source {
+  public:
+    explicit slots_now(const interval_join_buffers& of)
+        : memory_(of.memory_), max_parallelism_(of.max_parallelism_),
+          advances_(of.advances_), expired_{of.expired_[0], of.expired_[1]} {
+      for (auto& segment : memory_->segments)
+        segments_.push_back(segment.get());
+    }
+    std::optional<std::uint32_t> key_group_at(std::size_t position) const override {
+      const auto& s = at(position);
+      if (!s.used || (begin_of(s, s.left, 0) == s.left.end() && begin_of(s, s.right, 1) == s.right.end())) return {};
+      return key_group_of(s.hash, max_parallelism_);
+    }
+    void encode(std::size_t position, byte_writer& out) const override {
+      const auto& s = at(position);
+      codec<K>::encode(s.key, out);
+      write(begin_of(s, s.left, 0), s.left.end(), out);
+      write(begin_of(s, s.right, 1), s.right.end(), out);
+    }
+
+  private:
+    const slot& at(std::size_t position) const noexcept {
+      return segments_[position >> segment_bits][position & segment_mask];
+    }
+    template <class Run>
+    auto begin_of(const slot& s, const Run& run, unsigned side) const noexcept {
+      return s.cleaned == advances_ ? run.begin() : run.after(expired_[side]);
+    }
+    std::shared_ptr<const memory> memory_;
+    std::vector<const slot*> segments_; // as many as there were
+    std::uint32_t max_parallelism_;
+    std::uint64_t advances_;
+    timestamp expired_[2];
+  };
+  slot& at(std::uint32_t i) const noexcept { return segments_[i >> segment_bits][i & segment_mask]; }
 
   template <class Key>
   std::uint32_t insert(const Key& key, std::uint64_t hash, timestamp expiry) {
     if (free_.empty()) {
-      if ((slots_ >> segment_bits) == segments_.size())
-        segments_.push_back(std::make_unique<slot[]>(std::size_t{1} << segment_bits));
-      free_.push_back(slots_++);
+      auto& m = *memory_;
+      if ((m.slots >> segment_bits) == m.segments.size()) {
+        m.segments.push_back(std::make_unique<slot[]>(std::size_t{1} << segment_bits));
+        segments_ = m.segments.data();
+      }
+      free_.push_back(m.slots);
+      ++m.slots;
     }
     const auto i = free_.back();
+    if (held_.any()) held_.save(i);
     auto& s = at(i);
     s.key = K(key);
     s.hash = hash;
@@ -157,6 +206,7 @@ private:
     return t > max_timestamp - std::chrono::milliseconds{by} ? max_timestamp : t + std::chrono::milliseconds{by};
   }
   void visit(std::uint32_t i) {
+    if (held_.any()) held_.save(i);
     auto& s = at(i);
     clean(s);
     if (!s.left.empty() || !s.right.empty())
@@ -172,8 +222,8 @@ private:
     if (s.cleaned == advances_) [[likely]]
       return;
     s.cleaned = advances_;
-    s.left.drop_until(expired_[0], left_store_);
-    s.right.drop_until(expired_[1], right_store_);
+    s.left.drop_until(expired_[0], memory_->left);
+    s.right.drop_until(expired_[1], memory_->right);
   }
   template <class T>
   static void write(const timed_record<T>* from, const timed_record<T>* to, byte_writer& out) {
@@ -197,11 +247,10 @@ private:
   std::uint32_t max_parallelism_;
   std::int64_t step_; // visits are due at multiples of it
   key_slot_index index_;
-  std::vector<std::unique_ptr<slot[]>> segments_;
+  std::shared_ptr<memory> memory_ = std::make_shared<memory>();
+  const std::unique_ptr<slot[]>* segments_ = nullptr; // in memory_
   std::vector<std::uint32_t> free_;
-  std::uint32_t slots_ = 0;
-  run_store<L> left_store_;
-  run_store<R> right_store_;
+  mutable detail::holding_snapshots held_; // who takes a snapshot does not change the buffers
   std::map<timestamp, std::vector<std::uint32_t>> due_;
   timestamp watermark_ = min_timestamp;
   std::uint64_t advances_ = 0;

@@ -68,7 +68,6 @@ private:
   using key_of = std::conditional_t<KeyInValue, Key, detail::separate_keys>;
   using table = lookup_table<key_type, T, key_equal<key_type>, key_hasher, key_of>;
   using declared = keyed_table_state<key_type, T, key_equal<key_type>, key_hasher, key_of, table>;
-  static constexpr bool can_be_held = requires(table & t) { t.freeze(); };
   static table make_table([[maybe_unused]] const Key& key) {
     if constexpr (KeyInValue)
       return table{key};
@@ -97,14 +96,13 @@ private:
       });
       return;
     }
-    if constexpr (can_be_held)
-      if (kept_.is_held()) [[unlikely]] {
-        reduce_carefully(slice, kept_, [this](T& record, std::uint64_t hash, std::uint32_t likely) {
-          merge_held(record, hash, likely);
-        });
-        if (kept_.holds_more_than(context().states().place().snapshot_bytes, wake_up_)) context().wait_for_wake_up();
-        return;
-      }
+    if (kept_.is_held()) [[unlikely]] {
+      reduce_carefully(slice, kept_, [this](T& record, std::uint64_t hash, std::uint32_t likely) {
+        merge_held(record, hash, likely);
+      });
+      if (kept_.holds_more_than(context().states().place().snapshot_bytes, wake_up_)) context().wait_for_wake_up();
+      return;
+    }
     reduce(slice);
   }
 
@@ -134,8 +132,7 @@ private:
     emit_records(context().output(), *pool_, slice, from, at);
   }
   void merge_held(T& record, std::uint64_t hash, std::uint32_t likely) {
-    if constexpr (can_be_held)
-      if (kept_.is_held()) kept_.save(std::invoke(key_, std::as_const(record)), hash, likely);
+    if (kept_.is_held()) kept_.save(std::invoke(key_, std::as_const(record)), hash, likely);
     merge_one(key_, merge_, record, hash, likely);
   }
   void merge_stored(T& record, std::uint64_t hash, std::uint32_t likely) {

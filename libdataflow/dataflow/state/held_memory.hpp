@@ -3,9 +3,13 @@
 /// Threading: what the task calls, on its thread; the rest on the thread of who writes the snapshot.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
 
 namespace dataflow::detail {
 
@@ -44,6 +48,29 @@ private:
   std::atomic<bool> over_{false};
   alignas(64) std::atomic<std::size_t> bytes_{0};
   std::atomic<std::size_t> wake_below_{0}; // bytes + 1; 0: nobody waits
+};
+
+/// Those of an operator's snapshots in progress. Threading: the task's.
+class held_memories {
+public:
+  void add(std::shared_ptr<held_memory> of_snapshot) { live_.push_back(std::move(of_snapshot)); }
+  bool any() noexcept { return !live_.empty() && some_live(); }
+  /// So many bytes more stay because of each of them.
+  void count(std::size_t bytes) noexcept {
+    for (auto& memory : live_)
+      memory->add(bytes);
+  }
+  /// See held_memory.
+  bool are_more_than(std::size_t most, const std::function<void()>& wake) {
+    return any() && std::any_of(live_.begin(), live_.end(), [&](auto& m) { return m->is_more_than(most, wake); });
+  }
+
+private:
+  [[gnu::noinline]] bool some_live() noexcept {
+    std::erase_if(live_, [](auto& memory) { return memory->over(); });
+    return !live_.empty();
+  }
+  std::vector<std::shared_ptr<held_memory>> live_;
 };
 
 } // namespace dataflow::detail

@@ -3,15 +3,18 @@
 ///
 /// Entries never move, so pointers to values stay valid; walking visits entries in the order of their positions, so no
 /// hash decides an order that anybody sees. A look-up over a batch is done in two steps (candidate, then
-/// find_or_insert), so that the memory accesses of many records overlap: look_ahead.hpp.
-/// Threading: not shared. Ownership: owns keys and values.
+/// find_or_insert), so that the memory accesses of many records overlap: look_ahead.hpp. freeze() holds the table as it
+/// is; while is_held(), save() comes before every look-up that may change something.
+/// Threading: not shared, but for what freeze() gives. Ownership: owns keys and values.
 #pragma once
 
+#include <dataflow/state/held_entries.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -47,7 +50,7 @@ public:
   explicit keyed_table(KeyOf key_of = {}) : key_of_(key_of), index_(64 + 1), mask_(63) {}
   keyed_table(const keyed_table&) = delete;
   keyed_table& operator=(const keyed_table&) = delete;
-  ~keyed_table() { clear(); }
+  ~keyed_table() { leave(); }
 
   std::size_t size() const noexcept { return size_; }
 
@@ -58,7 +61,7 @@ public:
   /// Where a hash probably is, or none; starts loading that entry. No branch: where keys sit is what no branch
   /// predictor can know.
   [[gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const noexcept {
-    if (segments_.empty()) return none;
+    if (segment_count_ == 0) return none;
     const auto position = probable(hash);
     prefetch_entry(position == none ? 0 : position);
     return position;
@@ -72,7 +75,7 @@ public:
       if (i + ahead < n) prefetch_home(hashes[i + ahead]);
       candidates[i] = probable(hashes[i]);
     }
-    if (segments_.empty()) return;
+    if (segment_count_ == 0) return;
     for (std::size_t i = 0; i < n; ++i)
       prefetch_entry(candidates[i] == none ? 0 : candidates[i]);
   }
@@ -112,12 +115,38 @@ public:
       f(*at(static_cast<std::uint32_t>(p)));
   }
 
-  /// Keeps the memory for what comes next.
+  /// Keeps the memory for what comes next, unless a snapshot holds it.
   void clear() noexcept {
-    for (std::size_t p = 0; p < size_; ++p)
-      std::destroy_at(at(static_cast<std::uint32_t>(p)));
+    if (is_held())
+      leave();
+    else if (memory_)
+      memory_->clear();
     size_ = 0;
     std::fill(index_.begin(), index_.end(), cell{});
+  }
+
+  /// All entries as they are now, until the result has been read. write(const entry&, byte_writer&) is called on any
+  /// thread, also when the table is gone; `of_snapshot` counts what is held.
+  template <class Write>
+  std::shared_ptr<detail::held_entries> freeze(const state_registry& states,
+                                               std::shared_ptr<detail::held_memory> of_snapshot, Write write) {
+    auto held = std::make_shared<detail::held_entries>(
+        std::make_unique<entries_now<Write>>(memory_, states.max_parallelism(), key_of_, std::move(write)), size_,
+        states.key_groups(), std::move(of_snapshot));
+    held_.add(held);
+    return held;
+  }
+  bool is_held() noexcept { return held_.any(); }
+  /// Before find_or_insert(), with the same arguments.
+  template <class Key>
+  [[gnu::noinline]] void save(const Key& key, std::uint64_t hash, std::uint32_t likely) {
+    if (likely != none && Equal{}(key_of(*at(likely)), key)) return held_.save(likely);
+    for (auto i = hash & mask_; index_[i].position_plus_one != 0; i = (i + 1) & mask_)
+      if (match(index_[i], key, hash)) return held_.save(index_[i].position_plus_one - 1);
+  }
+  /// See held_memory.
+  bool holds_more_than(std::size_t bytes, const std::function<void()>& wake) {
+    return held_.hold_more_than(bytes, wake);
   }
 
 private:
@@ -133,6 +162,50 @@ private:
     return bits;
   }();
   static constexpr std::uint32_t segment_mask = (1u << segment_bits) - 1;
+
+  /// What a snapshot may keep longer than the table does.
+  struct memory {
+    memory() = default;
+    memory(const memory&) = delete;
+    ~memory() { clear(); }
+    void clear() noexcept {
+      for (std::size_t p = 0; p < size; ++p)
+        std::destroy_at(segments[p >> segment_bits] + (p & segment_mask));
+      size = 0;
+    }
+    slab_memory slabs;
+    std::vector<entry*> segments; // in slabs
+    std::size_t size = 0;
+  };
+  template <class Write>
+  class entries_now final : public detail::held_entries::source {
+  public:
+    entries_now(std::shared_ptr<const memory> m, std::uint32_t max_parallelism, KeyOf key_of, Write write)
+        : memory_(std::move(m)), max_parallelism_(max_parallelism), key_of_(key_of), write_(std::move(write)) {
+      if (memory_) segments_ = memory_->segments;
+    }
+    std::optional<std::uint32_t> key_group_at(std::size_t position) const override {
+      return key_group_of(Hash{}(key_in(key_of_, at(position))), max_parallelism_);
+    }
+    void encode(std::size_t position, byte_writer& out) const override { write_(at(position), out); }
+
+  private:
+    const entry& at(std::size_t position) const noexcept {
+      return segments_[position >> segment_bits][position & segment_mask];
+    }
+    std::shared_ptr<const memory> memory_;
+    std::vector<entry*> segments_; // as many as there were
+    std::uint32_t max_parallelism_;
+    [[no_unique_address]] KeyOf key_of_;
+    [[no_unique_address]] Write write_;
+  };
+  /// All entries go, as far as the table is concerned.
+  void leave() noexcept {
+    held_.leave(segment_count_ * (sizeof(entry) << segment_bits));
+    memory_.reset();
+    segments_ = nullptr;
+    segment_count_ = 0;
+  }
 
   static std::uint32_t tag_of(std::uint64_t hash) noexcept { return static_cast<std::uint32_t>(hash >> 16); }
   /// Looks at the home cell and its neighbour; none when neither fits.
@@ -152,12 +225,13 @@ private:
   entry* at(std::uint32_t position) const noexcept {
     return segments_[position >> segment_bits] + (position & segment_mask);
   }
-  decltype(auto) key_of(const entry& e) const noexcept {
+  static decltype(auto) key_in([[maybe_unused]] const KeyOf& key_of, const entry& e) noexcept {
     if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
       return (e.key);
     else
-      return std::invoke(key_of_, e.value);
+      return std::invoke(key_of, e.value);
   }
+  decltype(auto) key_of(const entry& e) const noexcept { return key_in(key_of_, e); }
   template <class Key>
   entry* match(const cell& c, const Key& key, std::uint64_t hash) const noexcept {
     if (c.tag != tag_of(hash)) return nullptr;
@@ -175,16 +249,23 @@ private:
         i = (i + 1) & mask_;
     }
     const auto position = static_cast<std::uint32_t>(size_);
-    if ((position >> segment_bits) == segments_.size())
-      segments_.emplace_back(static_cast<entry*>(slabs_.allocate(sizeof(entry) << segment_bits)));
+    if ((position >> segment_bits) == segment_count_) add_segment();
     auto* e = at(position);
     if constexpr (std::is_same_v<KeyOf, detail::separate_keys>)
       ::new (static_cast<void*>(e)) entry{K(key), make()};
     else
       ::new (static_cast<void*>(e)) entry{make()};
     put(index_, i, {position + 1, tag_of(hash)});
-    ++size_;
+    memory_->size = ++size_;
     return {&e->value, true};
+  }
+  void add_segment() {
+    if (!memory_) memory_ = std::make_shared<memory>();
+    auto& all = memory_->segments;
+    auto* const fresh = static_cast<entry*>(memory_->slabs.allocate(sizeof(entry) << segment_bits));
+    all.push_back(fresh); // what is cut from the slabs goes with them, also when this throws
+    segments_ = all.data();
+    segment_count_ = all.size();
   }
   /// The cell behind the last one repeats the first one: a cell's neighbour needs no wrap-around.
   static void put(huge_vector<cell>& index, std::size_t i, cell c) noexcept {
@@ -208,9 +289,11 @@ private:
   [[no_unique_address]] KeyOf key_of_;
   huge_vector<cell> index_; // a power of two, at most half full, and one cell more
   std::size_t mask_;
-  std::vector<entry*> segments_; // in slabs_
-  slab_memory slabs_;
+  std::shared_ptr<memory> memory_;
+  entry* const* segments_ = nullptr; // in memory_
+  std::size_t segment_count_ = 0;
   std::size_t size_ = 0;
+  detail::holding_snapshots held_;
 };
 
 } // namespace dataflow

@@ -1,5 +1,5 @@
 /// A keyed_table or flat_table as declared state: written by key group, within each in the table's own order.
-/// What a flat_table holds at a barrier is encoded later, by who writes the snapshot; of a keyed_table at once.
+/// What it holds at a barrier is encoded later, by who writes the snapshot.
 ///
 /// Threading: the task's own. Ownership: borrows the table; both belong to the operator.
 #pragma once
@@ -36,12 +36,13 @@ public:
     table_.for_each([&](const entry& e) { all.add(e); });
     all.write(out);
   }
-  /// Of tables that can be held: written later.
   std::shared_ptr<const frozen_state> freeze() const override {
-    if constexpr (requires { table_.freeze(); }) {
-      if (registry_) return std::make_shared<frozen>(table_.freeze(), parts{*registry_, key_of_, {}}, table_.size());
-    }
-    return nullptr;
+    if (!registry_) return nullptr;
+    if constexpr (requires { table_.freeze(); })
+      return std::make_shared<frozen>(table_.freeze(), parts{*registry_, key_of_, {}}, table_.size());
+    else
+      return std::make_shared<detail::frozen_entries>(
+          table_.freeze(*registry_, std::make_shared<detail::held_memory>(), write));
   }
   void restore(const state_part& part) override {
     byte_reader in{part.bytes};
@@ -64,6 +65,10 @@ private:
   static constexpr bool keeps_keys = std::is_same_v<KeyOf, detail::separate_keys>;
   using entry = typename table::entry;
 
+  static void write(const entry& e, byte_writer& out) {
+    if constexpr (keeps_keys) codec<K>::encode(e.key, out);
+    codec<V>::encode(e.value, out);
+  }
   /// The entries of some key groups, encoded.
   struct parts {
     parts(const state_registry& registry, KeyOf k, key_group_range some)
@@ -72,9 +77,7 @@ private:
       const auto group = key_group_of(key_hash(key_in(e)), max_parallelism);
       if (!groups.contains(group)) return;
       encoded.resize(groups.size());
-      auto& to = encoded[group - groups.first];
-      if constexpr (keeps_keys) codec<K>::encode(e.key, to);
-      codec<V>::encode(e.value, to);
+      keyed_table_state::write(e, encoded[group - groups.first]);
     }
     void write(state_writer& out) {
       for (std::size_t g = 0; g < encoded.size(); ++g)

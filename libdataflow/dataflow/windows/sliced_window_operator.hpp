@@ -15,7 +15,7 @@
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/keyed_table.hpp>
 #include <dataflow/windows/assigners.hpp>
-#include <dataflow/windows/slice_items.hpp>
+#include <dataflow/windows/frozen_slices.hpp>
 #include <dataflow/windows/slice_merger.hpp>
 #include <dataflow/windows/stored_slices.hpp>
 #include <dataflow/windows/window_functions.hpp>
@@ -47,6 +47,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
+    wake_ = context.wake_up();
     function_context_.emplace(context);
     open_function(contents_, context);
     open_function(function_, context);
@@ -82,7 +83,7 @@ public:
       add_block(b, slice.cursor, n);
       progress_.count(n);
       slice.cursor += n;
-      if (out_->has_full_batch() || context().pause_requested()) break;
+      if (should_stop()) break;
     }
     flush();
   }
@@ -127,7 +128,7 @@ private:
   struct slice {
     time_window bounds;
     table contents;
-    std::size_t emitted = 0; // of tumbling windows: entries whose results are out
+    std::size_t emitted = 0; // entries whose results are out; of sliding windows: of the next window, at a restart
   };
   using slices = std::map<timestamp, std::unique_ptr<slice>>; // by start
 
@@ -179,10 +180,13 @@ private:
     std::uint32_t candidates[block];
     if constexpr (!one_key) s.contents.find_candidates(hashes, n, candidates);
     const auto number = progress_.number();
+    const bool held = s.contents.is_held();
     stored* only = nullptr; // windows over everything have one key
     auto body = [&](std::size_t j) __attribute__((always_inline)) {
       const auto& record = b.records[at(j)];
       if (one_key && only) return contents_.add(*only, record, number + at(j));
+      if (held) [[unlikely]]
+        s.contents.save(std::invoke(key_, record), hashes[j], one_key ? table::none : candidates[j]);
       const auto [value, fresh] =
           s.contents.find_or_insert_value(std::invoke(key_, record), hashes[j], one_key ? table::none : candidates[j],
                                           [&] { return contents_.first(record, number + at(j)); });
@@ -200,7 +204,7 @@ private:
   slice* slice_of(const batch<T>& b, std::size_t i, std::uint64_t hash) {
     const auto t = b.timestamps[i];
     if (t == no_timestamp) detail::fail_without_timestamp();
-    const auto bounds = bounds_of(t);
+    const auto bounds = grid_.slice_of(t);
     if (!bounds) { // between two windows
       if (is_behind(t)) drop_late(b, i);
       return nullptr;
@@ -213,18 +217,6 @@ private:
     return nullptr;
   }
 
-  std::optional<time_window> bounds_of(timestamp t) const noexcept {
-    const auto [k, into] = grid_.position_of(t);
-    const auto start = grid_.start_of(k);
-    if (!sliding_) {
-      if (into >= grid_.size) return {};
-      return grid_.at(k);
-    }
-    // A window may end within the slide of another one.
-    const auto cut = grid_.size % grid_.slide;
-    if (into < cut) return time_window{detail::clamped(start), detail::clamped(start + cut)};
-    return time_window{detail::clamped(start + cut), detail::clamped(start + grid_.slide)};
-  }
   slice& find_or_make(slices& in, const time_window& bounds) {
     auto& s = in[bounds.start];
     if (!s) {
@@ -272,12 +264,12 @@ private:
       stored own = contents_.first(record, number);
       if (settings_.lateness > 0) {
         auto& kept = find_or_make(kept_, bounds).contents;
+        if (kept.is_held()) kept.save(key, hash, table::none);
         auto [value, fresh] = kept.find_or_insert_value(key, hash, table::none, [&] { return own; });
         if (!fresh) contents_.add(*value, record, number);
       }
       if constexpr (Contents::sliceable)
-        if (sliding_ && last >= next_window_)
-          merger_.add(bounds, merger_.all_keys().find_or_insert(key, hash), std::move(own));
+        if (sliding_ && last >= next_window_) merger_.add(bounds, merger_.find_or_insert(key, hash), std::move(own));
       firing_at_ = watermark_;
       const auto first = grid_.first_ending_after(b.timestamps[i]);
       for (auto k = std::min(last, next_window_ - 1); k >= first; --k) {
@@ -316,12 +308,14 @@ private:
                                                      contents_.results(contents, room_), *out_);
   }
   void flush() {
+    if (must_wait()) context().wait_for_wake_up();
     if (stored_) stored_->make_room();
     out_->flush();
     function_context_->sides().flush();
     if (late_out_) late_out_->flush();
   }
-  bool should_stop() { return out_->has_full_batch() || context().pause_requested(); }
+  bool should_stop() { return out_->has_full_batch() || context().pause_requested() || must_wait(); }
+  bool must_wait() { return held_.are_more_than(context().states().place().snapshot_bytes, wake_); }
 
   bool fire_tumbling(timestamp t) {
     while (!open_.empty() && open_.begin()->second->bounds.max_timestamp() <= t) {
@@ -370,21 +364,30 @@ private:
         if (!evicted_) {
           if (!merger_.evict_before(window_.start, [this] { return context().pause_requested(); })) return false;
           evicted_ = true;
-          cursor_ = merger_.all_keys().first();
+          cursor_ = merger_.first_key();
         }
         while (cursor_) {
           auto* n = std::exchange(cursor_, cursor_->after);
-          if (std::exchange(n->value.emitted, false)) continue;
+          if (n->value.number <= restored_emitted_) continue;
           if (!merger_.visit(*n, window_.start, [&](const stored& all) { emit_result(n->key, window_, all); }))
-            merger_.all_keys().erase(n);
+            merger_.erase(n);
           if (should_stop()) return false;
         }
         firing_ = false;
+        if (restored_emitted_ > 0) forget_emitted();
         ++next_window_;
         progress_.set(watermark_, next_window_);
       }
     }
     return true;
+  }
+
+  /// The window is fired whose results were out for some keys at a restart.
+  void forget_emitted() noexcept {
+    restored_emitted_ = 0;
+    for (auto* set : {&open_, &kept_})
+      for (auto& [start, s] : *set)
+        s->emitted = 0;
   }
 
   // ---- in a database
@@ -408,7 +411,7 @@ private:
   void add_stored(const batch<T>& b, std::size_t i) {
     const auto t = b.timestamps[i];
     if (t == no_timestamp) detail::fail_without_timestamp();
-    const auto bounds = bounds_of(t);
+    const auto bounds = grid_.slice_of(t);
     const bool complete = bounds && bounds->end <= complete_until_;
     if (!bounds || (complete && is_cleaned(t, watermark_))) {
       if (bounds || is_behind(t)) drop_late(b, i);
@@ -490,34 +493,24 @@ private:
             "slices of " + to_string(codec<K>::describe()) + " -> " + to_string(codec<stored>::describe())};
   }
   void snapshot(state_writer& out) const override {
-    if (stored_) return;
-    auto& self = const_cast<sliced_window_operator&>(*this); // walking tables does not change them
-    detail::slice_items<K, stored> items;
-    auto add = [&](std::uint8_t flags, const time_window& w, std::uint64_t rank, const K& key, std::uint64_t hash,
-                   const stored& s) {
-      items.add(self.context().states().key_group_of_hash(hash), flags, w, rank, key, s);
-    };
+    if (const auto all = freeze()) all->write_last(out);
+  }
+  std::shared_ptr<const frozen_state> freeze() const override {
+    if (stored_) return nullptr;
+    auto& self = const_cast<sliced_window_operator&>(*this); // holding changes nothing that is stored
+    const auto& states = self.context().states();
+    const auto memory = std::make_shared<detail::held_memory>();
+    auto all = std::make_shared<detail::frozen_slices<typename merger::frozen>>(states.key_groups(), memory);
     for (auto& [set, flag] : {std::pair{&self.open_, detail::is_open}, std::pair{&self.kept_, detail::is_kept}})
       for (auto& [start, s] : *set)
-        for (std::size_t i = 0; i < s->contents.size(); ++i) {
-          auto& e = s->contents.entry_at(i);
-          add(static_cast<std::uint8_t>(flag | (i < s->emitted ? detail::is_emitted : 0)), s->bounds, i, e.key,
-              key_hash(e.key), e.value);
-        }
+        all->add(flag, s->bounds, s->emitted, s->contents.freeze(states, memory, detail::write_entry<K, stored>));
     if constexpr (Contents::sliceable) {
-      std::map<const void*, std::pair<std::uint64_t, bool>> ranks;
-      bool emitted = firing_ && evicted_;
-      for (auto* n = self.merger_.all_keys().first(); n; n = n->after) {
-        if (n == cursor_) emitted = false;
-        ranks.emplace(n, std::pair{ranks.size(), emitted});
-      }
-      self.merger_.for_each([&](const time_window& w, auto& n, const stored& s) {
-        const auto& [rank, out_already] = ranks.at(&n);
-        add(static_cast<std::uint8_t>(detail::is_merged | (out_already ? detail::is_emitted : 0)), w, rank, n.key,
-            n.hash, s);
-      });
+      auto emitted = restored_emitted_;
+      if (firing_ && evicted_) emitted = std::max(emitted, cursor_ ? cursor_->value.number - 1 : merger_.last_number());
+      all->add(self.merger_.freeze(states, emitted, memory));
     }
-    items.write(out);
+    self.held_.add(memory);
+    return all;
   }
   void restore(const state_part& part) override {
     detail::read_slices(part, restored_);
@@ -548,23 +541,22 @@ private:
     if constexpr (Contents::sliceable)
       for (auto& r : restored_)
         if (sliding_ && r.flags & (detail::is_merged | detail::is_emitted))
-          merger_.all_keys().find_or_insert(r.key, key_hash(r.key))->value.emitted =
-              (r.flags & detail::is_emitted) != 0;
+          if (const auto* n = merger_.find_or_insert(r.key, key_hash(r.key)); r.flags & detail::is_emitted)
+            restored_emitted_ = n->value.number;
     const auto earlier = [](const restored_item& a, const restored_item& b) { return a.slice.start < b.slice.start; };
     std::stable_sort(restored_.begin(), restored_.end(), earlier);
     for (auto& r : restored_) {
       const auto hash = key_hash(r.key);
       if (r.flags & detail::is_merged) {
         if constexpr (Contents::sliceable)
-          merger_.add(r.slice, merger_.all_keys().find_or_insert(r.key, hash), std::move(r.contents));
+          merger_.add(r.slice, merger_.find_or_insert(r.key, hash), std::move(r.contents));
         continue;
       }
       auto& s = find_or_make(r.flags & detail::is_open ? open_ : kept_, r.slice);
-      s.emitted += !sliding_ && (r.flags & detail::is_emitted) != 0;
+      s.emitted += (r.flags & detail::is_emitted) != 0; // these come first
       s.contents.find_or_insert_value(r.key, hash, table::none, [&] { return std::move(r.contents); });
     }
-    restored_.clear();
-    restored_.shrink_to_fit();
+    restored_ = {};
   }
 
   Key key_;
@@ -578,6 +570,8 @@ private:
   std::optional<window_context<time_window>> function_context_;
   std::optional<typename Contents::result> room_;
   accumulator* late_ = nullptr;
+  detail::held_memories held_; // by snapshots in progress; must_wait(): more than they may
+  std::function<void()> wake_;
   slices open_;              // not complete
   slices kept_;              // complete, within the allowed lateness
   slice* current_ = nullptr; // the one that the last record went to; in open_
@@ -590,11 +584,13 @@ private:
   std::unique_ptr<on_disk> stored_; // in the place of the tables, where there are databases
 
   // Of sliding windows.
-  detail::slice_merger<K, Contents> merger_;
+  using merger = detail::slice_merger<K, Contents>;
+  merger merger_;
   detail::wide next_window_; // the first that has not been fired
   bool firing_ = false, evicted_ = false;
   time_window window_; // being fired
-  typename detail::slice_merger<K, Contents>::node* cursor_ = nullptr;
+  typename merger::node* cursor_ = nullptr;
+  std::uint64_t restored_emitted_ = 0; // keys up to this number have fired the next window, before the restart
 };
 
 } // namespace dataflow

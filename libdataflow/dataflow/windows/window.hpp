@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <compare>
+#include <optional>
 
 namespace dataflow {
 
@@ -97,6 +98,18 @@ struct window_grid {
   constexpr wide start_of(wide k) const noexcept { return k * slide + offset; }
   constexpr wide end_of(wide k) const noexcept { return start_of(k) + size; }
   constexpr time_window at(wide k) const noexcept { return {clamped(start_of(k)), clamped(end_of(k))}; }
+  /// The slice that t belongs to: time cut where a window begins or ends. Nothing between two windows.
+  constexpr std::optional<time_window> slice_of(timestamp t) const noexcept {
+    const auto [k, into] = position_of(t);
+    const auto start = start_of(k);
+    if (slide >= size) {
+      if (into >= size) return {};
+      return at(k);
+    }
+    const auto cut = size % slide; // a window may end within the slide of another one
+    if (into < cut) return time_window{clamped(start), clamped(start + cut)};
+    return time_window{clamped(start + cut), clamped(start + slide)};
+  }
   /// The first k whose window ends after t.
   constexpr wide first_ending_after(timestamp t) const noexcept {
     const wide distance = wide_ms(t) - size - offset; // k slide > distance

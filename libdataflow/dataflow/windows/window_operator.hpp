@@ -68,6 +68,7 @@ public:
   void open(operator_context& context) override {
     stream_operator::open(context);
     out_.emplace(context, context.output());
+    wake_ = context.wake_up();
     function_context_.emplace(context);
     open_function(inner_contents(), context);
     if constexpr (function_keeps) function_states_.open(context, function_, Assigner::merging);
@@ -350,13 +351,17 @@ private:
     function_states_.enter(n.key, n.hash, entry.window);
   }
   void flush() {
-    if (function_states_.must_wait()) context().wait_for_wake_up();
+    if (must_wait()) context().wait_for_wake_up();
     if (stored_) stored_->make_room();
     out_->flush();
     function_context_->sides().flush();
     if (late_out_) late_out_->flush();
   }
-  bool should_stop() { return out_->has_full_batch() || context().pause_requested() || function_states_.must_wait(); }
+  bool should_stop() { return out_->has_full_batch() || context().pause_requested() || must_wait(); }
+  /// Snapshots in progress hold more than they may.
+  bool must_wait() {
+    return function_states_.must_wait() || keys_.holds_more_than(context().states().place().snapshot_bytes, wake_);
+  }
   timestamp now() { return timestamp{context().clock().wall()}; }
   /// A timer for a time that has come fires with the next millisecond: more records may have this one.
   void ask_for_wake_up() {
@@ -374,11 +379,15 @@ private:
 
   // ---- in memory, or in the database
 
+  /// To be changed. What a record or a timer changes are windows of the key that it got from here or from pop().
   template <class AnyKey>
   node* windows_of(const AnyKey& key, std::uint64_t hash) {
     if (stored_) [[unlikely]]
       return &stored_->enter(key, hash);
-    return keys_.find_or_insert(key, hash);
+    auto* n = keys_.find_or_insert(key, hash);
+    if (keys_.is_held()) [[unlikely]]
+      keys_.save(*n);
+    return n;
   }
   timer_queue& queue(domain d) noexcept { return d == event_time ? event_timers_ : processing_timers_; }
   const timer_queue& queue(domain d) const noexcept { return d == event_time ? event_timers_ : processing_timers_; }
@@ -412,6 +421,7 @@ private:
   typename on_disk::due pop(domain d) {
     if (stored_) [[unlikely]]
       return stored_->pop(d);
+    if (keys_.is_held()) keys_.save(*queue(d).next().owner); // its window has a list of its timers
     const auto due = queue(d).pop();
     return {due.time, due.owner, due.window};
   }
@@ -431,20 +441,14 @@ private:
     if constexpr (has_trigger_state) schema += ", trigger " + to_string(codec<trigger_state>::describe());
     return {"_windows", state_kind::keyed, std::move(schema)};
   }
-  void snapshot(state_writer& out) const override {
-    std::vector<std::pair<std::uint32_t, const node*>> all;
-    const auto max_parallelism = const_cast<window_operator&>(*this).context().states().max_parallelism();
-    for (const auto* n = keys_.first(); n; n = n->after)
-      all.emplace_back(key_group_of(n->hash, max_parallelism), n);
-    std::stable_sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.first < b.first; });
-    for (std::size_t i = 0; i < all.size();) {
-      const auto group = all[i].first;
-      auto& bytes = out.part(group);
-      for (; i < all.size() && all[i].first == group; ++i) {
-        codec<K>::encode(all[i].second->key, bytes);
-        traits::encode(all[i].second->value, bytes);
-      }
-    }
+  void snapshot(state_writer& out) const override { freeze()->write_last(out); }
+  std::shared_ptr<const frozen_state> freeze() const override {
+    auto& self = const_cast<window_operator&>(*this); // holding changes nothing that is stored
+    return std::make_shared<detail::frozen_entries>(
+        self.keys_.freeze(self.context().states(), std::make_shared<detail::held_memory>(), [](auto& n, auto& out) {
+          codec<K>::encode(n.key, out);
+          traits::encode(n.value, out);
+        }));
   }
   void restore(const state_part& part) override {
     byte_reader in{part.bytes};
@@ -475,6 +479,7 @@ private:
   accumulator* late_ = nullptr;
   timestamp watermark_ = min_timestamp;
   detail::window_progress progress_;
+  std::function<void()> wake_;
   keys keys_;
   timer_queue event_timers_{0}, processing_timers_{1};
   rows_in_files<K> in_files_;

@@ -16,8 +16,13 @@ namespace {
 struct amount {
   std::int64_t of = 0, units = 0;
 };
+struct named_amount {
+  std::string of;
+  std::int64_t units = 0;
+};
 } // namespace
 DATAFLOW_RECORD(amount, of, units);
+DATAFLOW_RECORD(named_amount, of, units);
 
 namespace {
 
@@ -69,6 +74,13 @@ TEST_CASE("rolling and salted reductions wait while a snapshot in progress holds
   const auto key = &amount::of;
   const auto itself = [](std::int64_t i) { return amount{i, i}; };
   waits_for_the_writer<amount>("rolling", made_with<rolling>(key, plus{&amount::units}), 20'000, itself);
+  using named =
+      keyed_reduce_operator<named_amount, std::string named_amount::*, sum_merge<std::int64_t named_amount::*>, true>;
+  waits_for_the_writer<named_amount>("rolling with memory of its own",
+                                     made_with<named>(&named_amount::of, sum_merge{&named_amount::units}), 20'000,
+                                     [](std::int64_t i) {
+                                       return named_amount{"a name that is not short " + std::to_string(i), i};
+                                     });
   const auto salt = [](std::int64_t i) { return salted<amount>{static_cast<std::uint32_t>(i % 3), amount{i, i}}; };
   using parts = reduce_parts_operator<amount, std::int64_t amount::*, plus>;
   waits_for_the_writer<salted<amount>>("parts", made_with<parts>(key, plus{&amount::units}), 20'000, salt);

@@ -113,18 +113,23 @@ TEST_CASE("a snapshot in the middle of a pass over windows: none is lost, none f
   for (const auto& [size, slide] : {std::pair{60, 60}, {60, 20}, {50, 30}})
     for (const bool from_disk : {true, false})
       for (const bool to_disk : {true, false})
-        for (const bool in_slices : {true, false}) {
-          CAPTURE(size);
-          CAPTURE(slide);
-          CAPTURE(from_disk);
-          CAPTURE(to_disk);
-          CAPTURE(in_slices);
-          const shape s{size, slide, 0, 0, false};
-          check_interrupted(
-              in_slices ? sliced(s, digests) : general(s, digests),
-              [&](operator_runner& r) { r.restart_in(to_disk ? where.next() : state_place{}); },
-              from_disk ? where.next() : state_place{});
-        }
+        for (const bool in_slices : {true, false})
+          for (const int restarts : {1, 2}) { // the second one before the pass goes on
+            CAPTURE(size);
+            CAPTURE(slide);
+            CAPTURE(from_disk);
+            CAPTURE(to_disk);
+            CAPTURE(in_slices);
+            CAPTURE(restarts);
+            const shape s{size, slide, 0, 0, false};
+            check_interrupted(
+                in_slices ? sliced(s, digests) : general(s, digests),
+                [&](operator_runner& r) {
+                  for (int i = 0; i < restarts; ++i)
+                    r.restart_in(to_disk ? where.next() : state_place{});
+                },
+                from_disk ? where.next() : state_place{});
+          }
 }
 
 namespace {
