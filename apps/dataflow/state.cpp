@@ -127,7 +127,7 @@ int get(const state_view& view, const std::string& uid, const std::string& state
 
 void compare(const state_view& before, const state_view& after, const std::string& uid, const std::string& state,
              bool as_lines) {
-  diff(before, after, uid, state, [&](state_change c, const state_entry* was, const state_entry* is) {
+  diff(before, after, uid, state, [&](entry_change c, const state_entry* was, const state_entry* is) {
     if (as_lines) {
       json j{{"change", to_string(c)}};
       if (was) j["before"] = as_json(*was);

@@ -81,7 +81,7 @@ TEST_CASE("a savepoint's state is rewritten, and a job goes on with the new valu
       CHECK(is.metadata().kind == checkpoint_kind::savepoint);
       CHECK(is.list().size() == was.list().size());
       std::size_t changes = 0;
-      diff(was, is, "counts", "last", [&](state_change, const state_entry*, const state_entry*) { ++changes; });
+      diff(was, is, "counts", "last", [&](entry_change, const state_entry*, const state_entry*) { ++changes; });
       CHECK(changes == 0);
       dispose_savepoint(l.cluster->files(), path); // it is not needed any more
 

@@ -42,6 +42,7 @@ public:
     std::string name = "op";
     std::chrono::milliseconds watermark_interval{200};
     state_place place = {};
+    std::shared_ptr<const operator_snapshot> restored = {}; ///< what it starts from
   };
   explicit operator_runner(operator_factory make) : operator_runner(std::move(make), options{}) {}
   operator_runner(operator_factory make, options o) : options_(std::move(o)) {
@@ -50,6 +51,7 @@ public:
     world_.err = &err;
     stages_.push_back({options_.name, "uid", std::move(make), options_.policy, 0, 0});
     stages_.back().place = options_.place;
+    stages_.back().restored = options_.restored;
   }
 
   /// Keep the records of the main output. Call before the first push.

@@ -10,13 +10,13 @@
 
 namespace dataflow {
 
-std::string_view to_string(state_change change) noexcept {
+std::string_view to_string(entry_change change) noexcept {
   switch (change) {
-  case state_change::added:
+  case entry_change::added:
     return "added";
-  case state_change::removed:
+  case entry_change::removed:
     return "removed";
-  case state_change::changed:
+  case entry_change::changed:
     return "changed";
   }
   return "unknown";
@@ -182,7 +182,7 @@ std::optional<state_entry> state_view::get(std::string_view uid, std::string_vie
 }
 
 void diff(const state_view& before, const state_view& after, std::string_view uid, std::string_view state,
-          const std::function<void(state_change, const state_entry*, const state_entry*)>& visit) {
+          const std::function<void(entry_change, const state_entry*, const state_entry*)>& visit) {
   state_info was, is;
   const auto& old_op = before.find(uid, state, was);
   const auto& new_op = after.find(uid, state, is);
@@ -210,13 +210,13 @@ void diff(const state_view& before, const state_view& after, std::string_view ui
   for (std::uint32_t group = 0; group < new_op.max_parallelism; ++group) {
     const auto a = entries(before, old_op, group), b = entries(after, new_op, group);
     for (auto& [key, entry] : a)
-      if (!b.contains(key)) visit(state_change::removed, &entry, nullptr);
+      if (!b.contains(key)) visit(entry_change::removed, &entry, nullptr);
     for (auto& [key, entry] : b) {
       auto i = a.find(key);
       if (i == a.end())
-        visit(state_change::added, nullptr, &entry);
+        visit(entry_change::added, nullptr, &entry);
       else if (i->second.value != entry.value)
-        visit(state_change::changed, &i->second, &entry);
+        visit(entry_change::changed, &i->second, &entry);
     }
   }
 }

@@ -37,8 +37,8 @@ struct state_inspection {
   std::vector<state_entry> largest;      ///< the largest first
 };
 
-enum class state_change : std::uint8_t { added, removed, changed };
-std::string_view to_string(state_change change) noexcept;
+enum class entry_change : std::uint8_t { added, removed, changed };
+std::string_view to_string(entry_change change) noexcept;
 
 class state_view {
 public:
@@ -58,7 +58,7 @@ public:
 private:
   friend class state_rewrite;
   friend void diff(const state_view&, const state_view&, std::string_view, std::string_view,
-                   const std::function<void(state_change, const state_entry*, const state_entry*)>&);
+                   const std::function<void(entry_change, const state_entry*, const state_entry*)>&);
   const operator_metadata& find(std::string_view uid, std::string_view state, state_info& info) const;
   void parts(const operator_metadata& op, const state_info& info, key_group_range range,
              const std::function<void(state_part&&)>& visit) const;
@@ -73,6 +73,6 @@ private:
 
 /// What has changed in a keyed state from `before` to `after`; a key whose value is the same is left out.
 void diff(const state_view& before, const state_view& after, std::string_view uid, std::string_view state,
-          const std::function<void(state_change, const state_entry* before, const state_entry* after)>& visit);
+          const std::function<void(entry_change, const state_entry* before, const state_entry* after)>& visit);
 
 } // namespace dataflow

@@ -9,6 +9,7 @@
 #include <dataflow/operators/key_selector.hpp>
 #include <dataflow/operators/record_loop.hpp>
 #include <dataflow/operators/record_size.hpp>
+#include <dataflow/state/counted_rows.hpp>
 #include <dataflow/state/flat_table.hpp>
 #include <dataflow/state/kept_rows.hpp>
 #include <dataflow/state/keyed_table_state.hpp>
@@ -46,6 +47,9 @@ public:
       rows_->open(context.states(), context.clock());
     } else {
       state_.open(context.states());
+      in_files_.read(
+          context.states(), context.clock(), state_.info().name, [this](const state_part& p) { state_.restore(p); },
+          !KeyInValue);
     }
     open_function(merge_, context);
   }
@@ -220,6 +224,7 @@ private:
   Merge merge_;
   table kept_;
   declared state_;
+  rows_in_files<key_type> in_files_;
   std::unique_ptr<stored> rows_; // in the place of the table, where there are databases
   batch_pool::handle pool_;
   std::function<void()> wake_up_;

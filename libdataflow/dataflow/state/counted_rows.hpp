@@ -12,6 +12,7 @@
 #pragma once
 
 #include <dataflow/state/keyed_context.hpp>
+#include <dataflow/state/state_change.hpp>
 #include <dataflow/state/state_database.hpp>
 
 #include <functional>
@@ -103,17 +104,22 @@ private:
   std::function<void(const state_part&)> restore_;
 };
 
-/// In the place of counted_rows where all of it is in memory: restores what files of a database hold of it.
+/// In the place of counted_rows, or kept_rows, where all of it is in memory: restores what files of a database hold of
+/// it.
 template <class K>
 class rows_in_files {
 public:
-  /// Where counted_rows would be opened: stores are known by their order. Calls restore(part) row by row.
+  /// Where the rows would be opened: stores are known by their order. Calls restore(part) row by row. `keyed`: a part
+  /// has the key in front of each value. REQUIRES: a state of that name is declared.
   template <class Restore>
-  void read(state_registry& states, const clock& clock, const std::string& name, Restore&& restore) {
+  void read(state_registry& states, const clock& clock, const std::string& name, Restore&& restore, bool keyed = true) {
     if (!states.is_restored()) return;
     store_.open(states, clock);
+    const auto change = states.change_of(name);
     store_.read_restored(name, [&](std::string_view key, std::string_view value) {
-      restore(state_part{database_key_group(key), std::string{key.substr(2)}.append(value)});
+      state_part part{database_key_group(key), std::string{keyed ? key.substr(2) : std::string_view{}}};
+      part.bytes.append(value);
+      restore(change.is_none() ? part : change.convert(part));
     });
   }
 

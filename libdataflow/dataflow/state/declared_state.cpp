@@ -98,15 +98,21 @@ void state_registry::declare(declared_state& state) {
   if (i == restored_->states.end()) return;
   const auto& stored = i->second;
   const auto change = state_change::between(stored.info, info);
-  if (!change.is_none() && info.kind == state_kind::keyed && !restored_->databases.empty())
-    throw error{errc::incompatible_state,
-                "state \"" + info.name + "\" was stored in the files of a database as " + stored.info.schema +
-                    " and is now " + info.schema + ": such files cannot be rewritten",
-                "take a savepoint with the job that wrote it, and start from that"};
   stored.for_each_part([&](const state_part& part) {
     if (info.kind != state_kind::keyed || groups_.contains(part.key_group))
       state.restore(change.is_none() ? part : change.convert(part));
   });
+}
+
+state_change state_registry::change_of(const state_info& wanted) const {
+  if (!restored_) return {};
+  const auto i = restored_->states.find(wanted.name);
+  return i == restored_->states.end() ? state_change{} : state_change::between(i->second.info, wanted);
+}
+
+state_change state_registry::change_of(std::string_view name) const {
+  const auto i = states_.find(name);
+  return i == states_.end() ? state_change{} : change_of(i->second->info());
 }
 
 operator_snapshot state_registry::snapshot() const {
@@ -179,6 +185,7 @@ state_registry::opened_store state_registry::add_store(keyed_store& store, const
   if (as_it_is) {
     out.database->keep_only(groups_);
     out.restored.clear();
+    out.from_files = true;
   }
   return out;
 }

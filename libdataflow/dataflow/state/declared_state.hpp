@@ -134,6 +134,7 @@ public:
 
 class clock;
 class keyed_store;
+class state_change;
 class state_database;
 class state_database_factory;
 
@@ -196,7 +197,14 @@ public:
     std::string name;                             ///< number among the operator's stores
     std::unique_ptr<state_database> database;     ///< null where all stays in memory
     std::vector<const stored_database*> restored; ///< to be read; empty when `database` was opened from it
+    bool from_files = false;                      ///< it was
   };
+  /// Whether what the operator starts from has a state of that name.
+  bool is_stored(std::string_view name) const { return restored_ && restored_->states.contains(name); }
+  /// What becomes of what is stored of this state. Errors: incompatible_state.
+  state_change change_of(const state_info& wanted) const;
+  /// The same of a state that is declared.
+  state_change change_of(std::string_view name) const;
   /// Of a keyed store, which calls it once, and lives until the last freeze().
   opened_store add_store(keyed_store& store, const dataflow::clock& clock);
 

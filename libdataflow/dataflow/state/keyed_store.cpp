@@ -1,5 +1,6 @@
 #include <dataflow/state/frozen_table.hpp>
 #include <dataflow/state/keyed_store.hpp>
+#include <dataflow/state/state_change.hpp>
 #include <dataflow/state/state_database.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/clock.hpp>
@@ -190,6 +191,7 @@ void keyed_store::write_table(std::uint32_t table, table_writer convert, state_w
 
 void keyed_store::read_restored(const std::string& table,
                                 const std::function<void(std::string_view, std::string_view)>& f) const {
+  if (!states_->is_stored(table)) return;
   for (const auto* from : to_read_)
     read_database_files(from->directory, table, from->groups, f);
 }
@@ -236,6 +238,7 @@ void keyed_store::open(state_registry& states, const dataflow::clock& clock) {
   changes_.open(states.key_groups());
   auto opened = states.add_store(*this, clock);
   to_read_ = std::move(opened.restored);
+  from_files_ = opened.from_files;
   if (!opened.database) return;
   const auto& place = states.place();
   stored_directory_ = place.directory + "/snapshot-" + opened.name;
@@ -281,18 +284,27 @@ void keyed_store::add(const std::vector<keyed_column*>& columns) {
     row_ = position_ == none ? nullptr : row_at(position_);
     writable_ = false;
   }
-  const bool had_key = has_key_;
-  for (auto* c : columns) {
-    if (had_key && states_->is_restored())
-      throw error{errc::invalid_argument, "state \"" + c->name() + "\" is declared while a record is processed",
-                  "declare states in open() or as members: what was stored must be known before the first record"};
-    states_->declare(*c);
-    read_databases(*c);
+  if (has_key_ && states_->is_restored())
+    throw error{errc::invalid_argument, "state \"" + columns[0]->name() + "\" is declared while a record is processed",
+                "declare states in open() or as members: what was stored must be known before the first record"};
+  std::vector<state_change> changes;
+  for (auto* c : columns)
+    changes.push_back(states_->change_of(c->info()));
+  // Declaring a state may make rows, and a row is read from all tables: they have to be right before.
+  for (std::size_t i = 0; from_files_ && i < columns.size(); ++i) {
+    if (!states_->is_stored(columns[i]->name()))
+      stored_->clear(*columns[i]);
+    else if (!changes[i].is_none())
+      stored_->rewrite(*columns[i], changes[i]);
+  }
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    states_->declare(*columns[i]);
+    if (states_->is_stored(columns[i]->name())) read_databases(*columns[i], changes[i]);
   }
 }
 
 /// Takes in what files of databases hold of a state.
-void keyed_store::read_databases(keyed_column& column) {
+void keyed_store::read_databases(keyed_column& column, const state_change& change) {
   constexpr std::size_t enough = 64 * 1024;
   const auto convert = column.stored_to_part();
   for (const auto* from : to_read_) {
@@ -302,7 +314,7 @@ void keyed_store::read_databases(keyed_column& column) {
       if (bytes.size() == 0) return;
       part.bytes = bytes.take();
       bytes.clear();
-      column.restore(part);
+      column.restore(change.is_none() ? part : change.convert(part));
     };
     read_database_files(from->directory, column.name(), from->groups,
                         [&](std::string_view key, std::string_view value) {

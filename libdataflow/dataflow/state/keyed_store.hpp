@@ -234,7 +234,8 @@ public:
   std::shared_ptr<const frozen_state> freeze_table(std::uint32_t table, table_writer convert) const;
   /// For snapshot() of a declared state.
   void write_table(std::uint32_t table, table_writer convert, state_writer& out) const;
-  /// Calls f(key, value) for what files that are restored have in a table of that name, and the database has not.
+  /// Calls f(key, value) for what files that are restored have in the table of the state of that name, and the database
+  /// has not.
   void read_restored(const std::string& table, const std::function<void(std::string_view, std::string_view)>& f) const;
 
   // Batched look-ups: look_ahead.hpp.
@@ -327,7 +328,7 @@ private:
   friend class keyed_snapshot;
   friend class detail::stored_rows;
   std::byte* find_stored(keyed_column& column);
-  void read_databases(keyed_column& column);
+  void read_databases(keyed_column& column, const state_change& change);
   std::shared_ptr<const frozen_state> freeze_column(const keyed_column& column) const;
   struct group {
     std::vector<std::uint32_t> segments;  // indices of segments_
@@ -372,6 +373,7 @@ private:
   state_registry* states_ = nullptr;
   const dataflow::clock* clock_ = nullptr;
   std::unique_ptr<detail::stored_rows> stored_;
+  bool from_files_ = false;                     // the database began with files of a snapshot
   std::string stored_directory_;                // beginning of the names of directories for snapshots
   std::vector<const stored_database*> to_read_; // of a restore
   unsigned snapshots_ = 0;                      // directories of files that were made

@@ -290,6 +290,7 @@ public:
 
   std::shared_ptr<const database_files> snapshot(const std::string& to) override {
     write();
+    drop_unopened();
     rocksdb::Checkpoint* made = nullptr;
     auto status = rocksdb::Checkpoint::Create(&db(), &made);
     const std::unique_ptr<rocksdb::Checkpoint> checkpoint{made};
@@ -355,6 +356,16 @@ private:
     std::shared_ptr<drop_expired_factory> filter;
   };
   rocksdb::DB& db() noexcept { return *opened_->db; }
+  /// Tables of states that the job has no more: a snapshot does not name them, so that they must not come back with it.
+  void drop_unopened() {
+    std::erase_if(known_, [&](auto& k) {
+      auto* const handle = k.second.handle;
+      if (std::find(tables_.begin(), tables_.end(), handle) != tables_.end()) return false;
+      const auto status = db().DropColumnFamily(handle);
+      if (!status.ok()) fail(status, "remove state \"" + k.first + "\" from", directory());
+      return true;
+    });
+  }
   const std::string& directory() const noexcept { return opened_->directory; }
   rocksdb::ColumnFamilyOptions table_options(const std::shared_ptr<drop_expired_factory>& filter) const {
     auto o = table_;

@@ -67,7 +67,12 @@ std::optional<pieces> layout_of(const state_info& info) {
     if (request) return pieces{raw(1), raw(stamp), value(*item)};
     return pieces{value(*item)};
   }
-  if (text.starts_with("timers of ")) return std::nullopt; // they have nothing but keys
+  if (strip_front(text, "timers of ")) { // they have nothing but keys: whatever has changed is refused
+    if (auto types = schemas_of(text, " in ")) return pieces{raw(stamp), key((*types)[0]), key((*types)[1])};
+    auto k = parse_schema(text);
+    if (!k) return std::nullopt;
+    return pieces{raw(stamp), key(*k)};
+  }
   if (strip_front(text, "windows of ")) {
     const auto in = text.find(" in "), arrow = text.find(" -> ");
     if (in == std::string_view::npos || arrow == std::string_view::npos || arrow < in) return std::nullopt;

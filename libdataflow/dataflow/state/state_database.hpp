@@ -95,7 +95,8 @@ public:
   /// The same from `first`, a whole key, to the end of a key group.
   virtual void scan_from(table t, std::string_view first, std::uint32_t last_group,
                          const std::function<bool(std::string_view key, std::string_view value)>& f) = 0;
-  /// Files that hold everything that has been written. `directory` is made by the call, on the same disk.
+  /// Files that hold everything that has been written. `directory` is made by the call, on the same disk. Tables that
+  /// nobody has opened are dropped: their states are gone.
   virtual std::shared_ptr<const database_files> snapshot(const std::string& directory) = 0;
   /// Everything that has been written, to be read later.
   virtual std::shared_ptr<const database_view> freeze() = 0;

@@ -1,8 +1,12 @@
+#include <dataflow/state/state_change.hpp>
 #include <dataflow/state/stored_rows.hpp>
 #include <dataflow/util/error.hpp>
+#include <dataflow/util/log.hpp>
 
 #include <algorithm>
 #include <bit>
+#include <memory>
+#include <new>
 #include <set>
 
 namespace dataflow::detail {
@@ -206,6 +210,52 @@ void stored_rows::flush() {
     for (auto changed = std::exchange(marks_[s].changed, 0); changed != 0; changed &= changed - 1)
       write_back(*store_.segments_[s], store_.segments_[s]->row(static_cast<unsigned>(std::countr_zero(changed))));
   }
+  database_->write();
+}
+
+void stored_rows::rewrite(keyed_column& column, const state_change& change) {
+  const auto to_part = column.stored_to_part();
+  const auto type = column.type();
+  const auto table = tables_[column.index_];
+  const auto free = [&](std::byte* p) { ::operator delete (p, std::align_val_t{type.alignment}); };
+  const std::unique_ptr<std::byte, decltype(free)> room{
+      static_cast<std::byte*>(::operator new (type.size, std::align_val_t{type.alignment})), free};
+  std::uint64_t values = 0;
+  byte_writer bytes;
+  // A scan sees what was there when it began, whatever is written meanwhile.
+  database_->scan(table, store_.states_->key_groups(), [&](std::string_view key, std::string_view value) {
+    bytes.clear();
+    const auto of_key = column.parts_have_keys() ? key.size() - 2 : 0;
+    if (of_key > 0) bytes.raw(key.data() + 2, of_key);
+    to_part(value, bytes);
+    const auto part = change.convert({database_key_group(key), bytes.take()});
+    byte_reader in{part.bytes};
+    in.raw(of_key);
+    value_.clear();
+    if (column.stamped()) value_.fixed(in.fixed<std::int64_t>());
+    column.decode(room.get(), in);
+    const auto destroy = [&](std::byte* cell) {
+      if (!type.trivial) type.destroy(cell);
+    };
+    const std::unique_ptr<std::byte, decltype(destroy)> cell{room.get(), destroy};
+    column.encode_stored(cell.get(), value_);
+    database_->put(table, key, value_.buffer());
+    write_batch_if_large();
+    ++values;
+    return true;
+  });
+  database_->write();
+  log_info({"state"}, "state \"" + column.name() + "\" was stored with another record type: " + std::to_string(values) +
+                          " values were rewritten");
+}
+
+void stored_rows::clear(const keyed_column& column) {
+  const auto table = tables_[column.index_];
+  database_->scan(table, store_.states_->key_groups(), [&](std::string_view key, std::string_view) {
+    database_->remove(table, key);
+    write_batch_if_large();
+    return true;
+  });
   database_->write();
 }
 

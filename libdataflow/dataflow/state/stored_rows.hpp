@@ -28,6 +28,11 @@ public:
   void append(const keyed_column& column, std::string_view entry);
   /// Writes all rows that have changed.
   void flush();
+  /// The values of a state whose record type has changed since they were stored: each is read and written once.
+  /// REQUIRES: no row is in memory. Errors: corrupt_state.
+  void rewrite(keyed_column& column, const state_change& change);
+  /// Removes all that the files have of a state. REQUIRES: no row is in memory.
+  void clear(const keyed_column& column);
   /// One state as canonical parts, group by group.
   void snapshot(const keyed_column& column, state_writer& out);
   /// The same of what the database held when `view` was made; needs neither the column nor this.

@@ -369,7 +369,7 @@ TEST_CASE("dataflow state reads incremental checkpoints of state in memory") {
   CHECK_FALSE(after.get("op", "number", "\"key 8\""));
   CHECK(before.get("op", "number", "\"key 8\"")->value == "8");
   std::map<std::string, std::string> changes;
-  diff(before, after, "op", "number", [&](state_change what, const state_entry* a, const state_entry* b) {
+  diff(before, after, "op", "number", [&](entry_change what, const state_entry* a, const state_entry* b) {
     changes[(a ? a : b)->key] = std::string{to_string(what)};
   });
   CHECK(changes ==

@@ -231,7 +231,7 @@ TEST_CASE("two checkpoints are compared key by key") {
   counts["new"] = 1;
   stored_profiles after{4, counts};
   std::set<std::string> changes;
-  diff(*before.view, *after.view, "counts", "count", [&](state_change c, const state_entry* a, const state_entry* b) {
+  diff(*before.view, *after.view, "counts", "count", [&](entry_change c, const state_entry* a, const state_entry* b) {
     changes.insert(std::string{to_string(c)} + " " + (a ? a->key + "=" + a->value : "") + " " +
                    (b ? b->key + "=" + b->value : ""));
   });
@@ -362,7 +362,7 @@ TEST_CASE("a state is rewritten into a savepoint of its own; what does not fit i
   // The others are as they were, also those that only their job can read.
   std::size_t changes = 0;
   diff(*stored.view, view, "counts", "strange",
-       [&](state_change, const state_entry*, const state_entry*) { ++changes; });
+       [&](entry_change, const state_entry*, const state_entry*) { ++changes; });
   CHECK(changes == 0);
   CHECK(view.inspect("counts", "rules").entries == 1);
 }
