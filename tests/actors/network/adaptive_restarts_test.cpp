@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <stdexcept>
+#include <tests/support/effort.hpp>
 #include <utility>
 
 using namespace dataflow;
@@ -29,9 +30,9 @@ struct adaptive_cluster {
                    std::uint32_t task_managers = 2)
       : nodes(1,
               job_library::of_function("numbers",
-                                       [throws = throws](environment& env, const parameters&) {
+                                       [throws = throws](environment& env, const parameters& args) {
                                          env.set_parallelism(2);
-                                         env.sequence(1, 10'000'000, 200.0)
+                                         env.sequence(1, 10'000'000, args.get("rate", 200.0))
                                              .map([throws](std::int64_t n) {
                                                if (std::exchange(*throws, false)) throw std::runtime_error{"broken"};
                                                return n;
@@ -62,8 +63,8 @@ struct adaptive_cluster {
     return s;
   }
 
-  void start() {
-    job = nodes.submit("numbers");
+  void start(std::vector<std::string> arguments = {}) {
+    job = nodes.submit("numbers", std::move(arguments));
     run_until([&] { return job->status() == job_status::running; });
   }
   /// Runs until it is there.
@@ -156,12 +157,37 @@ TEST_CASE("an adaptive job that loses its slots while there are more than enough
   CHECK(c.job->status() == job_status::failed);
 }
 
+TEST_CASE("an adaptive job that fails at whichever step of a rescale waits for its restart, or has gone on before") {
+  int waited = 0;
+  for (std::size_t step = 1; step <= dataflow::test::rounds(120); ++step) {
+    CAPTURE(step);
+    adaptive_cluster c{"1", "20 s"};
+    REQUIRE(c.nodes.kill("tm2"));
+    c.start({"--rate", "20000"});
+    c.restart("tm2");
+    c.run_until([&] { return c.said.contains("takes a checkpoint, to go on with a parallelism of 2"); });
+    for (std::size_t i = 0; i < step; ++i)
+      REQUIRE(c.nodes.step());
+    if (c.said.contains(grows)) break;
+    *c.throws = true;
+    c.run_until([&] { return c.said.contains(grows) || c.job->status() == job_status::restarting; });
+    if (c.said.contains(grows)) continue;
+    ++waited;
+    const auto failed = c.nodes.now();
+    c.run_until([&] { return c.said.contains(grows) || c.job->status() == job_status::running; });
+    CHECK(c.nodes.now() - failed > 19s);
+  }
+  CHECK(waited > 0);
+}
+
 TEST_CASE("an adaptive job that makes no checkpoints leaves slots alone that come, and does nothing about them") {
   adaptive_cluster c{"1", "0 ms", {{"execution.checkpointing.interval", "-1"}}};
   REQUIRE(c.nodes.kill("tm2"));
   c.start();
   c.restart("tm2");
-  c.nodes.run_for(5s); // within the steps that are allowed: it asked itself again at once, for ever
+  const auto before = c.nodes.steps();
+  c.nodes.run_for(5s);
+  CHECK(c.nodes.steps() - before < 10'000); // it asked itself again at once, for ever
   CHECK_FALSE(c.said.contains(grows));
   CHECK(c.job->status() == job_status::running);
 }
