@@ -92,7 +92,7 @@ private:
   void arm_scaling(std::chrono::milliseconds at);
   void rescale(std::uint32_t limit);
   void replan(std::uint32_t limit);
-  bool may_replan() const;
+  std::chrono::milliseconds replans_at(std::chrono::milliseconds now) const;
   bool may_grow() const;
   std::uint32_t limit() const;
 

@@ -64,10 +64,8 @@ void job_master_actor::look_at_scaling() {
   } else if (next.what == run) {
     if (next.limit == limit() || (!scaling_->waits() && !may_grow()))
       again.reset(); // the slots are on their way, or are of no use
-    else if (!may_replan())
-      again = now() + between_attempts;
-    else if (const auto restart = execution_->restarts_at(); restart > now())
-      again = restart;
+    else if (const auto at = replans_at(now()); at > now())
+      again = at;
     else if (scaling_->waits())
       return replan(next.limit);
     else
@@ -83,11 +81,13 @@ void job_master_actor::arm_scaling(std::chrono::milliseconds at) {
   delayed_send(this, std::max(std::chrono::milliseconds{0}, at - now()), look_at_slots{at.count()});
 }
 
-/// Not while somebody waits for the end of this job master's work.
-bool job_master_actor::may_replan() const {
+/// When the job may go on elsewhere: not while somebody waits for the end of this job master's work, and not before the
+/// restart strategy says.
+std::chrono::milliseconds job_master_actor::replans_at(std::chrono::milliseconds now) const {
   const auto s = execution_->status();
-  return asked_.empty() && !stop_.promise && !stop_.complete && !cancel_requested_ && !rescaling_ &&
-         (s == job_status::created || s == job_status::running || s == job_status::restarting);
+  const bool may = asked_.empty() && !stop_.promise && !stop_.complete && !cancel_requested_ && !rescaling_ &&
+                   (s == job_status::created || s == job_status::running || s == job_status::restarting);
+  return may ? std::max(now, execution_->restarts_at()) : now + between_attempts;
 }
 
 /// A job that makes no checkpoints, or that brings results to its client, would begin anew: it goes on as it is.
@@ -107,9 +107,9 @@ void job_master_actor::rescale(std::uint32_t wanted) {
           [this](const checkpoint_taken&) {
             rescaling_ = false;
             if (ended_) return;
-            const auto next = scaling_->decide(now());
-            if (next.what == adaptive_parallelism::decision::kind::run && next.limit != limit() && may_replan() &&
-                execution_->restarts_at() <= now())
+            const auto t = now();
+            const auto next = scaling_->decide(t);
+            if (next.what == adaptive_parallelism::decision::kind::run && next.limit != limit() && replans_at(t) <= t)
               replan(next.limit);
             else
               look_at_scaling();

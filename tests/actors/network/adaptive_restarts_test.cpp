@@ -5,7 +5,9 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <stdexcept>
+#include <tests/support/effort.hpp>
 #include <utility>
 
 using namespace dataflow;
@@ -14,6 +16,7 @@ using namespace std::chrono_literals;
 namespace adaptive_restarts_test {
 
 const std::string grows = "goes on with a parallelism of 2 instead of 1";
+const std::string to_grow = "takes a checkpoint, to go on with a parallelism of 2";
 const std::string shrinks = "goes on with a parallelism of 1 instead of 2";
 
 /// A job of two subtasks an operator, on two task managers with a slot each; it throws when the test says so.
@@ -26,12 +29,12 @@ struct adaptive_cluster {
   using more_settings = std::vector<std::pair<std::string, std::string>>;
 
   adaptive_cluster(const std::string& restarts, const std::string& delay, const more_settings& more = {},
-                   std::uint32_t task_managers = 2)
-      : nodes(1,
+                   std::uint32_t task_managers = 2, std::uint64_t seed = 1)
+      : nodes(seed,
               job_library::of_function("numbers",
-                                       [throws = throws](environment& env, const parameters&) {
+                                       [throws = throws](environment& env, const parameters& args) {
                                          env.set_parallelism(2);
-                                         env.sequence(1, 10'000'000, 200.0)
+                                         env.sequence(1, 10'000'000, args.get("rate", 200.0))
                                              .map([throws](std::int64_t n) {
                                                if (std::exchange(*throws, false)) throw std::runtime_error{"broken"};
                                                return n;
@@ -62,8 +65,8 @@ struct adaptive_cluster {
     return s;
   }
 
-  void start() {
-    job = nodes.submit("numbers");
+  void start(std::vector<std::string> arguments = {}) {
+    job = nodes.submit("numbers", std::move(arguments));
     run_until([&] { return job->status() == job_status::running; });
   }
   /// Runs until it is there.
@@ -156,12 +159,49 @@ TEST_CASE("an adaptive job that loses its slots while there are more than enough
   CHECK(c.job->status() == job_status::failed);
 }
 
+TEST_CASE("an adaptive job that fails at whichever step of a rescale waits for its restart, or has gone on before") {
+  // With 37 the failure is there before the word that the checkpoint is complete; with 5 that word comes as a
+  // millisecond ends.
+  for (const std::uint64_t seed : {37, 5}) {
+    std::size_t waited = 0;
+    bool grown = false;
+    for (std::size_t step = 1; !grown && step <= dataflow::test::rounds(120); ++step) {
+      CAPTURE(seed);
+      CAPTURE(step);
+      adaptive_cluster c{"1", "20 s", {}, 2, seed};
+      REQUIRE(c.nodes.kill("tm2"));
+      c.start({"--rate", "20000"});
+      c.restart("tm2");
+      c.run_until([&] { return c.said.contains(to_grow); });
+      for (std::size_t i = 0; i < step; ++i)
+        REQUIRE(c.nodes.step());
+      if (c.said.contains(grows)) {
+        grown = true;
+        const auto lines = c.said.lines();
+        CHECK(std::count_if(lines.begin(), lines.end(), [](auto& l) { return l.find(to_grow) != l.npos; }) == 1);
+        continue;
+      }
+      *c.throws = true;
+      c.run_until([&] { return c.said.contains(grows) || c.job->status() == job_status::restarting; });
+      if (c.said.contains(grows)) continue;
+      ++waited;
+      const auto failed = c.nodes.now();
+      c.run_until([&] { return c.said.contains(grows) || c.job->status() == job_status::running; });
+      CHECK(c.nodes.now() - failed > 19s);
+    }
+    CHECK(waited > 0);
+    CHECK((grown || dataflow::test::sanitized));
+  }
+}
+
 TEST_CASE("an adaptive job that makes no checkpoints leaves slots alone that come, and does nothing about them") {
   adaptive_cluster c{"1", "0 ms", {{"execution.checkpointing.interval", "-1"}}};
   REQUIRE(c.nodes.kill("tm2"));
   c.start();
   c.restart("tm2");
-  c.nodes.run_for(5s); // within the steps that are allowed: it asked itself again at once, for ever
+  const auto before = c.nodes.steps();
+  c.nodes.run_for(5s);
+  CHECK(c.nodes.steps() - before < 10'000); // it asked itself again at once, for ever
   CHECK_FALSE(c.said.contains(grows));
   CHECK(c.job->status() == job_status::running);
 }
