@@ -39,15 +39,46 @@ struct held_entries::aside {
   std::uint32_t key_group;
   std::size_t bytes;
   char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
-  std::size_t takes() const noexcept { return sizeof *this + bytes; }
+};
+
+struct held_entries::slab {
+  slab* next;
+  std::size_t bytes;
 };
 
 held_entries::held_entries(std::unique_ptr<const source> from, std::size_t positions, key_group_range groups,
                            std::shared_ptr<held_memory> memory)
-    : source_(std::move(from)), positions_(positions), groups_(groups), memory_(std::move(memory)), states_(positions) {
-}
+    : source_(std::move(from)), positions_(positions), groups_(groups), memory_(std::move(memory)), states_(positions),
+      shelves_(std::min<std::size_t>(most_shelves, groups.size())) {}
 
 // ---- the task's side
+
+void* held_entries::take(shelf& from, std::size_t bytes) {
+  constexpr std::size_t largest = 64 * 1024;
+  bytes = (bytes + alignof(aside) - 1) / alignof(aside) * alignof(aside);
+  if (from.left < bytes) {
+    const auto size = std::max(from.next, sizeof(slab) + bytes);
+    auto* const memory = ::operator new(size);
+    from.slabs = ::new (memory) slab{from.slabs, size};
+    from.at = static_cast<std::byte*>(memory) + sizeof(slab);
+    from.left = size - sizeof(slab);
+    from.next = std::min(from.next * 2, largest);
+    memory_->add(size);
+  }
+  from.left -= bytes;
+  return std::exchange(from.at, from.at + bytes);
+}
+
+void held_entries::clear(shelf& s) noexcept {
+  std::size_t freed = 0;
+  while (s.slabs) {
+    auto* const gone = std::exchange(s.slabs, s.slabs->next);
+    freed += gone->bytes;
+    ::operator delete(static_cast<void*>(gone));
+  }
+  s = {};
+  memory_->remove(freed);
+}
 
 void held_entries::save_first(std::size_t position) {
   const auto s = at(position);
@@ -62,10 +93,10 @@ void held_entries::save_first(std::size_t position) {
     if (!group) return s.store(done, std::memory_order_release);
     scratch_.clear();
     source_->encode(position, scratch_);
-    void* const memory = ::operator new(sizeof(aside) + scratch_.size());
+    if (!groups_.contains(*group)) throw error{errc::internal, "a table has a key of another subtask"};
+    void* const memory = take(shelves_[shelf_of(*group)], sizeof(aside) + scratch_.size());
     auto* const kept = ::new (memory) aside{*group, scratch_.size()};
     std::memcpy(kept->data(), scratch_.buffer().data(), kept->bytes);
-    memory_->add(kept->takes());
     ++saved_;
     s.store(reinterpret_cast<state>(kept), std::memory_order_release);
   } catch (...) {
@@ -75,12 +106,6 @@ void held_entries::save_first(std::size_t position) {
 }
 
 // ---- the reader's side
-
-void held_entries::drop(aside* what) noexcept {
-  const auto freed = what->takes();
-  ::operator delete(static_cast<void*>(what));
-  memory_->remove(freed);
-}
 
 void held_entries::begin(bool last) {
   if (given_up_ || over()) throw error{errc::internal, "a table's snapshot is read after it was given up"};
@@ -119,9 +144,8 @@ void held_entries::write_one(std::size_t position, byte_writer& out) {
     } else if (was != untouched) {
       auto* const kept = reinterpret_cast<aside*>(was);
       out.raw(kept->data(), kept->bytes);
-      if (!given_up_) return;
-      s.store(done, std::memory_order_release);
-      return drop(kept);
+      if (given_up_) s.store(done, std::memory_order_release);
+      return;
     } else if (s.compare_exchange_weak(was, busy, std::memory_order_acquire)) {
       break;
     }
@@ -140,6 +164,10 @@ void held_entries::write(std::uint32_t key_group, const std::function<byte_write
     auto& out = into(position); // not while the task may have to wait for the entry
     write_one(position, out);
   });
+  if (!given_up_) return;
+  // All entries of these key groups are done: the task takes no more from there.
+  const auto s = shelf_of(key_group);
+  if (key_group == groups_.last || shelf_of(key_group + 1) != s) clear(shelves_[s]);
 }
 
 void held_entries::give_up() noexcept {
@@ -152,11 +180,12 @@ void held_entries::give_up() noexcept {
         std::this_thread::yield();
         was = s.load(std::memory_order_acquire);
       } else if (s.compare_exchange_weak(was, done, std::memory_order_acq_rel, std::memory_order_acquire)) {
-        if (was != untouched) drop(reinterpret_cast<aside*>(was));
         break;
       }
     }
   }
+  for (auto& s : shelves_)
+    clear(s);
   order_.clear();
   over_.store(true, std::memory_order_release);
 }

@@ -91,19 +91,33 @@ public:
 
 private:
   struct aside;
+  // Memory for some neighbouring key groups, which goes with the last of them. The task takes from it while it saves an
+  // entry of theirs.
+  struct slab;
+  struct shelf {
+    slab* slabs = nullptr;
+    std::byte* at = nullptr;
+    std::size_t left = 0, next = 512;
+  };
+  static constexpr std::size_t most_shelves = 128;
+  std::size_t shelf_of(std::uint32_t key_group) const noexcept {
+    return std::size_t{key_group - groups_.first} * shelves_.size() / groups_.size();
+  }
+  void* take(shelf& from, std::size_t bytes);
+  void clear(shelf& s) noexcept;
   using state = std::uintptr_t; // of an entry: one of these, or a pointer to what was put aside
   static constexpr state untouched = 0, busy = 1, done = 2;
   std::atomic_ref<state> at(std::size_t position) noexcept { return std::atomic_ref<state>{states_[position]}; }
   void save_first(std::size_t position);
   std::optional<std::uint32_t> group_then(std::size_t position);
   void write_one(std::size_t position, byte_writer& out);
-  void drop(aside* what) noexcept;
 
   const std::unique_ptr<const source> source_;
   const std::size_t positions_;
   const key_group_range groups_;
   const std::shared_ptr<held_memory> memory_;
   zero_pages<state> states_;
+  std::vector<shelf> shelves_;
   byte_writer scratch_;   // the task's
   std::size_t saved_ = 0; // the task's
   key_group_order order_; // the reader's

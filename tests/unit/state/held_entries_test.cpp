@@ -193,7 +193,7 @@ TEST_CASE("a snapshot of entries has the task encode only what it changes before
   CHECK(watched::encoded[std::this_thread::get_id()] == 100);
   bool woken = false;
   const auto wake = [&] { woken = true; };
-  CHECK_FALSE(table.holds_more_than(100 * 200, wake)); // what is written of an entry, and a little
+  CHECK_FALSE(table.holds_more_than(100 * 200 + 128 * 512, wake)); // what is written of an entry, and room for more
   CHECK(table.holds_more_than(100 * 140, wake));
   watched::encoded.clear();
   CHECK(parts_of_entries(frozen.states.at("kept"), true).size() == 128);
@@ -211,7 +211,7 @@ TEST_CASE("a snapshot of entries that is dropped before it was written wakes who
   for (std::uint64_t i = 0; i < 100; ++i)
     subject.add(account_name(i), 1);
   bool woken = false;
-  CHECK(subject.table.holds_more_than(1000, [&] { woken = true; }));
+  CHECK(subject.table.holds_more_than(10'000, [&] { woken = true; }));
   frozen = {};
   CHECK(woken);
   CHECK_FALSE(subject.table.is_held());

@@ -343,3 +343,20 @@ TEST_CASE("windows that fire while a snapshot holds them are counted, and the ta
     CHECK(out.size() - before == large_number * (slide == 20 ? 4 : 1));
   }
 }
+
+TEST_CASE("slices that leave sliding windows while a snapshot has them are counted, also when their keys stay") {
+  operator_runner::options o;
+  o.place.snapshot_bytes = 64 * 1024;
+  operator_runner r{slices(shape{100, 20, 0, 0, false}, counted_sums, with_bounds{}), o};
+  r.capture<std::string>();
+  for (const std::int64_t time : {5, 25})
+    r.push_timed(events_of_keys(0, large_number, time));
+  r.watermark(39);
+  const auto expected = written(r.snapshot(), false);
+  auto snapshot = r.freeze();
+  r.watermark(119); // the first slice is of no window any more
+  CHECK(r.state == chain_state::blocked);
+  CHECK(written(snapshot, true) == expected);
+  r.run_again();
+  CHECK(r.state == chain_state::drained);
+}
