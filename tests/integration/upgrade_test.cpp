@@ -115,6 +115,31 @@ TEST_CASE("a job is upgraded from its last checkpoint, where checkpoints outlive
   CHECK(job.difference() == "");
 }
 
+TEST_CASE(
+    "a job is upgraded from a checkpoint of database files: its state gets the new version's type, and each count is "
+    "published once") {
+  const std::vector<std::string> on_disk{"-Dstate.backend.type=rocksdb", "-Dexecution.checkpointing.incremental=true"};
+  for (const bool stays_on_disk : {true, false}) {
+    CAPTURE(stays_on_disk);
+    auto flags = on_disk;
+    flags.emplace_back("-Dexecution.checkpointing.externalized-checkpoint-retention=RETAIN_ON_CANCELLATION");
+    const upgraded_job job{flags};
+    const auto refused = job.upgrade(3, {"--mode", "last-state"});
+    CHECK(refused.code == 3);
+    for (const char* name :
+         {"operator \"Keyed Aggregation\"", "state \"_kept\"", "field 'count': int64 cannot become int32"})
+      CHECK_MESSAGE(says(refused.err, name), refused.err);
+    auto as_it_was = stays_on_disk ? on_disk : std::vector<std::string>{};
+    as_it_was.insert(as_it_was.end(), {"--mode", "last-state"});
+    const auto done = job.upgrade(2, as_it_was);
+    CHECK_MESSAGE(done.code == 0, done.err);
+    CHECK_FALSE(dataflow::system_files().list(job.dir.path("checkpoints/" + job.id + "/shared")).empty());
+    job.wait_for_end();
+    CHECK(says(job.jobs(), " : version 2 (FINISHED)"));
+    CHECK(job.difference() == "");
+  }
+}
+
 TEST_CASE("a stateless upgrade counts from the start") {
   const upgraded_job job;
   const auto done = job.upgrade(3, {"--mode", "stateless"});
