@@ -50,7 +50,13 @@ function(dataflow_unity target)
   list(FILTER sources INCLUDE REGEX "[.]cpp$")
   string(REPLACE ";" "\n" lines "${sources}")
   file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${target}_sources.txt "${lines}\n")
-  execute_process(COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/unity_groups.py
+  # So many at a time take no more than 4 GiB of memory, whatever is instrumented.
+  if(DATAFLOW_SANITIZE)
+    set(together 8)
+  else()
+    set(together 12)
+  endif()
+  execute_process(COMMAND ${Python3_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/unity_groups.py ${together}
     INPUT_FILE ${CMAKE_CURRENT_BINARY_DIR}/${target}_sources.txt OUTPUT_VARIABLE groups COMMAND_ERROR_IS_FATAL ANY)
   string(REGEX MATCHALL "[^\n]+" groups "${groups}")
   set(members)

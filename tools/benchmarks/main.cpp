@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   app.add_option(
       "--only", o.only,
       "part of the name of the figures to run: W1 to W7, windows, join, Nexmark, latency, overheads, policies, "
-      "file sink, checkpoint every second, restore, exception, back-pressure, shuffle");
+      "file sink, checkpoint every second, barrier, restore, exception, back-pressure, shuffle");
   app.add_flag("!--no-wake", o.wake, "do not wake the processors before each run of the engine");
   std::vector<std::string> settings;
   app.add_option("-D", settings, "a configuration key of the clusters: -Dkey=value; may be repeated")
@@ -33,7 +33,7 @@ int main(int argc, char** argv) {
     std::vector<bench::figure> all;
     for (auto part : {bench::throughput, bench::joins, bench::nexmark_queries, bench::latency, bench::overheads,
                       bench::policies, bench::state_and_timers, bench::state_on_disk, bench::checkpoints,
-                      bench::back_pressure, bench::windows, bench::file_sinks, bench::shuffle})
+                      bench::barriers, bench::back_pressure, bench::windows, bench::file_sinks, bench::shuffle})
       for (auto& f : part(o))
         all.push_back(std::move(f));
     if (!json.empty()) bench::write_json(json, all);

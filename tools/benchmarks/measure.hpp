@@ -61,6 +61,7 @@ std::vector<figure> nexmark_queries(const options& o);
 std::vector<figure> state_and_timers(const options& o);
 std::vector<figure> state_on_disk(const options& o);
 std::vector<figure> checkpoints(const options& o);
+std::vector<figure> barriers(const options& o);
 std::vector<figure> latency(const options& o);
 std::vector<figure> overheads(const options& o);
 std::vector<figure> policies(const options& o);
