@@ -8,6 +8,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_compile_options(dataflow_options INTERFACE ${collect_garbage_late})
 endif()
 
+# What failed is named by its place in the tree: an object from ccache may be another checkout's.
+target_compile_options(dataflow_options INTERFACE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=)
+
 if(DATAFLOW_SANITIZE)
   # -fno-sanitize-recover: undefined behaviour fails the test that shows it (and compiles three times as fast).
   target_compile_options(dataflow_options INTERFACE -fsanitize=${DATAFLOW_SANITIZE} -fno-omit-frame-pointer

@@ -189,7 +189,7 @@ TEST_CASE("job libraries that cannot run are refused with the reason") {
   CHECK(contains(run({"run", dataflow::test::source_path("README.md")}).err, "is no job library"));
   const auto several = run({"run", library("test_jobs")});
   CHECK(several.code == 3);
-  CHECK(contains(several.err, "name one of asks, crashes_once, finds_a_bug, never_ends, requires_input, "));
+  CHECK(contains(several.err, "name one of asks, crashes_once, finds_a_bug, never_ends, prints_one, requires_input, "));
   const auto thrown = run({"run", library("test_jobs"), "-c", "throws"});
   CHECK(thrown.code == 3);
   CHECK(contains(thrown.err, "job throws failed while it built its graph: std::runtime_error: no graph today"));
