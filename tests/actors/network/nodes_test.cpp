@@ -152,7 +152,7 @@ TEST_CASE("a graph that differs from the client's, a job that does not exist and
 }
 
 TEST_CASE("a submission that is too large for one message is refused, and names its files") {
-  network_cluster c{1};
+  network_cluster c{1, 1, {{"heartbeat.timeout", "1 min"}}}; // so much takes a slow machine longer than 2 s
   auto origin = test::origin_of("network_finite");
   origin->files["/in/words.txt"] = std::string(40 << 20, 'w');
   origin->files["/in/more.txt"] = std::string(24 << 20, 'm');
