@@ -2,13 +2,14 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/dataflow.hpp>
 #include <dataflow/util/clock.hpp>
-#include <dataflow/util/file_system.hpp>
 
 #include <fmt/core.h>
 
 #include <algorithm>
 
 #include "measure.hpp"
+#include "place_on_disk.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -32,9 +33,7 @@ struct slow_sink {
 /// Milliseconds of each of so many checkpoints, one after another.
 std::vector<double> checkpoints_of(std::uint32_t p, bool unaligned, int count, const std::string& directory) {
   auto cluster = std::make_shared<actors::embedded_cluster>();
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
+  auto env = environment_on(cluster);
   env.set_parallelism(p);
   env.configure("execution.checkpointing.dir", directory);
   env.enable_unaligned_checkpoints(unaligned);
@@ -66,11 +65,7 @@ std::vector<figure> back_pressure(const options& o) {
   std::vector<figure> figures;
   const std::string name = "checkpoint under back-pressure, a sink 100 times too slow";
   if (name.find(o.only) == std::string::npos) return figures;
-  struct place {
-    std::string directory = system_files().temporary_name("", "dataflow-bench-");
-    place() { system_files().create_directories(directory); }
-    ~place() { system_files().remove_all(directory); }
-  } const where;
+  const place_on_disk where;
   for (const bool unaligned : {true, false}) {
     const auto took = checkpoints_of(2, unaligned, unaligned ? 20 : 2, where.directory);
     figure f;

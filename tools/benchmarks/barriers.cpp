@@ -4,7 +4,6 @@
 #include <dataflow/api/windowed_stream.hpp>
 #include <dataflow/dataflow.hpp>
 #include <dataflow/util/clock.hpp>
-#include <dataflow/util/file_system.hpp>
 
 #include <fmt/core.h>
 
@@ -12,6 +11,8 @@
 #include <array>
 
 #include "measure.hpp"
+#include "place_on_disk.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -82,14 +83,11 @@ struct outcome {
 
 outcome run(const options& o, what_is_kept what, std::int64_t keys, std::uint64_t records, bool checkpoints) {
   auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
-  environment_options options;
-  options.runner = cluster;
-  environment env{options};
-  env.set_parallelism(1);
-  const auto directory = system_files().temporary_name("", "dataflow-bench-");
+  auto env = environment_on(cluster);
+  const place_on_disk place;
   if (checkpoints) {
     env.enable_checkpointing(1s);
-    env.configure("execution.checkpointing.dir", directory);
+    env.configure("execution.checkpointing.dir", place.directory);
   }
   stops watch;
   const all_then_any make{keys};
@@ -124,7 +122,6 @@ outcome run(const options& o, what_is_kept what, std::int64_t keys, std::uint64_
   out.rate = static_cast<double>(records) / (static_cast<double>((system_clock().now() - began).count()) * 1e-9);
   out.stops = std::move(watch.of_seconds);
   out.checkpoints = job->report().checkpoints.completed;
-  if (checkpoints) system_files().remove_all(directory);
   return out;
 }
 

@@ -15,6 +15,8 @@
 #include <thread>
 
 #include "measure.hpp"
+#include "place_on_disk.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -37,12 +39,6 @@ namespace {
 constexpr std::size_t key_bytes = 8 + 8; // the key, and the mark of a row
 using std::chrono::duration;
 
-struct place_on_disk {
-  std::string directory = system_files().temporary_name("", "dataflow-bench-");
-  place_on_disk() { system_files().create_directories(directory); }
-  ~place_on_disk() { system_files().remove_all(directory); }
-};
-
 /// "VmRSS:" or "VmHWM:" of this process, in bytes.
 std::uint64_t memory_of_process(std::string_view what) {
   std::ifstream in{"/proc/self/status"};
@@ -61,14 +57,6 @@ std::uint64_t written_by_process() {
 /// Processor time of this process, in seconds.
 double cpu_of_process() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 void forget_peak_of_memory() { std::ofstream{"/proc/self/clear_refs"} << 5; }
-
-environment on(std::shared_ptr<executor> cluster) {
-  environment_options o;
-  o.runner = std::move(cluster);
-  environment env{o};
-  env.set_parallelism(1);
-  return env;
-}
 
 /// What a run of the job below tells of itself.
 struct run_marks {
@@ -137,7 +125,7 @@ run_result run_profiles(const options& o, std::int64_t keys, std::int64_t hot, s
                         std::uint64_t records, const std::string& checkpoints) {
   auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
   run_marks marks;
-  auto env = on(cluster);
+  auto env = environment_on(cluster);
   if (!checkpoints.empty()) {
     if (!o.settings.is_set("execution.checkpointing.interval")) env.enable_checkpointing(std::chrono::seconds{1});
     env.configure("execution.checkpointing.dir", checkpoints);
@@ -213,7 +201,7 @@ figure restored(const options& o, const char* backend) {
   for (int i = 0; i <= std::min(o.pairs, 5); ++i) {
     auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
     run_marks marks;
-    auto env = on(cluster);
+    auto env = environment_on(cluster);
     env.configure("state.backend.type", backend);
     if (i > 0) env.start_from(savepoint);
     env.generate([keys](std::int64_t at) {
@@ -266,7 +254,7 @@ figure output_after_failure(const options& o, bool keyed) {
   for (int i = 0; i < std::max(10, o.pairs * 3); ++i) {
     auto cluster = std::make_shared<actors::embedded_cluster>(o.settings);
     std::atomic<std::int64_t> thrown{0}, again{0};
-    auto env = on(cluster);
+    auto env = environment_on(cluster);
     env.enable_checkpointing(std::chrono::milliseconds{100});
     env.configure("restart-strategy.type", "fixed-delay");
     env.configure("restart-strategy.fixed-delay.delay", "0 ms");

@@ -7,6 +7,8 @@
 #include <charconv>
 
 #include "measure.hpp"
+#include "place_on_disk.hpp"
+#include "sum_of_job.hpp"
 #include "workloads.hpp"
 
 namespace bench {
@@ -30,24 +32,18 @@ void bid_row(const bid& b, std::string& out) {
 
 bid bid_of(std::uint64_t x, std::int64_t i) { return make_bid(x, i, 10'000); }
 
-/// A directory that is empty before and gone behind each run.
-struct output_directory {
-  output_directory() : path(system_files().temporary_name("", "dataflow-bench-")) {
-    system_files().create_directories(path);
-  }
-  ~output_directory() { system_files().remove_all(path); }
+struct output_directory : place_on_disk {
   std::uint64_t bytes() const {
     std::uint64_t sum = 0;
-    for (auto& f : find_files(system_files(), path))
+    for (auto& f : find_files(system_files(), directory))
       sum += f.size;
     return sum;
   }
-  std::string path;
 };
 
 std::uint64_t hand_rows(std::uint64_t records) {
   output_directory out;
-  auto file = system_files().open_write(join_path(out.path, "rows"), write_mode::create_new);
+  auto file = system_files().open_write(join_path(out.directory, "rows"), write_mode::create_new);
   generator next{0};
   std::string text;
   for (std::uint64_t i = 0; i < records; ++i) {
@@ -66,12 +62,9 @@ template <class MakeSink>
 std::uint64_t rows_by_job(const std::shared_ptr<executor>& cluster, std::uint64_t records, const char* interval,
                           MakeSink make) {
   output_directory out;
-  environment_options o;
-  o.runner = cluster;
-  environment env{o};
-  env.set_parallelism(1);
+  auto env = environment_on(cluster);
   if (*interval != '\0') env.configure("execution.checkpointing.interval", interval);
-  env.from(counted_source<bid, decltype(&bid_of)>{records, &bid_of}, "bids").sink_to(make(out.path));
+  env.from(counted_source<bid, decltype(&bid_of)>{records, &bid_of}, "bids").sink_to(make(out.directory));
   env.execute();
   return out.bytes();
 }

@@ -3,7 +3,6 @@
 #include <dataflow/actors/client/embedded_cluster.hpp>
 #include <dataflow/dataflow.hpp>
 #include <dataflow/state/keyed_context.hpp>
-#include <dataflow/util/file_system.hpp>
 
 #include <fmt/core.h>
 
@@ -12,6 +11,7 @@
 #include <thread>
 
 #include "measure.hpp"
+#include "place_on_disk.hpp"
 #include "sum_of_job.hpp"
 #include "workloads.hpp"
 
@@ -20,12 +20,6 @@ namespace bench {
 using namespace dataflow;
 
 namespace {
-
-struct w7_place {
-  std::string directory = system_files().temporary_name("", "dataflow-bench-");
-  w7_place() { system_files().create_directories(directory); }
-  ~w7_place() { system_files().remove_all(directory); }
-};
 
 std::uint64_t w7(const std::shared_ptr<executor>& cluster, std::uint32_t p, std::uint64_t records, std::int64_t keys,
                  const std::string& directory) {
@@ -139,7 +133,7 @@ std::vector<figure> state_on_disk(const options& o) {
       configuration settings;
       settings.set("taskmanager.memory.managed.size", s.memory);
       auto cluster = std::make_shared<actors::embedded_cluster>(settings);
-      const w7_place place;
+      const place_on_disk place;
       const auto n = static_cast<std::uint64_t>(s.records * o.scale) / 2 * 2;
       figures.push_back(measure_pairs(
           o, s.name, p, n, p == 1, [&] { return hand_w2(n, s.keys); },

@@ -259,7 +259,9 @@ private:
     return 0;
   }
   /// Snapshots in progress hold more than they may.
-  bool must_wait() { return buffers_->holds_more_than(context().states().place().snapshot_bytes, wake_); }
+  bool must_wait() {
+    return buffers_->is_held() && buffers_->holds_more_than(context().states().place().snapshot_bytes, wake_);
+  }
   bool must_stop() { return context().pause_requested() || (sends_early_ && out_->has_full_batch()); }
   /// What was collected before goes on: only results of the record at hand are kept, and can be taken back.
   void keep_from_here() {

@@ -102,6 +102,7 @@ public:
     held_.add(held);
     return std::make_shared<detail::frozen_entries>(std::move(held));
   }
+  bool is_held() noexcept { return held_.any(); }
   /// See held_memory.
   bool holds_more_than(std::size_t bytes, const std::function<void()>& wake) {
     return held_.hold_more_than(bytes, wake);
@@ -250,7 +251,7 @@ private:
   std::shared_ptr<memory> memory_ = std::make_shared<memory>();
   const std::unique_ptr<slot[]>* segments_ = nullptr; // in memory_
   std::vector<std::uint32_t> free_;
-  mutable detail::holding_snapshots held_; // who takes a snapshot does not change the buffers
+  mutable detail::snapshots_in_progress<detail::held_entries> held_; // who takes a snapshot does not change the buffers
   std::map<timestamp, std::vector<std::uint32_t>> due_;
   timestamp watermark_ = min_timestamp;
   std::uint64_t advances_ = 0;

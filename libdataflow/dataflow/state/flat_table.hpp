@@ -108,23 +108,21 @@ public:
 
   /// All entries as they are now, until the result has been read.
   std::shared_ptr<detail::held_blocks> freeze() {
-    live_.push_back(std::make_shared<detail::held_blocks>(memory_, tags_, slots_, sizeof(entry), capacity()));
-    return live_.back();
+    auto held = std::make_shared<detail::held_blocks>(memory_, tags_, slots_, sizeof(entry), capacity());
+    held_.add(held);
+    return held;
   }
-  bool is_held() noexcept { return !live_.empty() && some_live(); }
+  bool is_held() noexcept { return held_.any(); }
   /// Before find_or_insert(), with the same arguments.
   template <class Key>
   [[gnu::noinline]] void save(const Key& key, std::uint64_t hash, std::uint32_t likely) {
     if (capacity() == 0) return;
     const bool known = likely != none && Equal{}(key_of(slots_[likely]), key);
-    const auto slot = known ? likely : probe(key, hash).first;
-    for (auto& snapshot : live_)
-      snapshot->save(slot);
+    held_.save(known ? likely : probe(key, hash).first);
   }
   /// See held_memory.
   bool holds_more_than(std::size_t bytes, const std::function<void()>& wake) {
-    return is_held() &&
-           std::any_of(live_.begin(), live_.end(), [&](auto& s) { return s->memory().is_more_than(bytes, wake); });
+    return held_.hold_more_than(bytes, wake);
   }
 
 private:
@@ -177,11 +175,7 @@ private:
     slots_ = memory_ ? memory_->at : nullptr;
     slot_count_ = slots;
     most_ = slots / 4 * 3;
-    live_.clear(); // they have the memory of before to themselves
-  }
-  bool some_live() noexcept {
-    std::erase_if(live_, [](auto& snapshot) { return snapshot->memory().over(); });
-    return !live_.empty();
+    held_.clear();
   }
   std::size_t capacity() const noexcept { return slot_count_; }
   static std::size_t next(std::size_t slot, std::size_t slots) noexcept { return slot + 1 == slots ? 0 : slot + 1; }
@@ -240,8 +234,8 @@ private:
 
   [[no_unique_address]] KeyOf key_of_;
   std::shared_ptr<memory> memory_;
-  std::vector<std::shared_ptr<detail::held_blocks>> live_; // snapshots that share the memory
-  const std::uint8_t* tags_ = nullptr;                     // in memory_
+  detail::snapshots_in_progress<detail::held_blocks> held_; // which share the memory
+  const std::uint8_t* tags_ = nullptr;                      // in memory_
   entry* slots_ = nullptr;
   std::size_t slot_count_ = 0;
   std::size_t size_ = 0;

@@ -41,44 +41,12 @@ struct held_entries::aside {
   char* data() noexcept { return reinterpret_cast<char*>(this + 1); }
 };
 
-struct held_entries::slab {
-  slab* next;
-  std::size_t bytes;
-};
-
 held_entries::held_entries(std::unique_ptr<const source> from, std::size_t positions, key_group_range groups,
                            std::shared_ptr<held_memory> memory)
     : source_(std::move(from)), positions_(positions), groups_(groups), memory_(std::move(memory)), states_(positions),
-      shelves_(std::min<std::size_t>(most_shelves, groups.size())) {}
+      shelves_(groups, alignof(aside), *memory_) {}
 
 // ---- the task's side
-
-void* held_entries::take(shelf& from, std::size_t bytes) {
-  constexpr std::size_t largest = 64 * 1024;
-  bytes = (bytes + alignof(aside) - 1) / alignof(aside) * alignof(aside);
-  if (from.left < bytes) {
-    const auto size = std::max(from.next, sizeof(slab) + bytes);
-    auto* const memory = ::operator new(size);
-    from.slabs = ::new (memory) slab{from.slabs, size};
-    from.at = static_cast<std::byte*>(memory) + sizeof(slab);
-    from.left = size - sizeof(slab);
-    from.next = std::min(from.next * 2, largest);
-    memory_->add(size);
-  }
-  from.left -= bytes;
-  return std::exchange(from.at, from.at + bytes);
-}
-
-void held_entries::clear(shelf& s) noexcept {
-  std::size_t freed = 0;
-  while (s.slabs) {
-    auto* const gone = std::exchange(s.slabs, s.slabs->next);
-    freed += gone->bytes;
-    ::operator delete(static_cast<void*>(gone));
-  }
-  s = {};
-  memory_->remove(freed);
-}
 
 void held_entries::save_first(std::size_t position) {
   const auto s = at(position);
@@ -94,7 +62,7 @@ void held_entries::save_first(std::size_t position) {
     scratch_.clear();
     source_->encode(position, scratch_);
     if (!groups_.contains(*group)) throw error{errc::internal, "a table has a key of another subtask"};
-    void* const memory = take(shelves_[shelf_of(*group)], sizeof(aside) + scratch_.size());
+    void* const memory = shelves_.take(*group, sizeof(aside) + scratch_.size());
     auto* const kept = ::new (memory) aside{*group, scratch_.size()};
     std::memcpy(kept->data(), scratch_.buffer().data(), kept->bytes);
     ++saved_;
@@ -164,10 +132,7 @@ void held_entries::write(std::uint32_t key_group, const std::function<byte_write
     auto& out = into(position); // not while the task may have to wait for the entry
     write_one(position, out);
   });
-  if (!given_up_) return;
-  // All entries of these key groups are done: the task takes no more from there.
-  const auto s = shelf_of(key_group);
-  if (key_group == groups_.last || shelf_of(key_group + 1) != s) clear(shelves_[s]);
+  if (given_up_) shelves_.written(key_group, key_group < groups_.last ? std::optional{key_group + 1} : std::nullopt);
 }
 
 void held_entries::give_up() noexcept {
@@ -184,24 +149,12 @@ void held_entries::give_up() noexcept {
       }
     }
   }
-  for (auto& s : shelves_)
-    clear(s);
+  shelves_.clear();
   order_.clear();
   over_.store(true, std::memory_order_release);
 }
 
 // ----
-
-bool holding_snapshots::some_live() noexcept {
-  std::erase_if(live_, [](auto& s) { return s->over(); });
-  return !live_.empty();
-}
-
-void holding_snapshots::leave(std::size_t bytes) noexcept {
-  for (auto& s : live_)
-    s->memory().add(bytes);
-  live_.clear();
-}
 
 void frozen_entries::write(state_writer& out, bool last) const {
   held_->begin(last);

@@ -11,6 +11,7 @@
 #include <dataflow/record/key_groups.hpp>
 #include <dataflow/state/declared_state.hpp>
 #include <dataflow/state/held_memory.hpp>
+#include <dataflow/state/held_shelves.hpp>
 #include <dataflow/util/bytes.hpp>
 #include <dataflow/util/huge_pages.hpp>
 
@@ -78,33 +79,16 @@ public:
   // The reader's side.
 
   const key_group_range& key_groups() const noexcept { return groups_; }
-  /// Then write() for each key group, then end(). `last`: each entry is given up when it has been written. REQUIRES:
+  /// Then write() for each key group. `last`: each entry is given up when it has been written. REQUIRES:
   /// nothing has been given up before; throws error{errc::internal}.
   void begin(bool last);
   /// into(position): where the entry's bytes are to go.
   void write(std::uint32_t key_group, const std::function<byte_writer&(std::size_t position)>& into);
-  void end() noexcept {
-    if (given_up_) give_up();
-  }
   /// All of it. The memory that it counts in is the caller's to end.
   void give_up() noexcept;
 
 private:
   struct aside;
-  // Memory for some neighbouring key groups, which goes with the last of them. The task takes from it while it saves an
-  // entry of theirs.
-  struct slab;
-  struct shelf {
-    slab* slabs = nullptr;
-    std::byte* at = nullptr;
-    std::size_t left = 0, next = 512;
-  };
-  static constexpr std::size_t most_shelves = 128;
-  std::size_t shelf_of(std::uint32_t key_group) const noexcept {
-    return std::size_t{key_group - groups_.first} * shelves_.size() / groups_.size();
-  }
-  void* take(shelf& from, std::size_t bytes);
-  void clear(shelf& s) noexcept;
   using state = std::uintptr_t; // of an entry: one of these, or a pointer to what was put aside
   static constexpr state untouched = 0, busy = 1, done = 2;
   std::atomic_ref<state> at(std::size_t position) noexcept { return std::atomic_ref<state>{states_[position]}; }
@@ -117,35 +101,12 @@ private:
   const key_group_range groups_;
   const std::shared_ptr<held_memory> memory_;
   zero_pages<state> states_;
-  std::vector<shelf> shelves_;
+  held_shelves shelves_;
   byte_writer scratch_;   // the task's
   std::size_t saved_ = 0; // the task's
   key_group_order order_; // the reader's
   bool given_up_ = false; // the reader's: also while it is at it
   std::atomic<bool> over_{false};
-};
-
-/// The snapshots in progress of one table. Threading: the task's.
-class holding_snapshots {
-public:
-  void add(std::shared_ptr<held_entries> s) { live_.push_back(std::move(s)); }
-  bool any() noexcept { return !live_.empty() && some_live(); }
-  /// See held_entries.
-  void save(std::size_t position) {
-    for (auto& s : live_)
-      s->save(position);
-  }
-  /// The table gives up all of its memory, so many bytes, which the snapshots keep.
-  void leave(std::size_t bytes) noexcept;
-  /// See held_memory.
-  bool hold_more_than(std::size_t bytes, const std::function<void()>& wake) {
-    return any() &&
-           std::any_of(live_.begin(), live_.end(), [&](auto& s) { return s->memory().is_more_than(bytes, wake); });
-  }
-
-private:
-  bool some_live() noexcept;
-  std::vector<std::shared_ptr<held_entries>> live_;
 };
 
 /// The state that one table is.

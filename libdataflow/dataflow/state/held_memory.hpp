@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -50,27 +51,42 @@ private:
   std::atomic<std::size_t> wake_below_{0}; // bytes + 1; 0: nobody waits
 };
 
-/// Those of an operator's snapshots in progress. Threading: the task's.
-class held_memories {
+/// The snapshots in progress of one table, or of an operator: Snapshot has a memory(), or is one. Threading: the
+/// task's.
+template <class Snapshot>
+class snapshots_in_progress {
 public:
-  void add(std::shared_ptr<held_memory> of_snapshot) { live_.push_back(std::move(of_snapshot)); }
+  void add(std::shared_ptr<Snapshot> s) { live_.push_back(std::move(s)); }
   bool any() noexcept { return !live_.empty() && some_live(); }
-  /// So many bytes more stay because of each of them.
-  void count(std::size_t bytes) noexcept {
-    for (auto& memory : live_)
-      memory->add(bytes);
+  /// Of each.
+  void save(std::size_t position) {
+    for (auto& s : live_)
+      s->save(position);
   }
-  /// See held_memory.
-  bool are_more_than(std::size_t most, const std::function<void()>& wake) {
-    return any() && std::any_of(live_.begin(), live_.end(), [&](auto& m) { return m->is_more_than(most, wake); });
+  /// So many bytes more stay because of each.
+  void count(std::size_t bytes) noexcept {
+    for (auto& s : live_)
+      memory_of(*s).add(bytes);
+  }
+  /// Those that there are have the memory of before to themselves.
+  void clear() noexcept { live_.clear(); }
+  /// Whether one of them does: see held_memory::is_more_than.
+  bool hold_more_than(std::size_t bytes, const std::function<void()>& wake) {
+    return std::any_of(live_.begin(), live_.end(), [&](auto& s) { return memory_of(*s).is_more_than(bytes, wake); });
   }
 
 private:
+  static held_memory& memory_of(Snapshot& s) noexcept {
+    if constexpr (std::is_same_v<Snapshot, held_memory>)
+      return s;
+    else
+      return s.memory();
+  }
   [[gnu::noinline]] bool some_live() noexcept {
-    std::erase_if(live_, [](auto& memory) { return memory->over(); });
+    std::erase_if(live_, [](auto& s) { return memory_of(*s).over(); });
     return !live_.empty();
   }
-  std::vector<std::shared_ptr<held_memory>> live_;
+  std::vector<std::shared_ptr<Snapshot>> live_;
 };
 
 } // namespace dataflow::detail

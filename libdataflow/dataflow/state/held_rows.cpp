@@ -29,24 +29,11 @@ struct held_rows::copied_row {
   std::byte* row(const row_layout& layout) noexcept { return reinterpret_cast<std::byte*>(this) + offset(layout); }
 };
 
-struct held_rows::slab {
-  slab* next;
-  std::size_t bytes;
-};
-
-namespace {
-constexpr std::size_t largest_slab = 64 * 1024;
-std::size_t rounded(std::size_t bytes, std::size_t alignment) {
-  return (bytes + alignment - 1) / alignment * alignment;
-}
-} // namespace
-
 held_rows::held_rows(std::shared_ptr<segment_directory> segments, std::shared_ptr<const row_layout> layout,
                      key_group_range groups, std::shared_ptr<const store_increment> increment)
     : directory_(std::move(segments)), layout_(std::move(layout)), size_(directory_->size_),
-      alignment_(std::max<std::size_t>(bits + 1, layout_->alignment)), groups_(groups),
       increment_(std::move(increment)), slots_(size_), saved_(size_),
-      shelves_(std::min<std::size_t>(most_shelves, groups.size())) {
+      shelves_(groups, std::max<std::size_t>(bits + 1, layout_->alignment), memory_) {
   blocks_.reserve(directory_->blocks_.size());
   for (auto& b : directory_->blocks_)
     blocks_.push_back(b.get());
@@ -54,35 +41,8 @@ held_rows::held_rows(std::shared_ptr<segment_directory> segments, std::shared_pt
 
 // ---- the task's side
 
-void* held_rows::take(shelf& from, std::size_t bytes) {
-  bytes = rounded(bytes, alignment_);
-  if (from.left < bytes) {
-    const auto head = rounded(sizeof(slab), alignment_);
-    const auto size = std::max(from.next, head + bytes);
-    auto* memory = ::operator new (size, std::align_val_t{alignment_});
-    from.slabs = ::new (memory) slab{from.slabs, size};
-    from.at = static_cast<std::byte*>(memory) + head;
-    from.left = size - head;
-    from.next = std::min(from.next * 2, largest_slab);
-    memory_.add(size);
-  }
-  from.left -= bytes;
-  return std::exchange(from.at, from.at + bytes);
-}
-
-void held_rows::clear(shelf& s) noexcept {
-  std::size_t freed = 0;
-  while (s.slabs) {
-    auto* gone = std::exchange(s.slabs, s.slabs->next);
-    freed += gone->bytes;
-    ::operator delete (static_cast<void*>(gone), std::align_val_t{alignment_});
-  }
-  s = {};
-  memory_.remove(freed);
-}
-
-held_rows::copied_row* held_rows::copy_of(const std::byte* row, unsigned i, copied_row* next, shelf& in) {
-  auto* copy = ::new (take(in, copied_row::offset(*layout_) + layout_->stride)) copied_row{next, i};
+held_rows::copied_row* held_rows::copy_of(const std::byte* row, unsigned i, copied_row* next, std::uint32_t key_group) {
+  auto* copy = ::new (shelves_.take(key_group, copied_row::offset(*layout_) + layout_->stride)) copied_row{next, i};
   copy_row(*layout_, row, *layout_, copy->row(*layout_));
   return copy;
 }
@@ -97,14 +57,14 @@ bool held_rows::save_first(std::size_t segment, unsigned row, const row_segment&
     }
     if (v & being_read) return false;
   } while (!slot.compare_exchange_weak(v, v | being_saved, std::memory_order_acquire));
-  auto& shelf = shelves_[shelf_of(segment)];
+  const auto key_group = key_group_of(segment);
   try {
     auto* k = pointer<kept>(v);
     if (!k) {
-      k = ::new (take(shelf, sizeof *k)) kept{now.used};
+      k = ::new (shelves_.take(key_group, sizeof *k)) kept{now.used};
       v = reinterpret_cast<detail::held_rows::slot>(k);
     }
-    if (k->used >> row & 1) k->rows = copy_of(now.row(row), row, k->rows, shelf);
+    if (k->used >> row & 1) k->rows = copy_of(now.row(row), row, k->rows, key_group);
   } catch (...) {
     slot.store(v, std::memory_order_release);
     throw;
@@ -203,7 +163,7 @@ void held_rows::give_up(std::size_t segment) noexcept {
   }
 }
 
-/// The memory is the shelf's.
+/// The memory is that of the shelves.
 void held_rows::destroy(kept* k) noexcept {
   if (!k || layout_->trivial) return;
   for (auto* r = k->rows; r; r = r->next)
@@ -239,7 +199,8 @@ void held_rows::read(bool last, const std::function<void(const rows_then&)>& vis
     }
     if (!last) continue;
     give_up(i);
-    if (const auto s = shelf_of(i); n + 1 == order_.size() || shelf_of(order_[n + 1]) != s) clear(shelves_[s]);
+    const bool more = n + 1 < order_.size();
+    shelves_.written(key_group_of(i), more ? std::optional{key_group_of(order_[n + 1])} : std::nullopt);
   }
   if (last) give_up();
 }
@@ -248,8 +209,7 @@ void held_rows::give_up() noexcept {
   if (memory_.over()) return;
   for (std::size_t i = 0; i < size_; ++i)
     give_up(i);
-  for (auto& s : shelves_)
-    clear(s);
+  shelves_.clear();
   memory_.end();
 }
 

@@ -12,6 +12,7 @@
 
 #include <dataflow/record/key_groups.hpp>
 #include <dataflow/state/held_memory.hpp>
+#include <dataflow/state/held_shelves.hpp>
 #include <dataflow/state/row_changes.hpp>
 #include <dataflow/state/row_segment.hpp>
 #include <dataflow/util/huge_pages.hpp>
@@ -116,24 +117,10 @@ private:
   }
   std::atomic_ref<slot> at(std::size_t i) noexcept { return std::atomic_ref<slot>{slots_[i]}; }
   bool save_first(std::size_t segment, unsigned row, const row_segment& now);
-  // Memory for some neighbouring key groups, which goes with the last of them. The task takes from it while it saves a
-  // row of theirs.
-  struct slab;
-  struct shelf {
-    slab* slabs = nullptr;
-    std::byte* at = nullptr;
-    std::size_t left = 0, next = 1024;
-  };
-  static constexpr std::size_t most_shelves = 128;
   std::uint32_t key_group_of(std::size_t segment) const noexcept {
     return blocks_[segment / segment_directory::block_size]->key_groups[segment % segment_directory::block_size];
   }
-  std::size_t shelf_of(std::size_t segment) const noexcept {
-    return (key_group_of(segment) - groups_.first) * shelves_.size() / groups_.size();
-  }
-  void* take(shelf& from, std::size_t bytes);
-  void clear(shelf& s) noexcept;
-  copied_row* copy_of(const std::byte* row, unsigned i, copied_row* next, shelf& in);
+  copied_row* copy_of(const std::byte* row, unsigned i, copied_row* next, std::uint32_t key_group);
   rows_then begin_reading(std::size_t segment);
   void end_reading(std::size_t segment) noexcept;
   void give_up(std::size_t segment) noexcept;
@@ -144,17 +131,15 @@ private:
   const std::shared_ptr<const row_layout> layout_;
   std::vector<segment_directory::block*> blocks_; // as many as there were
   const std::size_t size_;
-  const std::size_t alignment_; // of what is taken from shelves
-  const key_group_range groups_;
   const std::shared_ptr<const store_increment> increment_;
   zero_pages<slot> slots_;
-  zero_pages<std::uint64_t> saved_; // the task's: rows that it may change
-  std::vector<shelf> shelves_;
+  zero_pages<std::uint64_t> saved_;         // the task's: rows that it may change
   std::unique_ptr<left_segment> next_left_; // the task's
   std::vector<std::uint32_t> order_;        // the reader's
   bool given_up_ = false;                   // the reader's: also while it is at it
   std::atomic<unsigned> readers_{0};
   held_memory memory_; // besides the rows in their places
+  held_shelves shelves_;
 };
 
 } // namespace dataflow::detail

@@ -201,7 +201,8 @@ private:
   };
   /// All entries go, as far as the table is concerned.
   void leave() noexcept {
-    held_.leave(segment_count_ * (sizeof(entry) << segment_bits));
+    held_.count(segment_count_ * (sizeof(entry) << segment_bits)); // snapshots keep it
+    held_.clear();
     memory_.reset();
     segments_ = nullptr;
     segment_count_ = 0;
@@ -293,7 +294,7 @@ private:
   entry* const* segments_ = nullptr; // in memory_
   std::size_t segment_count_ = 0;
   std::size_t size_ = 0;
-  detail::holding_snapshots held_;
+  detail::snapshots_in_progress<detail::held_entries> held_;
 };
 
 } // namespace dataflow

@@ -204,7 +204,7 @@ private:
   std::uint32_t used_ = 0; // positions ever taken
   std::size_t size_ = 0;
   node *first_ = nullptr, *last_ = nullptr;
-  holding_snapshots held_;
+  snapshots_in_progress<held_entries> held_;
 };
 
 } // namespace dataflow::detail

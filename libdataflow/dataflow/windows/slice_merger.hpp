@@ -242,7 +242,7 @@ private:
   std::size_t fronts_ = 0;                         // so many of them form the front
   std::size_t flipped_ = 0;                        // of a flip that was interrupted
   std::map<std::uint64_t, node*> with_stragglers_; // by number
-  held_memories held_;                             // by snapshots in progress
+  snapshots_in_progress<held_memory> held_;        // by snapshots in progress
   std::vector<node*> unlinked_;                    // which snapshots may read
 };
 

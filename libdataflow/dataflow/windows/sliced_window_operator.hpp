@@ -315,7 +315,7 @@ private:
     if (late_out_) late_out_->flush();
   }
   bool should_stop() { return out_->has_full_batch() || context().pause_requested() || must_wait(); }
-  bool must_wait() { return held_.are_more_than(context().states().place().snapshot_bytes, wake_); }
+  bool must_wait() { return held_.any() && held_.hold_more_than(context().states().place().snapshot_bytes, wake_); }
 
   bool fire_tumbling(timestamp t) {
     while (!open_.empty() && open_.begin()->second->bounds.max_timestamp() <= t) {
@@ -570,7 +570,7 @@ private:
   std::optional<window_context<time_window>> function_context_;
   std::optional<typename Contents::result> room_;
   accumulator* late_ = nullptr;
-  detail::held_memories held_; // by snapshots in progress; must_wait(): more than they may
+  detail::snapshots_in_progress<detail::held_memory> held_; // must_wait(): they hold more than they may
   std::function<void()> wake_;
   slices open_;              // not complete
   slices kept_;              // complete, within the allowed lateness

@@ -360,7 +360,8 @@ private:
   bool should_stop() { return out_->has_full_batch() || context().pause_requested() || must_wait(); }
   /// Snapshots in progress hold more than they may.
   bool must_wait() {
-    return function_states_.must_wait() || keys_.holds_more_than(context().states().place().snapshot_bytes, wake_);
+    return function_states_.must_wait() ||
+           (keys_.is_held() && keys_.holds_more_than(context().states().place().snapshot_bytes, wake_));
   }
   timestamp now() { return timestamp{context().clock().wall()}; }
   /// A timer for a time that has come fires with the next millisecond: more records may have this one.

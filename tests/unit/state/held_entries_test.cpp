@@ -6,10 +6,11 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <map>
-#include <random>
 #include <string>
 #include <tests/support/effort.hpp>
+#include <tests/support/frozen_table.hpp>
 #include <thread>
 
 using namespace dataflow;
@@ -42,6 +43,22 @@ void change(wide_account& a, std::int64_t what) {
   a.all[static_cast<std::size_t>(what) % a.all.size()] += what;
 }
 
+using entry_parts = std::map<std::uint32_t, std::string>;
+entry_parts parts_of_entries(const stored_state& stored, bool give_up) {
+  entry_parts all;
+  const auto take = [&](const state_part& p) {
+    if (!all.empty()) CHECK(all.rbegin()->first < p.key_group);
+    all[p.key_group] += p.bytes;
+  };
+  if (give_up)
+    stored.give_up_parts(take);
+  else
+    stored.for_each_part(take);
+  return all;
+}
+
+std::string account_name(std::uint64_t n) { return "account with a name that is not short " + std::to_string(n); }
+
 /// KeyOf: separate_keys, or where the key is in the value.
 template <class V, class KeyOf>
 struct entries_under_test {
@@ -49,7 +66,9 @@ struct entries_under_test {
   static_assert(!flat_entry<typename table_type::entry>);
 
   entries_under_test() { state.open(states); }
-  void add(const std::string& id, std::int64_t what) {
+  static entry_parts parts(const stored_state& stored, bool give_up) { return parts_of_entries(stored, give_up); }
+  void add(std::uint64_t n, std::int64_t what) {
+    const auto id = account_name(n);
     const auto hash = key_hash(id);
     const auto likely = table.candidate(hash);
     if (table.is_held()) table.save(id, hash, likely);
@@ -68,79 +87,20 @@ struct entries_under_test {
                                                                                                  key_of()};
 };
 
-using entry_parts = std::map<std::uint32_t, std::string>;
-entry_parts parts_of_entries(const stored_state& stored, bool give_up) {
-  entry_parts all;
-  const auto take = [&](const state_part& p) {
-    if (!all.empty()) CHECK(all.rbegin()->first < p.key_group);
-    all[p.key_group] += p.bytes;
-  };
-  if (give_up)
-    stored.give_up_parts(take);
-  else
-    stored.for_each_part(take);
-  return all;
-}
-
-std::string account_name(std::uint64_t n) { return "account with a name that is not short " + std::to_string(n); }
-
-template <class V, class KeyOf>
-void change_while_snapshots_are_written() {
-  using under_test = entries_under_test<V, KeyOf>;
-  for (std::uint64_t seed = 0; seed < test::rounds(8); ++seed) {
-    std::mt19937_64 random{seed};
-    auto subject = std::make_unique<under_test>();
-    const auto keys = 1 + random() % 2'000;
-    const auto change = [&](std::uint64_t most) {
-      for (auto n = random() % 4'000; n > 0; --n)
-        subject->add(account_name(random() % most), static_cast<std::int64_t>(random() % 1000));
-    };
-    change(keys);
-    struct taken {
-      entry_parts expected, written;
-      stored_state stored;
-      std::thread writer;
-    };
-    std::vector<std::unique_ptr<taken>> all;
-    for (int round = 0; round < 5; ++round) {
-      auto t = std::make_unique<taken>();
-      t->expected = parts_of_entries(subject->states.snapshot().states.at("kept"), false);
-      t->stored = subject->states.freeze().states.at("kept");
-      REQUIRE(t->stored.frozen);
-      const bool dropped = random() % 4 == 0, twice = random() % 2 == 0;
-      t->writer = std::thread{[t = t.get(), dropped, twice] {
-        if (twice) t->written = parts_of_entries(t->stored, false);
-        if (twice && t->written != t->expected) return;
-        t->written = dropped ? t->expected : parts_of_entries(t->stored, true);
-        t->stored = {};
-      }};
-      all.push_back(std::move(t));
-      change(round == 2 ? keys * 4 : keys); // grows
-      if (round == 3) subject->table.clear();
-      change(keys);
-      if (random() % 2 == 0) // else the next one is taken while this one is in progress
-        for (auto& other : all)
-          if (other->writer.joinable()) other->writer.join();
-    }
-    if (random() % 2 == 0) subject.reset(); // snapshots outlive the table
-    for (auto& t : all) {
-      if (t->writer.joinable()) t->writer.join();
-      REQUIRE(t->written == t->expected);
-    }
-    if (subject) CHECK_FALSE(subject->table.is_held());
-  }
-}
-
 } // namespace
 
 TEST_CASE("snapshots of rolling entries with memory of their own are what was there, whatever the task does") {
-  change_while_snapshots_are_written<long_account, detail::separate_keys>();
-  change_while_snapshots_are_written<long_account, std::string long_account::*>();
+  test::change_while_snapshots_are_written<entries_under_test<long_account, detail::separate_keys>>(test::rounds(8),
+                                                                                                    2'000, 4'000);
+  test::change_while_snapshots_are_written<entries_under_test<long_account, std::string long_account::*>>(
+      test::rounds(8), 2'000, 4'000);
 }
 
 TEST_CASE("snapshots of rolling entries above 64 bytes are what was there, whatever the task does") {
-  change_while_snapshots_are_written<wide_account, detail::separate_keys>();
-  change_while_snapshots_are_written<wide_account, std::string wide_account::*>();
+  test::change_while_snapshots_are_written<entries_under_test<wide_account, detail::separate_keys>>(test::rounds(8),
+                                                                                                    2'000, 4'000);
+  test::change_while_snapshots_are_written<entries_under_test<wide_account, std::string wide_account::*>>(
+      test::rounds(8), 2'000, 4'000);
 }
 
 namespace {
@@ -206,10 +166,10 @@ TEST_CASE("a snapshot of entries has the task encode only what it changes before
 TEST_CASE("a snapshot of entries that is dropped before it was written wakes who waits for it") {
   entries_under_test<long_account, detail::separate_keys> subject;
   for (std::uint64_t i = 0; i < 100; ++i)
-    subject.add(account_name(i), 1);
+    subject.add(i, 1);
   auto frozen = subject.states.freeze();
   for (std::uint64_t i = 0; i < 100; ++i)
-    subject.add(account_name(i), 1);
+    subject.add(i, 1);
   bool woken = false;
   CHECK(subject.table.holds_more_than(10'000, [&] { woken = true; }));
   frozen = {};
