@@ -66,7 +66,7 @@ struct tls_bytes {
     if (!session->established()) return rw_state::success;
     return session->write(from, size, n) == tls_session::state::failed ? rw_state::failure : rw_state::success;
   }
-  bool must_read_more(native_socket, std::size_t threshold) { return session->pending() >= threshold; }
+  bool must_read_more(native_socket, std::size_t threshold) { return session->has_more(threshold); }
 
 private:
   rw_state shake_hands() {

@@ -1,4 +1,5 @@
 #include <dataflow/actors/network/link_messages.hpp>
+#include <dataflow/network/frame_buffers.hpp>
 
 #include <caf/actor_system_config.hpp>
 #include <caf/all.hpp>
@@ -28,10 +29,11 @@ caf::error inspect(caf::deserializer& from, link_frame& x) {
   std::size_t size = 0;
   if (auto failure = from.begin_sequence(size)) return failure;
   if (size > largest_frame) return caf::sec::invalid_argument;
-  const auto bytes = std::make_shared_for_overwrite<char[]>(std::max<std::size_t>(size, 1));
+  auto bytes = take_buffer(size);
+  bytes.resize(size);
   if (size > 0)
-    if (auto failure = from.apply_raw(size, bytes.get())) return failure;
-  x.whole = {bytes, std::string_view{bytes.get(), size}};
+    if (auto failure = from.apply_raw(size, bytes.data())) return failure;
+  x.whole = shared_bytes{std::move(bytes)};
   return from.end_sequence();
 }
 

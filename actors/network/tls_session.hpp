@@ -33,21 +33,24 @@ public:
   /// Of the handshake. When it waits for room in the socket, wants_write() is true.
   state shake_hands();
   bool wants_write() const noexcept;
-  /// REQUIRES: established. `n`: bytes that were read or written; 0 with going_on.
+  /// REQUIRES: established. `n`: bytes that were read or written; 0 with going_on. What was written has left for the
+  /// socket; with going_on, call again with the same bytes and perhaps more.
   state read(void* to, std::size_t size, std::size_t& n);
   state write(const void* from, std::size_t size, std::size_t& n);
-  /// Bytes that have been decrypted and not read.
-  std::size_t pending() const noexcept;
+  /// read() would give as many bytes, or at least some, and the socket does not say so: they have left it.
+  bool has_more(std::size_t size) const noexcept;
   const std::string& failure() const noexcept { return failure_; }
 
 private:
   state after(int result);
+  state flush();
 
   struct freed {
     void operator()(ssl_st* s) const noexcept;
   };
   std::unique_ptr<ssl_st, freed> ssl_;
   std::string failure_;
+  std::size_t unsent_ = 0; // bytes that were taken from the caller, and wait for room in the socket
 };
 
 } // namespace dataflow::actors

@@ -122,6 +122,8 @@ caf::behavior dialler(caf::event_based_actor* self, const std::string& host, std
 void use_network(caf::actor_system_config& config, std::chrono::milliseconds silence) {
   config.load<caf::io::middleman>();
   config.set("middleman.heartbeat-interval", caf::timespan{std::chrono::milliseconds{500}});
+  // A message is read where it comes in: CAF's workers would copy it once more, and hand it to another thread.
+  config.set("middleman.workers", std::size_t{0});
   // CAF's own watch drops connections that are being made, and those that are busy with one large message.
   config.set("middleman.connection-timeout", caf::timespan{0});
   caf::put(config.content, silence_key, caf::timespan{silence});

@@ -164,17 +164,19 @@ public:
   };
   std::vector<control> controls;
   chain_state state = chain_state::drained; ///< of the last run
+  std::size_t largest_batch = 0;            ///< that came to capture(), in records
   unsigned runs = 0;                        ///< how often the chain had to be run until it was drained
 
 private:
   template <class T>
   class capture_operator final : public stream_operator {
   public:
-    capture_operator(std::vector<delivered<T>>& into, std::size_t& captured) : into_(into), captured_(captured) {}
+    capture_operator(std::vector<delivered<T>>& into, operator_runner& owner) : into_(into), owner_(owner) {}
     void process(unsigned, batch_slice& s) override {
       auto& b = s.data.as<T>();
       if (b.has_timestamps() && b.timestamps.size() != b.size()) throw error{errc::internal, "a broken batch"};
-      captured_ += s.limit - s.cursor;
+      owner_.captured_ += s.limit - s.cursor;
+      owner_.largest_batch = std::max(owner_.largest_batch, b.size());
       for (; s.cursor < s.limit; ++s.cursor)
         into_.push_back({b.records[s.cursor], b.has_timestamps()
                                                   ? std::optional{b.timestamps[s.cursor].time_since_epoch().count()}
@@ -183,7 +185,7 @@ private:
 
   private:
     std::vector<delivered<T>>& into_;
-    std::size_t& captured_;
+    operator_runner& owner_;
   };
   template <class T>
   std::vector<delivered<T>>& capture(std::uint64_t side) {
@@ -191,7 +193,7 @@ private:
     kept_.push_back(kept);
     stages_.push_back({"capture",
                        "capture",
-                       [kept, this] { return std::make_unique<capture_operator<T>>(*kept, captured_); },
+                       [kept, this] { return std::make_unique<capture_operator<T>>(*kept, *this); },
                        {},
                        0,
                        side});

@@ -88,8 +88,9 @@ const std::vector<option> engine_rows{
     {.section = "Task managers",
      .key = "taskmanager.batch.bytes",
      .type = memory_size,
-     .fallback = "1 mb",
-     .doc = "A batch is sent on when its records take this much memory.",
+     .fallback = "224 kb",
+     .doc = "A batch is sent on when its records take this much memory. The default fits into one frame between task "
+            "managers, with the hashes of its keys.",
      .flink = "Flink's nearest: taskmanager.memory.segment-size, 32 kb.",
      .least = 1},
     {.section = "Task managers",

@@ -7,6 +7,8 @@
 #include <dataflow/connectors/source_event_time.hpp>
 #include <dataflow/connectors/source_factories.hpp>
 
+#include <type_traits>
+
 namespace dataflow {
 
 class source_driver {
@@ -25,8 +27,14 @@ public:
   source_reader_base& reader() noexcept override { return *reader_; }
   const record_type& type() const noexcept override { return record_type_of<T>(); }
   poll_result poll(batch_base& into, const batch_limits& limits, split_marks* marks) override {
-    source_output<T> out{static_cast<batch<T>&>(into), limits, marks};
-    return reader_->poll(out);
+    if constexpr (std::is_trivially_copyable_v<T>) {
+      const auto of_these = limits.of_records(sizeof(T));
+      source_output<T> out{static_cast<batch<T>&>(into), of_these, marks};
+      return reader_->poll(out);
+    } else {
+      source_output<T> out{static_cast<batch<T>&>(into), limits, marks};
+      return reader_->poll(out);
+    }
   }
 
 private:

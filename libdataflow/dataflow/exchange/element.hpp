@@ -3,6 +3,7 @@
 
 #include <dataflow/record/batch.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -48,8 +49,15 @@ struct overtaken_batches {
 /// How large batches may become before they are sent on.
 struct batch_limits {
   std::size_t records = 4096;
-  std::size_t bytes = 1 << 20;
+  std::size_t bytes = 224 << 10;
   std::size_t record_bytes = 64 << 20; ///< the largest single record; checked where a record is produced
+
+  /// For records that all take so many bytes: `records` says it all.
+  batch_limits of_records(std::size_t bytes_each) const noexcept {
+    auto these = *this;
+    these.records = std::min(records, std::max<std::size_t>(1, bytes / bytes_each));
+    return these;
+  }
 };
 
 } // namespace dataflow

@@ -1,5 +1,6 @@
 #include <dataflow/checkpoint/checkpoint_settings.hpp>
 #include <dataflow/network/element_codec.hpp>
+#include <dataflow/network/frame_buffers.hpp>
 #include <dataflow/record/record_origin.hpp>
 #include <dataflow/record/record_type.hpp>
 #include <dataflow/util/error.hpp>
@@ -109,17 +110,22 @@ void check_size(std::size_t size) {
 } // namespace
 
 void encode_element(const element& e, compression how, byte_writer& out) {
+  if (e.is_batch()) { // growing by doubling would copy large batches once more
+    const auto& b = *e.data;
+    const auto room = out.size() + 64 + b.type().byte_size(b, 0, b.size()) + b.timestamps.size() * sizeof(timestamp) +
+                      b.hashes.size() * sizeof(std::uint64_t);
+    if (out.size() == 0) {
+      out.buffer() = take_buffer(room);
+      out.clear();
+    }
+    out.buffer().reserve(room);
+  } else {
+    how = compression::none;
+  }
   out.fixed(e.kind);
-  if (!e.is_batch()) how = compression::none;
   const auto at = out.size();
   out.fixed(compression::none);
   const auto content = at + 1;
-  // Growing by doubling would copy large batches once more.
-  if (e.is_batch()) {
-    const auto& b = *e.data;
-    out.buffer().reserve(content + 64 + b.type().byte_size(b, 0, b.size()) + b.timestamps.size() * sizeof(timestamp) +
-                         b.hashes.size() * sizeof(std::uint64_t));
-  }
   write_content(e, out);
   const auto size = out.size() - content;
   check_size(size);

@@ -1,9 +1,13 @@
 #include <dataflow/network/element_codec.hpp>
+#include <dataflow/network/frame_buffers.hpp>
 #include <dataflow/network/link_frames.hpp>
 #include <dataflow/util/bytes.hpp>
 #include <dataflow/util/error.hpp>
 
 #include <xxhash.h>
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#include <xxh_x86dispatch.h> // the same sums with the widest registers that there are
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -59,7 +63,21 @@ link_element read_element_header(byte_reader& in) {
   return e;
 }
 
+/// Gives its memory back.
+struct used_buffer {
+  std::string bytes;
+  explicit used_buffer(std::string b) noexcept : bytes(std::move(b)) {}
+  used_buffer(const used_buffer&) = delete;
+  ~used_buffer() { give_back_buffer(std::move(bytes)); }
+};
+
 } // namespace
+
+shared_bytes::shared_bytes(std::string whole) {
+  auto held = std::make_shared<const used_buffer>(std::move(whole));
+  bytes = held->bytes;
+  owner = std::move(held);
+}
 
 std::uint64_t link_address(std::string_view job, std::uint32_t task, std::uint32_t attempt) noexcept {
   return XXH3_64bits_withSeed(job.data(), job.size(), std::uint64_t{task} << 32 | attempt);
@@ -234,6 +252,7 @@ bool frame_reader::read(const shared_bytes& frame, items& out) {
       element_ = read_element_header(in);
       total_ = in.varint();
       if (total_ > largest_element) fail("an element of " + std::to_string(total_) + " bytes");
+      bytes_ = take_buffer(least_kept_buffer);
       bytes_.assign(in.text());
       if (bytes_.empty() || bytes_.size() >= total_) fail("the first part of an element is as long as the whole");
       partial_ = true;

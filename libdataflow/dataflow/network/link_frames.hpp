@@ -30,11 +30,8 @@ struct shared_bytes {
   std::string_view bytes;
 
   shared_bytes() = default;
-  explicit shared_bytes(std::string whole) {
-    auto held = std::make_shared<const std::string>(std::move(whole));
-    bytes = *held;
-    owner = std::move(held);
-  }
+  /// A large one is used again behind the last who holds it: see frame_buffers.hpp.
+  explicit shared_bytes(std::string whole);
   shared_bytes(std::shared_ptr<const void> holder, std::string_view part) : owner(std::move(holder)), bytes(part) {}
 };
 

@@ -7,6 +7,7 @@
 #include <dataflow/operators/record_size.hpp>
 #include <dataflow/record/record_type.hpp>
 
+#include <type_traits>
 #include <vector>
 
 namespace dataflow {
@@ -42,7 +43,7 @@ public:
     std::size_t sealed, records;
   };
   collector(operator_context& context, operator_output& output)
-      : output_(output), pool_(context.pool(record_type_of<T>())), limits_(context.limits()) {}
+      : output_(output), pool_(context.pool(record_type_of<T>())), limits_(limits_of(context)) {}
   /// Following results carry this timestamp.
   void set_timestamp(timestamp t) noexcept {
     time_ = t;
@@ -76,6 +77,12 @@ public:
   }
 
 private:
+  static batch_limits limits_of(operator_context& context) {
+    if constexpr (std::is_trivially_copyable_v<T>)
+      return context.limits().of_records(sizeof(T));
+    else
+      return context.limits();
+  }
   batch<T>& current() noexcept { return current_.template as<T>(); }
   void roll() {
     if (current_ && current_->size() > 0) sealed_.push_back(std::move(current_));

@@ -1,4 +1,6 @@
 // The largest record is checked where a record is produced: by sources, and by every operator that makes new ones.
+// Batches end at their byte bound, also those of records that all have one size.
+#include <dataflow/connectors/source_driver.hpp>
 #include <dataflow/operators/flat_map.hpp>
 #include <dataflow/operators/keyed_reduce.hpp>
 #include <dataflow/operators/map.hpp>
@@ -7,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <tests/support/operator_runner.hpp>
 
 using namespace dataflow;
@@ -120,4 +123,47 @@ TEST_CASE("what lies in memory is larger than what is encoded; the limit is abou
   CHECK_THROWS_AS(dense.push(std::vector<std::int64_t>{200}), error);
   operator_runner empty{map_of<std::int64_t, list>(sparse), with_limit(1000)};
   empty.push(std::vector<std::int64_t>{500}); // 8,000 bytes in memory, 502 encoded
+}
+
+namespace {
+struct record_of_1k {
+  std::array<char, 1024> bytes{};
+};
+class endless_reader final : public source_reader<record_of_1k> {
+public:
+  void open(reader_context&) override {}
+  void add_splits(std::vector<source_split>) override {}
+  void no_more_splits() override {}
+  std::vector<source_split> snapshot(std::uint64_t) override { return {}; }
+  poll_result poll(source_output<record_of_1k>& out) override {
+    while (!out.full())
+      out.collect({});
+    CHECK(out.room() == 0);
+    return poll_result::more();
+  }
+};
+} // namespace
+
+TEST_CASE("a source's batch of records of one size ends at the byte bound, and has one record at least") {
+  typed_source_driver<record_of_1k> driver{std::make_unique<endless_reader>()};
+  for (const auto& [bytes, records] : {std::pair{16u << 10, 16u}, {1u << 30, 100u}, {100u, 1u}}) {
+    batch<record_of_1k> b{record_type_of<record_of_1k>()};
+    driver.poll(b, {.records = 100, .bytes = bytes}, nullptr);
+    CHECK(b.size() == records);
+  }
+}
+
+TEST_CASE("a function's results of one size leave in batches within the byte bound") {
+  const auto thousand = [](const std::int64_t&, collector<record_of_1k>& out) {
+    for (int i = 0; i < 1000; ++i)
+      out.collect({});
+  };
+  using operation = flat_map_operator<std::int64_t, record_of_1k, decltype(thousand)>;
+  auto options = with_limit(1 << 20);
+  options.limits.bytes = 16 << 10;
+  operator_runner flat{[thousand] { return std::make_unique<operation>(thousand); }, options};
+  const auto& out = flat.capture<record_of_1k>();
+  flat.push(std::vector<std::int64_t>{1});
+  CHECK(out.size() == 1000);
+  CHECK(flat.largest_batch == 16);
 }
