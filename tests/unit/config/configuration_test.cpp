@@ -18,7 +18,7 @@ TEST_CASE("without any setting the defaults hold") {
   const configuration c;
   CHECK(c.integer("parallelism.default") == 1);
   CHECK(c.duration("execution.buffer-timeout") == 100ms);
-  CHECK(c.memory_size("taskmanager.batch.bytes") == 1u << 20);
+  CHECK(c.memory_size("taskmanager.batch.bytes") == 224u << 10);
   CHECK(c.boolean("pipeline.operator-chaining.enabled"));
   CHECK(c.text("restart-strategy.type") == "none");
   CHECK(c.real("restart-strategy.exponential-delay.backoff-multiplier") == 1.5);
